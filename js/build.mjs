@@ -1,0 +1,39 @@
+// Bundles the two entries, each into one self-contained file: anywidget loads a single blob, so no import may be left.
+import { readFile } from "node:fs/promises";
+import * as esbuild from "esbuild";
+
+const watch = process.argv.includes("--watch");
+
+/** `import css from "./style.css"` gives the stylesheet as a string; esbuild's own text loader would not shorten it. */
+const cssAsText = {
+  name: "css-as-text",
+  setup(build) {
+    build.onLoad({ filter: /\.css$/ }, async ({ path }) => {
+      const source = await readFile(path, "utf8");
+      const { code } = await esbuild.transform(source, { loader: "css", minify: !watch, sourcefile: path });
+      return { contents: code, loader: "text", watchFiles: [path] };
+    });
+  },
+};
+
+const shared = {
+  outdir: "attnwidget/static",
+  bundle: true,
+  target: "es2022",
+  charset: "utf8",
+  minify: !watch,
+  sourcemap: watch ? "inline" : false,
+  legalComments: "none",
+  logLevel: "info",
+  plugins: [cssAsText],
+};
+
+const bundles = [
+  { ...shared, entryPoints: { widget: "js/src/widget.ts" }, format: "esm" },
+  { ...shared, entryPoints: { standalone: "js/src/standalone.ts" }, format: "iife" },
+];
+
+for (const bundle of bundles) {
+  if (watch) await (await esbuild.context(bundle)).watch();
+  else await esbuild.build(bundle);
+}
