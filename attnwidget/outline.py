@@ -1,0 +1,112 @@
+"""What a trace says of itself without its weights: sites, steps, candidates and flags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["encoder", "decoder", "cross"]
+Status = Literal["empty", "recording", "complete", "stopped"]
+FlagKind = Literal["nan", "infinite", "negative", "above_one", "row_sum", "zero_row", "column_sum", "missing"]
+
+MAX_PLACES = 5  # places that a flag keeps; `count` says how many there are in all
+
+_SAYS: dict[str, str] = {
+    "nan": "weights are NaN",
+    "infinite": "weights are infinite",
+    "negative": "weights are negative",
+    "above_one": "weights are above 1",
+    "row_sum": "rows do not sum to 1",
+    "zero_row": "rows are all zero",
+    "column_sum": "heads have columns that sum to 1 where rows were expected to: is the matrix transposed?",
+    "missing": "steps have no weights: no attention ran in them",
+}
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Something unusual in the weights of a site.
+
+    Args:
+        kind: what is unusual.
+        count: how often, in cells, rows, heads or steps, whichever the kind speaks of.
+        where: the first places as (head, query, key), indices from 0; -1 where an axis does not apply.
+    """
+
+    kind: FlagKind
+    count: int
+    where: tuple[tuple[int, int, int], ...] = ()
+
+    def __str__(self) -> str:
+        head, query, key = self.where[0] if self.where else (-1, -1, -1)
+        names = (("head", head), ("query", query), ("key", key))
+        place = ", ".join(f"{name} {index}" for name, index in names if index >= 0)
+        return f"{self.count} {_SAYS[self.kind]}" + (f" (first: {place})" if place else "")
+
+    def plus(self, other: Flag) -> Flag:
+        """Return this flag with another of the same kind added to it."""
+        return Flag(self.kind, self.count + other.count, (self.where + other.where)[:MAX_PLACES])
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A token that the decoder could have chosen at a step.
+
+    Args:
+        token: its text.
+        probability: dimensionless, 0 to 1.
+    """
+
+    token: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """One decoder step: the query row `index` chose `token`.
+
+    Args:
+        index: position on the time axis, from 0.
+        token: the token that was chosen.
+        candidates: the most probable tokens, best first; empty where the decode loop told none.
+    """
+
+    index: int
+    token: str
+    candidates: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place where weights are taken.
+
+    Args:
+        name: unique within its trace.
+        kind: "encoder" or "decoder" self-attention, or "cross" (queries from the decoder, keys from the encoder).
+        layer: ordinal among the sites of the same kind, from 0.
+        n_heads: number of heads.
+        query: name of the strip that the query axis counts.
+        key: name of the strip that the key axis counts.
+        n_queries: rows recorded so far.
+        n_keys: columns recorded so far.
+        flags: what is unusual in its weights.
+    """
+
+    name: str
+    kind: Kind
+    layer: int
+    n_heads: int
+    query: str
+    key: str
+    n_queries: int = 0
+    n_keys: int = 0
+    flags: tuple[Flag, ...] = ()
+
+
+def merged(flags: Iterable[Flag]) -> tuple[Flag, ...]:
+    """Add up flags of the same kind."""
+    by_kind: dict[str, Flag] = {}
+    for flag in flags:
+        by_kind[flag.kind] = by_kind[flag.kind].plus(flag) if flag.kind in by_kind else flag
+    return tuple(by_kind.values())

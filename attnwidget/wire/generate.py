@@ -1,0 +1,110 @@
+"""Write what the declarations of the wire say: TypeScript for the page, a page of documentation for people."""
+
+from __future__ import annotations
+
+import typing
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from attnwidget import wire
+
+_HEAD = "// Written by `python -m attnwidget.wire` from attnwidget/wire/__init__.py. Do not edit.\n"
+_NUMBERS = ("PROTOCOL", "MEAN", "STEP_BYTES", "FRAME_BYTES", "MESSAGE_BYTES", "MESSAGES_PER_SECOND")
+_SCALARS = {int: "number", float: "number", str: "string", bool: "boolean", bytes: "DataView", NoneType: "null"}
+
+
+def typescript() -> str:
+    """Return the TypeScript side of the wire."""
+    parts = [_HEAD]
+    parts += [f"export const {name} = {getattr(wire, name)};\n" for name in ("PROTOCOL", "MEAN")]
+    for declared in (*wire.DATA, *wire.TO_PAGE, *wire.TO_KERNEL):
+        lines = [f"  /** {doc} */\n  {name}: {_ts(hint)};" for name, hint, doc in _fields(declared)]
+        parts.append(
+            f"/** {declared.__doc__} */\nexport interface {declared.__name__} {{\n" + "\n".join(lines) + "\n}\n"
+        )
+    for name, group in (("ToPage", wire.TO_PAGE), ("ToKernel", wire.TO_KERNEL)):
+        parts.append(f"export type {name} = {' | '.join(d.__name__ for d in group)};\n")
+    lines = [f"  /** {trait.help} */\n  {name}: {_trait_ts(trait)};" for name, trait in _traits()]
+    parts.append(_interface("The synced traits.", "Traits", lines))
+    return "\n".join(parts)
+
+
+def _interface(doc: str, name: str, lines: list[str]) -> str:
+    return f"/** {doc} */\nexport interface {name} {{\n" + "\n".join(lines) + "\n}\n"
+
+
+def markdown() -> str:
+    """Return the documentation of the wire."""
+    parts = [
+        "# The wire\n",
+        "Written by `python -m attnwidget.wire` from `attnwidget/wire/__init__.py`; do not edit.\n",
+    ]
+    parts.append((wire.__doc__ or "").partition("\n\n")[2].partition("\n`python")[0].strip() + "\n")
+    parts.append(
+        "## Limits\n\n| name | value |\n|---|---|\n" + "\n".join(f"| `{n}` | {getattr(wire, n):,} |" for n in _NUMBERS)
+    )
+    rows = [
+        f"| `{name}` | {type(trait).__name__} | {'both' if trait.metadata.get('page_writes') else 'kernel'} | {trait.help} |"
+        for name, trait in _traits()
+    ]
+    parts.append("\n## Traits\n\n| trait | type | written by | what |\n|---|---|---|---|\n" + "\n".join(rows))
+    parts.append("\n## Messages\n")
+    parts += [_table(declared) for declared in (*wire.TO_PAGE, *wire.TO_KERNEL)]
+    parts.append("## A picture\n\n" + _LAYOUT)
+    parts += [_table(declared) for declared in wire.DATA]
+    return "\n".join(parts)
+
+
+_LAYOUT = """\
+| bytes | what |
+|---|---|
+| 4 | length of the header, uint32 little-endian |
+| length | the header: `PictureData` as JSON, ASCII only (so that any string survives), padded with spaces to 4 |
+| rest | the blocks, each padded to 4 |
+
+`frame` holds these bytes compressed with zlib; messages hold them as they are. A block of dtype `u1` is: for each row
+its least and its greatest finite value, 0 included (two float32), then a uint8 for each weight from least to greatest,
+padding to 4, then for each of `n_odd` values that are not finite its index and its code (two uint32; 0 NaN, 1 plus
+infinity, 2 minus infinity). A pooled block has one value for each square of `pool` x `pool` weights: their maximum.
+"""
+
+
+def _table(declared: type) -> str:
+    rows = [f"| `{name}` | `{_ts(hint)}` | {doc} |" for name, hint, doc in _fields(declared)]
+    body = "\n".join(row.replace(" | ", " | ").replace('" | "', '" \\| "') for row in rows)
+    return f"### {declared.__name__}\n\n{declared.__doc__}\n\n| field | type | what |\n|---|---|---|\n{body}\n"
+
+
+def _fields(declared: type) -> list[tuple[str, Any, str]]:
+    fields = []
+    for name, hint in typing.get_type_hints(declared, include_extras=True).items():
+        inner, doc = (get_args(hint)[0], get_args(hint)[1]) if get_origin(hint) is Annotated else (hint, "its type")
+        fields.append((name, inner, doc))
+    return fields
+
+
+def _ts(hint: object) -> str:
+    if isinstance(hint, type) and hint in _SCALARS:
+        return _SCALARS[hint]
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return " | ".join(f'"{value}"' for value in args)
+    if origin is list:
+        return f"{_ts(args[0])}[]"
+    if origin in (typing.Union, UnionType):
+        return " | ".join(map(_ts, args))
+    if typing.is_typeddict(hint):
+        return str(getattr(hint, "__name__", hint))
+    raise TypeError(f"the wire has no TypeScript for {hint}")
+
+
+def _traits() -> list[tuple[str, Any]]:
+    return list(wire.Traits.class_traits(sync=True).items())
+
+
+def _trait_ts(trait: object) -> str:
+    values = getattr(trait, "values", None)
+    if values:
+        return " | ".join(f'"{value}"' for value in values)
+    kinds = {"Int": "number", "Unicode": "string", "Bytes": "DataView", "List": "number[]"}
+    return kinds[type(trait).__name__]
