@@ -1,0 +1,44 @@
+# Two commands: `make demo` and `make test`. Each sets up what it needs; a second run takes seconds.
+# Variables: PYTHON (which interpreter), HEADLESS=1 (demo without a window), CHROMIUM (which browser),
+# TORCH_INDEX (a package index with CPU builds of torch, asked besides the usual one).
+PYTHON ?= python3
+VENV := .venv/bin/python
+export HEADLESS CHROMIUM TORCH_INDEX
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help demo test dev check wire build bench picture setup clean
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+
+demo: build ## open JupyterLab on the first notebook; HEADLESS=1: draw it into build/demo instead
+	@$(VENV) scripts/demo.py
+
+test: build ## run all checks and tests
+	@$(VENV) scripts/run_tests.py
+
+dev: setup ## JupyterLab in which a saved TypeScript file shows at once
+	@$(VENV) scripts/dev.py
+
+check: setup ## lint, format, types, and the freshness of generated files
+	@$(VENV) scripts/check.py
+
+wire: setup ## write the generated half of the wire from its Python declaration
+	@$(VENV) -m attnwidget.wire
+
+build: setup ## build the JavaScript into attnwidget/static
+	@$(VENV) scripts/javascript.py bundle
+
+bench: build ## run the benchmarks
+	@$(VENV) benchmarks/run.py
+
+picture: ## draw the pictures of the README again
+	@$(MAKE) --no-print-directory demo HEADLESS=1
+	@$(VENV) scripts/picture.py
+
+setup:
+	@$(PYTHON) scripts/bootstrap.py
+
+clean: ## remove everything that make made
+	rm -rf .venv build dist node_modules attnwidget/static .mypy_cache .pytest_cache .ruff_cache
+	find attnwidget scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
