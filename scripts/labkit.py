@@ -1,0 +1,152 @@
+"""Drive a real JupyterLab with Chromium: the demo and the browser tests use the same few functions.
+
+Nothing waits by the clock: every function returns when what it names is so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import chromium
+import nbformat
+from labserver import Lab, server
+from playwright.sync_api import Browser, Page, sync_playwright
+
+__all__ = [
+    "Lab",
+    "Watch",
+    "browser",
+    "cell_errors",
+    "cell_outputs",
+    "open_notebook",
+    "run_all",
+    "run_cell",
+    "save",
+    "server",
+    "wait_until_idle",
+    "watch",
+    "write_notebook",
+]
+
+OPEN_MS = 90_000
+RUN_MS = 300_000
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+IDLE = """() => {
+  const kernel = window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel;
+  return kernel?.connectionStatus === "connected" && kernel?.status === "idle";
+}"""
+RUN = """([command, index]) => {
+  const app = window.jupyterapp;
+  if (index !== null) app.shell.currentWidget.content.activeCellIndex = index;
+  window.attnwidgetRun = "running";
+  app.restored
+    .then(() => app.commands.execute(command))
+    .then(() => { window.attnwidgetRun = "done"; }, (error) => { window.attnwidgetRun = String(error); });
+}"""
+
+
+@contextlib.contextmanager
+def browser() -> Iterator[Browser]:
+    """Run a headless Chromium."""
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium.ensure(), args=CHROMIUM_FLAGS, headless=True)
+        try:
+            yield running
+        finally:
+            running.close()
+
+
+@dataclass
+class Watch:
+    """What went wrong on a page: errors in the console, and requests that left this machine."""
+
+    errors: list[str]
+    external: list[str]
+
+
+def watch(page: Page) -> Watch:
+    """Start to note a page's errors and external requests."""
+    seen = Watch([], [])
+    page.on("pageerror", lambda error: seen.errors.append(str(error)))
+    page.on("console", lambda message: seen.errors.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda request: seen.external.append(request.url) if _is_external(request.url) else None)
+    return seen
+
+
+def write_notebook(path: Path, *cells: str) -> Path:
+    """Write a notebook of code cells."""
+    notebook = nbformat.v4.new_notebook()
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.cells.extend(nbformat.v4.new_code_cell(cell) for cell in cells)
+    nbformat.write(notebook, path)
+    return path
+
+
+def open_notebook(page: Page, lab: Lab, name: str) -> None:
+    """Open a notebook and wait for its kernel."""
+    page.goto(lab.address(name))
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=OPEN_MS)
+    wait_until_idle(page, timeout_ms=OPEN_MS)
+
+
+def run_all(page: Page, *, timeout_ms: float = RUN_MS) -> None:
+    """Run every cell and wait for the last."""
+    _run(page, "notebook:run-all-cells", None)
+    _wait_until_run(page, timeout_ms)
+
+
+def run_cell(page: Page, index: int, *, wait: bool = True, timeout_ms: float = RUN_MS) -> None:
+    """Run one cell; with wait=False return while it runs."""
+    _run(page, "notebook:run-cell", index)
+    if wait:
+        _wait_until_run(page, timeout_ms)
+
+
+def wait_until_idle(page: Page, *, timeout_ms: float = RUN_MS) -> None:
+    """Wait until the kernel of the open notebook is connected and idle."""
+    page.wait_for_function(IDLE, timeout=timeout_ms)
+
+
+def cell_outputs(page: Page, index: int) -> list[str]:
+    """Return the text of each output of a cell."""
+    cell = page.locator(".jp-Notebook .jp-Cell").nth(index)
+    return cell.locator(".jp-OutputArea-output").all_inner_texts()
+
+
+def cell_errors(page: Page) -> list[str]:
+    """Return the text of every output that is an error."""
+    return page.locator('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]').all_inner_texts()
+
+
+def save(page: Page) -> None:
+    """Save the open notebook."""
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save').then(() => undefined)")
+
+
+def _run(page: Page, command: str, index: int | None) -> None:
+    page.evaluate(RUN, [command, index])
+
+
+def _wait_until_run(page: Page, timeout_ms: float) -> None:
+    page.wait_for_function("() => window.attnwidgetRun !== 'running'", timeout=timeout_ms)
+    outcome = page.evaluate("() => window.attnwidgetRun")
+    if outcome != "done":
+        raise RuntimeError(f"JupyterLab could not run the cells: {outcome}")
+    wait_until_idle(page, timeout_ms=timeout_ms)
+
+
+def _is_external(url: str) -> bool:
+    return url.startswith(("http:", "https:", "ws:", "wss:")) and "//127.0.0.1" not in url
