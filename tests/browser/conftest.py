@@ -1,0 +1,41 @@
+"""One JupyterLab and one Chromium for all browser tests; one page for each, which must stay free of errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import labkit
+import pytest
+from playwright.sync_api import Browser, Page
+
+VIEWPORT_PX = (1400, 1000)
+
+
+@pytest.fixture(scope="session")
+def chrome() -> Iterator[Browser]:
+    """A headless Chromium."""
+    with labkit.browser() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[labkit.Lab]:
+    """A JupyterLab over an empty folder, `lab.root`, with settings of its own."""
+    folder: Path = tmp_path_factory.mktemp("jupyter")
+    with labkit.server(folder / "notebooks", state=folder / "state") as running:
+        yield running
+
+
+@pytest.fixture
+def page(chrome: Browser) -> Iterator[Page]:
+    """A page of its own context; the test fails if it logs an error or asks another machine for something."""
+    context = chrome.new_context(viewport={"width": VIEWPORT_PX[0], "height": VIEWPORT_PX[1]})
+    try:
+        page = context.new_page()
+        seen = labkit.watch(page)
+        yield page
+        assert seen.errors == []
+        assert seen.external == []
+    finally:
+        context.close()
