@@ -19,7 +19,8 @@ class BundleHook(BuildHookInterface):  # type: ignore[type-arg]
 
     def dependencies(self) -> list[str]:
         """Ask for Node as a wheel only where none is on PATH and something has to be built."""
-        return [] if self._packed() or javascript.node_on_path() else [javascript.NODE_WHEEL]
+        nothing_to_do = self._packed() or javascript.built()
+        return [] if nothing_to_do or javascript.node_on_path() else [javascript.NODE_WHEEL]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build what is missing or stale."""

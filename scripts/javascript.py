@@ -96,10 +96,14 @@ def install(*, tests: bool) -> None:
     write(stamp, full if tests else small)
 
 
+def built() -> bool:
+    """Return whether both bundles are what the sources give."""
+    return all(file.is_file() for file in BUNDLES) and fresh(BUNDLE_STAMP, _bundle_key())
+
+
 def bundle(*, tests: bool = False) -> None:
     """Build both bundles into attnwidget/static, unless they are what the sources give."""
-    key = _bundle_key()
-    if all(file.is_file() for file in BUNDLES) and fresh(BUNDLE_STAMP, digest(BUNDLES, key)):
+    if built():
         return
     missing = [str(path.relative_to(ROOT)) for path in _entries() if not path.is_file()]
     if missing:
@@ -107,7 +111,7 @@ def bundle(*, tests: bool = False) -> None:
     install(tests=tests)
     _say("bundles (esbuild)")
     run_tool("js/build.mjs")
-    write(BUNDLE_STAMP, digest(BUNDLES, key))
+    write(BUNDLE_STAMP, _bundle_key())
 
 
 def run_tool(script: str, *arguments: str, check: bool = True) -> int:
@@ -125,8 +129,9 @@ def _entries() -> tuple[Path, Path]:
 
 
 def _bundle_key() -> str:
+    """Return a hash over sources and bundles, so that a bundle which `make dev` wrote does not count as current."""
     sources = (file for file in (ROOT / "js" / "src").rglob("*") if file.is_file())
-    return digest([*MANIFEST, ROOT / "js" / "build.mjs", *sources])
+    return digest([*MANIFEST, ROOT / "js" / "build.mjs", *sources, *BUNDLES])
 
 
 def _version(node: str) -> str | None:

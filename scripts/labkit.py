@@ -44,6 +44,10 @@ CHROMIUM_FLAGS = [
     "--no-first-run",
 ]
 
+ERRORS = """() => window.jupyterapp.shell.currentWidget.content.widgets
+  .flatMap((cell) => cell.model.toJSON().outputs ?? [])
+  .filter((output) => output.output_type === "error")
+  .map((output) => `${output.ename}: ${output.evalue}`)"""
 IDLE = """() => {
   const kernel = window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel;
   return kernel?.connectionStatus === "connected" && kernel?.status === "idle";
@@ -127,8 +131,9 @@ def cell_outputs(page: Page, index: int) -> list[str]:
 
 
 def cell_errors(page: Page) -> list[str]:
-    """Return the text of every output that is an error."""
-    return page.locator('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]').all_inner_texts()
+    """Return the name and message of every error among the outputs, in cell order."""
+    errors: list[str] = page.evaluate(ERRORS)
+    return errors
 
 
 def save(page: Page) -> None:
