@@ -1,0 +1,80 @@
+"""Export a trace as one HTML file: the same views, no kernel, no network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attnwidget.wire import MEAN
+from attnwidget.wire.codec import frame
+
+if TYPE_CHECKING:
+    from attnwidget.trace import Trace
+
+SCRIPT = Path(__file__).parent / "static" / "standalone.js"
+
+PAGE_BYTES = 8 * 1024 * 1024  # compressed weights in one page; what does not fit is left out, the last sites first
+
+_STYLE = """\
+:root { color-scheme: light dark; }
+body { margin: 0; padding: 18px; background: light-dark(#ffffff, #101217); }
+main { max-width: 1120px; margin: 0 auto; }
+"""
+
+_PAGE = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src '{script_hash}'; \
+style-src '{style_hash}'; base-uri 'none'; form-action 'none'">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<main id="attnwidget-host"></main>
+<script type="text/plain" id="attnwidget-data" data-step="{step}" data-site="0" data-head="{head}">{data}</script>
+<script>{script}</script>
+</body>
+</html>
+"""
+
+
+def to_html(trace: Trace, path: str | os.PathLike[str]) -> None:
+    """Write one HTML file with every view alive: stepping, hovering, choosing heads.
+
+    The page opens from disk, asks for nothing from any network, and its Content-Security-Policy forbids all but its
+    own script. An 8 x 8 trace makes about 60 kB. Weights are float32 while they are few, else off by at most 1/510 of
+    their row's range; the page says which.
+
+    Args:
+        trace: what to show.
+        path: the file to write; an existing one is replaced.
+
+    Raises:
+        FileNotFoundError: the front end was not built.
+        OSError: the file could not be written.
+    """
+    script = SCRIPT.read_text("utf-8").replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    sites = trace.sites
+    head = MEAN if sites and sites[0].n_heads > 1 else 0
+    page = _PAGE.format(
+        script_hash=_hash(script),
+        style_hash=_hash(_STYLE),
+        title=html.escape(trace.title or "Attention"),
+        style=_STYLE,
+        step=max(sites[0].n_queries - 1, 0) if sites else 0,
+        head=head,
+        data=base64.b64encode(frame(trace, 0, 0, head, budget=PAGE_BYTES)).decode("ascii"),
+        script=script,
+    )
+    Path(path).write_text(page, "utf-8", errors="replace")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")

@@ -1,0 +1,68 @@
+/** Nodes without HTML strings. */
+
+type Child = Node | string | null;
+type Attributes = Record<string, string | number | boolean | null>;
+
+function fill<E extends Element>(node: E, attributes: Attributes, children: Child[]): E {
+  for (const [name, value] of Object.entries(attributes))
+    if (value !== null && value !== false) node.setAttribute(name, value === true ? "" : String(value));
+  node.append(...children.filter((child) => child !== null));
+  return node;
+}
+
+/** An HTML element; `part` becomes the class `attnwidget-part`. */
+export function html<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  part: string,
+  attributes: Attributes = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[K] {
+  const node = fill(document.createElement(tag), attributes, children);
+  if (part) node.className = `attnwidget-${part}`;
+  return node;
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** An SVG element; `part` becomes the class `attnwidget-part`. */
+export function svg<K extends keyof SVGElementTagNameMap>(
+  tag: K,
+  part: string,
+  attributes: Attributes = {},
+  ...children: Child[]
+): SVGElementTagNameMap[K] {
+  const node = fill(document.createElementNS(SVG, tag), attributes, children);
+  if (part) node.setAttribute("class", `attnwidget-${part}`);
+  return node;
+}
+
+/** A button with an icon, which is a path in a 16 x 16 square. */
+export function iconButton(part: string, label: string, path: string): HTMLButtonElement {
+  const icon = svg("svg", "icon", { viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", "", { d: path }));
+  return html("button", part, { type: "button", "aria-label": label, title: label }, icon);
+}
+
+/** A drop-down list with its label. */
+export function select(label: string): { field: HTMLLabelElement; control: HTMLSelectElement } {
+  const control = html("select", "select", { "aria-label": label });
+  return { field: html("label", "field", {}, html("span", "field-name", {}, label), control), control };
+}
+
+/** Makes a drop-down list hold these choices, without touching it where it does already. */
+export function setOptions(control: HTMLSelectElement, choices: [value: string, text: string][], chosen: string): void {
+  const same = control.options.length === choices.length && choices.every(([v, t], i) => control.options[i]?.value === v && control.options[i]?.text === t);
+  if (!same) control.replaceChildren(...choices.map(([value, text]) => html("option", "", { value }, text)));
+  control.value = chosen;
+}
+
+/** Sets text without disturbing a node that has it. */
+export function setText(node: Element, text: string): void {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** Makes `parent` hold exactly `count` children, making or removing the last ones. */
+export function setCount<E extends Element>(parent: Element, count: number, make: (index: number) => E): E[] {
+  while (parent.children.length > count) parent.lastElementChild?.remove();
+  while (parent.children.length < count) parent.append(make(parent.children.length));
+  return [...parent.children] as E[];
+}

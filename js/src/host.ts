@@ -1,0 +1,150 @@
+/** Between the host's model and the store: traits and messages in, selections out. Views never see it. */
+import { effect } from "@preact/signals-core";
+import { worst } from "./matrix.ts";
+import type { Selection, Store } from "./store.ts";
+import type { ToKernel, ToPage, Traits } from "./wire.gen.ts";
+import { crc32, inflate, PictureError, Precision, readPicture, toBytes } from "./wire.ts";
+
+type Listener = (...values: never[]) => void;
+
+/** All that is used of a host's model; anywidget's AnyModel has it. */
+export interface Model {
+  get<K extends keyof Traits>(name: K): Traits[K];
+  set<K extends keyof Traits>(name: K, value: Traits[K]): void;
+  save_changes(): void;
+  send(content: unknown): void;
+  on(event: string, listener: Listener): void;
+  off(event: string, listener: Listener): void;
+}
+
+/** Milliseconds between two requests for rows that did not come, and how often they are repeated. */
+const ASK_EVERY = 2000;
+const ASK_TIMES = 5;
+const SELECTED = ["step", "site", "head", "keys", "scale", "expectation"] as const;
+
+/** Keeps a store in step with a model until the signal ends. */
+export function connect(model: Model, store: Store, signal: AbortSignal): void {
+  const on = (event: string, listener: Listener) => {
+    model.on(event, listener);
+    signal.addEventListener("abort", () => model.off(event, listener), { once: true });
+  };
+  const read = () => Object.fromEntries(SELECTED.map((name) => [name, model.get(name)])) as Partial<Selection>;
+  const send = (message: ToKernel) => {
+    try {
+      model.send(message);
+    } catch {
+      // no kernel: the picture stays what it is
+    }
+  };
+
+  const inbox = createInbox(store, send, signal);
+  store.select(read(), true);
+  for (const name of SELECTED) on(`change:${name}`, () => store.select({ [name]: model.get(name) } as Partial<Selection>, true));
+  store.onSelect((change, quiet) => {
+    if (signal.aborted) return;
+    for (const name of SELECTED) {
+      const value = change[name];
+      if (value !== undefined && model.get(name) !== value) model.set(name, value as never);
+    }
+    if (!quiet) model.save_changes();
+  });
+
+  on("change:frame", () => inbox.frame(model.get("frame")));
+  on("msg:custom", ((content: ToPage, buffers: unknown[]) => inbox.message(content, buffers)) as Listener);
+  inbox.frame(model.get("frame"));
+}
+
+/** Takes pictures in the order in which they came, asks for those that did not, and checks them at the end. */
+function createInbox(store: Store, send: (message: ToKernel) => void, signal: AbortSignal) {
+  let queue: Promise<unknown> = Promise.resolve();
+  let expected = 0; // number of the first rows message that has not come
+  const early = new Set<number>(); // those that came before an earlier one
+  const asked = new Map<string, number>(); // heads that were fetched, with the rows they had then
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
+
+  const run = () => store.outline.value.run;
+  const enqueue = (job: () => unknown) => {
+    queue = queue.then(() => signal.aborted || job()).catch((error: unknown) => {
+      store.problem.value = error instanceof PictureError ? error.message : "A picture came that cannot be read.";
+    });
+  };
+
+  const arrived = (seq: number) => {
+    if (seq >= expected) early.add(seq);
+    while (early.delete(expected)) expected++;
+  };
+
+  const lacking = (count: number) => Array.from({ length: count - expected }, (_, i) => expected + i).filter((seq) => !early.has(seq));
+
+  const ask = (count: number, times: number) => {
+    clearTimeout(timer);
+    const seqs = lacking(count);
+    store.nMissing.value = seqs.length && times <= 0 ? seqs.length : 0;
+    if (!seqs.length || times <= 0) return;
+    send({ t: "need", run: run(), seqs });
+    timer = setTimeout(() => ask(count, times - 1), ASK_EVERY);
+  };
+
+  const take = (bytes: Uint8Array) => {
+    const picture = readPicture(bytes);
+    const isNew = picture.run !== run();
+    if (isNew) {
+      expected = 0;
+      early.clear();
+      asked.clear();
+      store.nMissing.value = 0;
+    }
+    store.merge(picture);
+    store.problem.value = "";
+    return { picture, isNew };
+  };
+
+  const fetch = (site: number, head: number) => {
+    const nQueries = store.outline.value.sites[site]?.nQueries ?? 0;
+    if (asked.get(`${site}:${head}`) === nQueries) return;
+    asked.set(`${site}:${head}`, nQueries);
+    send({ t: "fetch", run: run(), site, head });
+  };
+
+  const verify = (digests: { site: number; head: number; crc: number }[]) => {
+    for (const { site, head, crc } of digests) {
+      const matrix = store.matrix(site, head);
+      if (!matrix || worst(matrix) < Precision.Exact || crc32(matrix.values) !== crc) fetch(site, head);
+    }
+  };
+
+  const stop = effect(() => {
+    const { site, head } = store.selection.value;
+    const matrix = store.matrix(site, head);
+    const { status, sites } = store.outline.value;
+    if (status !== "recording" && sites[site]?.nQueries && (!matrix || worst(matrix) < Precision.Exact)) fetch(site, head);
+  });
+  signal.addEventListener("abort", stop, { once: true });
+
+  return {
+    frame: (value: unknown) =>
+      enqueue(async () => {
+        const bytes = toBytes(value);
+        if (!bytes.byteLength) return;
+        const { picture, isNew } = take(await inflate(bytes));
+        for (let seq = expected; seq < picture.seq; seq++) arrived(seq);
+        if (isNew) send({ t: "ready", run: picture.run, seq: picture.seq });
+      }),
+    message: (content: ToPage | null, buffers: unknown[]) => {
+      if (typeof content !== "object" || content === null) return;
+      enqueue(() => {
+        if (content.run !== run()) return;
+        if (content.t === "rows" && Number.isSafeInteger(content.seq) && content.seq >= 0) {
+          take(toBytes(buffers[0]));
+          arrived(content.seq);
+          if (expected <= content.seq) ask(content.seq, ASK_TIMES);
+        } else if (content.t === "blocks") take(toBytes(buffers[0]));
+        else if (content.t === "end") {
+          ask(content.count, ASK_TIMES);
+          if (!lacking(content.count).length) verify(content.digests);
+        }
+      });
+    },
+  };
+}

@@ -1,0 +1,73 @@
+/** Where things stand: an axis puts a range of tokens into cells that are wide enough to see. */
+
+export interface Axis {
+  /** first token in the window */
+  first: number;
+  /** one past the last token in the window */
+  end: number;
+  /** tokens in one cell; more than 1 where single ones would be too small to see */
+  per: number;
+  nCells: number;
+  /** length of a cell in CSS pixels */
+  size: number;
+}
+
+/** A window on an axis, in tokens; null shows everything. */
+export type Window = { first: number; count: number } | null;
+
+/** Lays out `n` tokens, or the window of them, over `length` pixels. */
+export function axis(n: number, length: number, minSize: number, maxSize: number, window: Window = null): Axis {
+  const count = Math.max(1, Math.min(n, window?.count ?? n));
+  const first = Math.max(0, Math.min(window?.first ?? 0, n - count));
+  const end = Math.min(n, first + count);
+  const per = Math.max(1, Math.ceil((count * minSize) / Math.max(length, 1)));
+  const nCells = Math.ceil((end - first) / per);
+  return { first, end, per, nCells, size: Math.min(maxSize, length / Math.max(1, nCells)) };
+}
+
+/** The tokens of a cell: [from, to). */
+export function tokensOf(axis: Axis, cell: number): [number, number] {
+  const from = axis.first + cell * axis.per;
+  return [from, Math.min(from + axis.per, axis.end)];
+}
+
+/** The cell of a token, or -1 outside the window. */
+export function cellOf(axis: Axis, token: number): number {
+  return token < axis.first || token >= axis.end ? -1 : Math.floor((token - axis.first) / axis.per);
+}
+
+/** The cell under a pixel, or -1 outside. */
+export function cellAt(axis: Axis, pixel: number): number {
+  const cell = Math.floor(pixel / axis.size);
+  return cell < 0 || cell >= axis.nCells ? -1 : cell;
+}
+
+/** Middle of a token's cell in pixels, clamped to the axis. */
+export function middle(axis: Axis, token: number): number {
+  const cell = Math.max(0, Math.min(axis.nCells - 1, Math.floor((token - axis.first) / axis.per)));
+  return (cell + 0.5) * axis.size;
+}
+
+/** The greatest value of a row in each cell of an axis: a spike is never lost. NaN only where all are. */
+export function pooled(axis: Axis, row: ArrayLike<number>): Float32Array {
+  return Float32Array.from({ length: axis.nCells }, (_, cell) => {
+    const [from, to] = tokensOf(axis, cell);
+    let most = Number.NaN;
+    for (let i = from; i < to; i++) {
+      const value = row[i] ?? Number.NaN;
+      if (!(value <= most) && !Number.isNaN(value)) most = value;
+    }
+    return most;
+  });
+}
+
+/** A window that shows `factor` times as many tokens around `centre`. */
+export function zoomed(n: number, current: Window, factor: number, centre: number): Window {
+  const count = Math.round((current?.count ?? n) * factor);
+  if (count >= n) return null;
+  const kept = Math.max(Math.min(4, n), count);
+  return { count: kept, first: Math.max(0, Math.min(n - kept, Math.round(centre - kept / 2))) };
+}
+
+/** Every how many cells of `size` pixels a label of `room` pixels fits. */
+export const every = (size: number, room: number): number => Math.max(1, Math.ceil(room / size));

@@ -1,0 +1,214 @@
+/** The one state that every view draws: the recording, the selection, the focus, and what follows from them. */
+import { batch, computed, effect, signal as state, type ReadonlySignal, type Signal } from "@preact/signals-core";
+import type { Matrix } from "./matrix.ts";
+import { empty, mean, merged, worst } from "./matrix.ts";
+import type { Window } from "./scales.ts";
+import type { Picture, Site, Step } from "./wire.ts";
+import { Precision } from "./wire.ts";
+import { MEAN } from "./wire.gen.ts";
+
+export type Scale = "absolute" | "row";
+export type Expectation = "one" | "ratio" | "none";
+export type Links = "step" | "all" | "none";
+
+export interface Outline {
+  run: string;
+  title: string;
+  status: Picture["status"];
+  strips: Record<string, string[]>;
+  sites: Site[];
+  steps: Step[];
+}
+
+/** What is chosen, shared with Python. */
+export interface Selection {
+  step: number;
+  site: number;
+  head: number;
+  keys: number[];
+  scale: Scale;
+  expectation: Expectation;
+}
+
+/** What is hovered, or what is drawn because of it. */
+export interface Gaze {
+  query: number;
+  /** hovered or locked inputs; the first is the one that sentences speak of */
+  keys: number[];
+}
+
+export interface Slice {
+  site: Site | undefined;
+  matrix: Matrix;
+  queries: string[];
+  keys: string[];
+  /** no weights of this head have come */
+  absent: boolean;
+  precision: Precision;
+}
+
+export interface Store {
+  outline: ReadonlySignal<Outline>;
+  selection: ReadonlySignal<Selection>;
+  focus: Signal<{ query: number | null; key: number | null }>;
+  gaze: ReadonlySignal<Gaze>;
+  slice: ReadonlySignal<Slice>;
+  /** colour of 1, for each row: 1, or the row's maximum */
+  rowTop: (weights: Float32Array) => number;
+  expected: ReadonlySignal<number | null>;
+  window: Signal<{ queries: Window; keys: Window }>;
+  links: Signal<Links>;
+  playing: Signal<boolean>;
+  dark: ReadonlySignal<boolean>;
+  /** rows that were promised and have not come */
+  nMissing: Signal<number>;
+  /** a sentence instead of a picture */
+  problem: Signal<string>;
+  /** Changes the selection; the host hears of it unless it is `quiet`. */
+  select: (change: Partial<Selection>, quiet?: boolean) => void;
+  /** Locks an input, or lets it go. */
+  toggleKey: (key: number) => void;
+  merge: (picture: Picture) => void;
+  /** All weights of a head as far as they have come. */
+  matrix: (site: number, head: number) => Matrix | null;
+  onSelect: (listener: (change: Partial<Selection>, quiet: boolean) => void) => void;
+  /** Runs `paint` now and, at most once a frame, whenever something changed that it read. */
+  draw: (signal: AbortSignal, paint: () => void) => void;
+}
+
+const NO_SITE: Slice = { site: undefined, matrix: empty(), queries: [], keys: [], absent: true, precision: Precision.Missing };
+const NOTHING: Outline = { run: "", title: "", status: "empty", strips: {}, sites: [], steps: [] };
+const FIRST: Selection = { step: 0, site: 0, head: MEAN, keys: [], scale: "absolute", expectation: "one" };
+
+export function createStore(dark: ReadonlySignal<boolean>): Store {
+  const outline = state(NOTHING);
+  const selection = state(FIRST);
+  const matrices = state(new Map<string, Matrix>());
+  const focus = state<{ query: number | null; key: number | null }>({ query: null, key: null });
+  const listeners: ((change: Partial<Selection>, quiet: boolean) => void)[] = [];
+
+  const matrix = (site: number, head: number): Matrix | null => {
+    const whole = matrices.value.get(`${site}:${head}`);
+    const nHeads = outline.value.sites[site]?.nHeads ?? 0;
+    if (head !== MEAN) return whole ?? null;
+    const ofHeads = mean(Array.from({ length: nHeads }, (_, h) => matrices.value.get(`${site}:${h}`)));
+    return ofHeads && (!whole || worst(ofHeads) >= worst(whole) || ofHeads.nQueries > whole.nQueries) ? ofHeads : (whole ?? null);
+  };
+
+  const slice = computed<Slice>(() => {
+    const { site: index, head } = selection.value;
+    const site = outline.value.sites[index];
+    if (!site) return NO_SITE;
+    const found = matrix(index, head);
+    const queries = outline.value.strips[site.query] ?? [];
+    const keys = outline.value.strips[site.key] ?? [];
+    return { site, matrix: found ?? empty(), queries, keys, absent: !found, precision: found ? worst(found) : Precision.Missing };
+  });
+
+  const gaze = computed<Gaze>(() => {
+    const last = Math.max(0, slice.value.matrix.nQueries - 1);
+    const { query, key } = focus.value;
+    const keys = selection.value.keys.filter((k) => k < slice.value.matrix.nKeys);
+    return {
+      query: Math.min(query ?? selection.value.step, last),
+      keys: key === null || key >= slice.value.matrix.nKeys ? keys : [key, ...keys.filter((k) => k !== key)],
+    };
+  });
+
+  const expected = computed(() => {
+    const { nKeys } = slice.value.matrix;
+    if (selection.value.expectation === "none" || !nKeys) return null;
+    return selection.value.expectation === "one" ? 1 : (gaze.value.query + 1) / nKeys;
+  });
+
+  const select = (change: Partial<Selection>, quiet = false) => {
+    const current = selection.value;
+    const changed = Object.entries(change).some(([name, value]) => !same(current[name as keyof Selection], value));
+    if (!changed) return;
+    selection.value = { ...current, ...change };
+    for (const listener of listeners) listener(change, quiet);
+  };
+
+  const merge = (picture: Picture) =>
+    batch(() => {
+      const before = picture.run === outline.value.run ? outline.value : NOTHING;
+      const { step, site } = selection.value;
+      const wasLast = step >= (before.sites[site]?.nQueries ?? 0) - 1;
+      outline.value = withPicture(before, picture);
+      const next = before === NOTHING ? new Map<string, Matrix>() : new Map(matrices.value);
+      for (const block of picture.blocks) {
+        const name = `${block.site}:${block.head}`;
+        next.set(name, merged(next.get(name) ?? empty(), block));
+      }
+      matrices.value = next;
+      const last = Math.max(0, (outline.value.sites[site]?.nQueries ?? 0) - 1);
+      if (before !== NOTHING && wasLast) select({ step: last }, true);
+      else if (step > last) select({ step: last }, true);
+    });
+
+  return {
+    outline,
+    selection,
+    focus,
+    gaze,
+    slice,
+    rowTop: (weights) => (selection.value.scale === "absolute" ? 1 : weights.reduce((m, w) => (w > m && w < 1e38 ? w : m), 0) || 1),
+    expected,
+    window: state<{ queries: Window; keys: Window }>({ queries: null, keys: null }),
+    links: state<Links>("step"),
+    playing: state(false),
+    dark,
+    nMissing: state(0),
+    problem: state(""),
+    select,
+    toggleKey: (key) => {
+      const { keys } = selection.value;
+      select({ keys: keys.includes(key) ? keys.filter((k) => k !== key) : [...keys, key] });
+    },
+    merge,
+    matrix,
+    onSelect: (listener) => void listeners.push(listener),
+    draw,
+  };
+}
+
+function withPicture(before: Outline, picture: Picture): Outline {
+  const strips = { ...before.strips };
+  for (const { name, at, texts } of picture.strips) {
+    const old = strips[name] ?? [];
+    strips[name] = [...old.slice(0, at), ...texts, ...old.slice(at + texts.length)];
+  }
+  const { steps, stepsAt } = picture;
+  const done = before.status === "complete" || before.status === "stopped";
+  const newer = picture.sites.every((site, i) => site.nQueries >= (before.sites[i]?.nQueries ?? 0));
+  return {
+    run: picture.run,
+    title: picture.title,
+    status: done ? before.status : picture.status,
+    strips,
+    sites: newer ? picture.sites : before.sites,
+    steps: [...before.steps.slice(0, stepsAt), ...steps, ...before.steps.slice(stepsAt + steps.length)],
+  };
+}
+
+const same = (a: unknown, b: unknown): boolean =>
+  Array.isArray(a) && Array.isArray(b) ? a.length === b.length && a.every((x, i) => x === b[i]) : a === b;
+
+function draw(signal: AbortSignal, paint: () => void): void {
+  let stop = () => {};
+  let frame = 0;
+  const run = () => {
+    frame = 0;
+    stop();
+    let first = true;
+    // The second time the effect reads nothing, so it is deaf until the frame in which it starts anew.
+    stop = effect(() => {
+      if (first) {
+        first = false;
+        paint();
+      } else frame ||= requestAnimationFrame(run);
+    });
+  };
+  run();
+  signal.addEventListener("abort", () => (cancelAnimationFrame(frame), stop()), { once: true });
+}

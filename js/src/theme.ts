@@ -1,0 +1,69 @@
+/** Light or dark, followed live, and the one colour ramp that carries weights. */
+import { signal as state, type ReadonlySignal } from "@preact/signals-core";
+
+export type Rgb = [number, number, number];
+
+/** Stops of the ramp from weight 0 to 1: one hue, lightness strictly monotonic. */
+const STOPS: Record<"light" | "dark", Rgb[]> = {
+  light: [[250, 250, 252], [214, 220, 240], [128, 143, 201], [68, 80, 142], [24, 34, 92]],
+  dark: [[26, 29, 38], [47, 57, 88], [84, 108, 176], [127, 160, 226], [186, 210, 255]],
+};
+
+/** 256 colours, as one flat array of red, green, blue. */
+export function ramp(dark: boolean): Uint8Array {
+  const stops = STOPS[dark ? "dark" : "light"];
+  const colours = new Uint8Array(256 * 3);
+  for (let i = 0; i < 256; i++) {
+    const x = (i / 255) * (stops.length - 1);
+    const low = stops[Math.floor(x)] ?? [0, 0, 0];
+    const high = stops[Math.ceil(x)] ?? low;
+    for (let c = 0; c < 3; c++)
+      colours[i * 3 + c] = Math.round((low[c] ?? 0) + ((high[c] ?? 0) - (low[c] ?? 0)) * (x - Math.floor(x)));
+  }
+  return colours;
+}
+
+const RAMPS = { light: ramp(false), dark: ramp(true) };
+
+/** The colour of a weight between 0 and 1; outside it is clamped, NaN is 0. */
+export function colour(weight: number, dark: boolean): Rgb {
+  const colours = RAMPS[dark ? "dark" : "light"];
+  const i = 3 * Math.round(255 * Math.max(0, Math.min(1, weight || 0)));
+  return [colours[i] ?? 0, colours[i + 1] ?? 0, colours[i + 2] ?? 0];
+}
+
+export const css = ([r, g, b]: Rgb): string => `rgb(${r}, ${g}, ${b})`;
+
+/** Relative luminance, 0 to 1 (WCAG 2.2). */
+export function luminance(rgb: Rgb): number {
+  const [r, g, b] = rgb.map((c) => (c <= 10 ? c / 3294.6 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * (r ?? 0) + 0.7152 * (g ?? 0) + 0.0722 * (b ?? 0);
+}
+
+/** Black or white, whichever reads better on a colour. */
+export const ink = (rgb: Rgb): string => (luminance(rgb) > 0.18 ? "#14161c" : "#ffffff");
+
+/** Tells whether the page around is dark, now and whenever it changes. */
+export function watchTheme(signal: AbortSignal): ReadonlySignal<boolean> {
+  const media = matchMedia("(prefers-color-scheme: dark)");
+  const dark = state(isDark(media.matches));
+  const update = () => {
+    dark.value = isDark(media.matches);
+  };
+  const observer = new MutationObserver(update);
+  for (const node of [document.documentElement, document.body])
+    observer.observe(node, { attributes: true, attributeFilter: ["class", "style", "data-theme", "data-jp-theme-light"] });
+  media.addEventListener("change", update, { signal });
+  signal.addEventListener("abort", () => observer.disconnect(), { once: true });
+  return dark;
+}
+
+function isDark(preferred: boolean): boolean {
+  const { body, documentElement: html } = document;
+  const jupyter = body.dataset.jpThemeLight;
+  if (jupyter) return jupyter === "false";
+  const said = `${html.className} ${body.className} ${html.dataset.theme ?? ""} ${body.dataset.theme ?? ""}`;
+  if (/(^|[\s-])dark(\s|$)/.test(said)) return true;
+  if (/(^|[\s-])light(\s|$)/.test(said)) return false;
+  return preferred;
+}

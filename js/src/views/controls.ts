@@ -1,0 +1,140 @@
+/** What is shown and when: site, layer, head, and the step with its player. */
+import { effect } from "@preact/signals-core";
+import { html, iconButton, select, setOptions, setText } from "../dom.ts";
+import type { Store } from "../store.ts";
+import type { Site } from "../wire.ts";
+import { MEAN } from "../wire.gen.ts";
+import { shown, words } from "../words.ts";
+import type { View } from "./view.ts";
+
+/** Steps per second. */
+const SPEEDS = [1, 2, 4, 8, 16];
+const ICONS = {
+  first: "M3 3h2v10H3zM13 3v10L6 8z",
+  previous: "M11 3v10L4 8z",
+  play: "M4 2.5v11L13.5 8z",
+  pause: "M4 3h3v10H4zM9 3h3v10H9z",
+  next: "M5 3v10l7-5z",
+  last: "M11 3h2v10h-2zM3 3v10l7-5z",
+};
+
+export const controls: View = {
+  name: "controls",
+  mount(host, store, _layout, signal) {
+    const title = html("strong", "title");
+    host.append(title, ...chooseSite(store, signal), ...player(store, signal));
+    store.draw(signal, () => setText(title, store.outline.value.title || words.name));
+  },
+};
+
+/** Sites of one kind in one place of the network differ by their layer only. */
+const groupOf = (site: Site) => `${site.kind} ${site.name.replace(/\d+/g, "#")}`;
+
+function chooseSite(store: Store, signal: AbortSignal): HTMLElement[] {
+  const site = select(words.site);
+  const layer = select(words.layer);
+  const head = select(words.head);
+  const sites = () => store.outline.value.sites;
+  const choose = (index: number) => {
+    const nHeads = sites()[index]?.nHeads ?? 1;
+    const { head: old, step } = store.selection.value;
+    const last = Math.max(0, (sites()[index]?.nQueries ?? 1) - 1);
+    store.select({ site: index, head: old < nHeads ? old : MEAN, keys: [], step: Math.min(step, last) });
+  };
+  site.control.addEventListener("change", () => choose(Number(site.control.value)), { signal });
+  layer.control.addEventListener("change", () => choose(Number(layer.control.value)), { signal });
+  head.control.addEventListener("change", () => store.select({ head: Number(head.control.value) }), { signal });
+  store.draw(signal, () => {
+    const { site: index, head: chosen } = store.selection.value;
+    const groups = new Map<string, number[]>();
+    for (const [i, each] of sites().entries()) groups.set(groupOf(each), [...(groups.get(groupOf(each)) ?? []), i]);
+    const current = sites()[index];
+    const layers = current ? (groups.get(groupOf(current)) ?? []) : [];
+    const choices = [...groups.values()].map((members): [string, string] => {
+      const first = members[0] ?? 0;
+      return [String(members.includes(index) ? index : first), siteName(sites(), first, groups)];
+    });
+    setOptions(site.control, choices, String(index));
+    setOptions(layer.control, layers.map((i, n) => [String(i), `${n + 1} of ${layers.length}`]), String(index));
+    const nHeads = current?.nHeads ?? 1;
+    const heads = Array.from({ length: nHeads }, (_, h): [string, string] => [String(h), words.headOf(h, nHeads)]);
+    setOptions(head.control, nHeads > 1 ? [[String(MEAN), words.mean(nHeads)], ...heads] : heads, String(nHeads > 1 ? chosen : 0));
+    layer.field.toggleAttribute("hidden", layers.length < 2);
+    site.field.toggleAttribute("hidden", !current);
+    head.field.toggleAttribute("hidden", !current);
+  });
+  return [site.field, layer.field, head.field];
+}
+
+function siteName(sites: Site[], index: number, groups: Map<string, number[]>): string {
+  const site = sites[index];
+  if (!site) return "";
+  const twins = [...groups.values()].filter((members) => sites[members[0] ?? 0]?.kind === site.kind).length > 1;
+  return twins ? `${words.kinds[site.kind]} (${shown(site.name)})` : words.kinds[site.kind];
+}
+
+function player(store: Store, signal: AbortSignal): HTMLElement[] {
+  const last = () => Math.max(0, store.slice.value.matrix.nQueries - 1);
+  const go = (step: number) => {
+    store.playing.value = false;
+    store.select({ step: Math.max(0, Math.min(last(), step)) });
+  };
+  const step = () => store.selection.value.step;
+  const first = iconButton("button", words.first, ICONS.first);
+  const previous = iconButton("button", words.previous, ICONS.previous);
+  const play = iconButton("button attnwidget-play", words.play, ICONS.play);
+  const next = iconButton("button", words.next, ICONS.next);
+  const end = iconButton("button", words.last, ICONS.last);
+  const slider = html("input", "slider", { type: "range", min: 0, max: 0, step: 1, "aria-label": words.step });
+  const label = html("span", "step-label");
+  const speed = select(words.speed);
+  setOptions(speed.control, SPEEDS.map((n) => [String(n), words.perSecond(n)]), "2");
+  first.addEventListener("click", () => go(0), { signal });
+  previous.addEventListener("click", () => go(step() - 1), { signal });
+  next.addEventListener("click", () => go(step() + 1), { signal });
+  end.addEventListener("click", () => go(last()), { signal });
+  slider.addEventListener("input", () => go(slider.valueAsNumber), { signal });
+  play.addEventListener(
+    "click",
+    () => {
+      if (!store.playing.value && step() >= last()) store.select({ step: 0 });
+      store.playing.value = !store.playing.value;
+    },
+    { signal },
+  );
+  playOn(store, signal, () => 1000 / Number(speed.control.value), last);
+  store.draw(signal, () => {
+    const { matrix, queries } = store.slice.value;
+    const n = matrix.nQueries;
+    const on = store.playing.value;
+    slider.max = String(last());
+    slider.value = String(step());
+    slider.style.setProperty("--attnwidget-done", `${n > 1 ? (100 * step()) / (n - 1) : 100}%`);
+    slider.setAttribute("aria-valuetext", words.stepText(step(), n, shown(queries[step()] ?? "")));
+    setText(label, words.stepOf(step(), n));
+    play.setAttribute("aria-label", on ? words.pause : words.play);
+    play.title = on ? words.pause : words.play;
+    play.querySelector("path")?.setAttribute("d", on ? ICONS.pause : ICONS.play);
+    for (const button of [first, previous]) button.disabled = step() === 0;
+    for (const button of [next, end]) button.disabled = step() >= last();
+    play.disabled = n < 2;
+  });
+  const buttons = html("span", "buttons", { role: "group", "aria-label": words.step }, first, previous, play, next, end);
+  return [buttons, slider, label, speed.field];
+}
+
+/** Goes on by one step at a time while playing; a step that did not come yet is waited for. */
+function playOn(store: Store, signal: AbortSignal, pause: () => number, last: () => number): void {
+  const stop = effect(() => {
+    if (!store.playing.value) return;
+    const { step } = store.selection.value;
+    const { status } = store.outline.value;
+    if (step >= last()) {
+      if (status !== "recording") store.playing.value = false;
+      return;
+    }
+    const timer = setTimeout(() => store.select({ step: step + 1 }), pause());
+    return () => clearTimeout(timer);
+  });
+  signal.addEventListener("abort", stop, { once: true });
+}

@@ -1,0 +1,144 @@
+/** The pixels of the heatmap: pure, the same slice gives the same picture. */
+import { at, row, type Matrix } from "../matrix.ts";
+import { cellOf, pooled, tokensOf, type Axis } from "../scales.ts";
+import type { Store } from "../store.ts";
+import { colour, css, ink, type Rgb } from "../theme.ts";
+import { short } from "../words.ts";
+
+/** How much of its colour a row keeps that the selected step has not reached. */
+const GHOST = 0.16;
+/** CSS pixels: cells smaller than these have no gaps, no numbers, no hatching. */
+const GAP_PX = 8;
+const NUMBER_PX = [34, 14] as const;
+const HATCH_PX = 4;
+/** Numbers below this stay off the picture; hovering tells them. */
+const LEAST_NUMBER = 0.005;
+
+export interface Cells {
+  /** one pixel a cell, RGBA */
+  rgba: Uint8ClampedArray<ArrayBuffer>;
+  /** greatest weight of each cell; NaN where none is finite */
+  values: Float32Array;
+  /** 1 where a cell holds something that is no weight: not finite, negative or above 1 */
+  odd: Uint8Array;
+}
+
+/** Colours of all cells: [query cell, key cell]. */
+export function cellsOf(matrix: Matrix, keys: Axis, queries: Axis, dark: boolean, step: number, top: (row: Float32Array) => number): Cells {
+  const n = keys.nCells * queries.nCells;
+  const cells: Cells = { rgba: new Uint8ClampedArray(n * 4), values: new Float32Array(n).fill(Number.NaN), odd: new Uint8Array(n) };
+  const ground = colour(0, dark);
+  for (let r = 0; r < queries.nCells; r++) {
+    const [q0, q1] = tokensOf(queries, r);
+    let greatest = 1;
+    for (let q = q0; q < Math.min(q1, matrix.nQueries); q++) {
+      const weights = row(matrix, q);
+      greatest = q === q0 ? top(weights) : Math.max(greatest, top(weights));
+      for (const [c, value] of pooled(keys, weights).entries()) {
+        const i = r * keys.nCells + c;
+        if (!(value <= (cells.values[i] ?? 0))) cells.values[i] = value;
+      }
+      markOdd(cells.odd, r * keys.nCells, weights, keys);
+    }
+    const kept = q0 > step || q0 >= matrix.nQueries ? GHOST : 1;
+    for (let i = r * keys.nCells; i < (r + 1) * keys.nCells; i++) {
+      const rgb = colour((cells.values[i] ?? 0) / greatest, dark);
+      for (let c = 0; c < 3; c++) cells.rgba[i * 4 + c] = (ground[c] ?? 0) + ((rgb[c] ?? 0) - (ground[c] ?? 0)) * kept;
+      cells.rgba[i * 4 + 3] = 255;
+    }
+  }
+  return cells;
+}
+
+function markOdd(odd: Uint8Array, start: number, weights: Float32Array, keys: Axis): void {
+  for (let k = keys.first; k < keys.end; k++) {
+    const weight = weights[k] ?? 0;
+    if (!(weight >= 0 && weight <= 1.02)) odd[start + Math.floor((k - keys.first) / keys.per)] = 1;
+  }
+}
+
+/** Draws the heatmap at device pixels. */
+export function paint(canvas: HTMLCanvasElement, store: Store, keys: Axis, queries: Axis, width: number, height: number): void {
+  const context = canvas.getContext("2d");
+  const { matrix } = store.slice.value;
+  const dark = store.dark.value;
+  const ratio = globalThis.devicePixelRatio || 1;
+  if (canvas.width !== Math.round(width * ratio)) canvas.width = Math.round(width * ratio);
+  if (canvas.height !== Math.round(height * ratio)) canvas.height = Math.round(height * ratio);
+  if (!context || !keys.nCells || !queries.nCells) return;
+  const cells = cellsOf(matrix, keys, queries, dark, Math.max(store.selection.value.step, store.gaze.value.query), store.rowTop);
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  fillCells(context, cells, keys, queries, ratio, colour(0, dark));
+  hatch(context, cells, keys, queries, dark);
+  writeNumbers(context, store, keys, queries, dark);
+  frameGaze(context, canvas, store, keys, queries, width);
+}
+
+/** Fills on whole device pixels, so that every cell has its exact colour up to its edge. */
+function fillCells(context: CanvasRenderingContext2D, cells: Cells, keys: Axis, queries: Axis, ratio: number, ground: Rgb): void {
+  const edge = (cell: number, size: number) => Math.round(cell * size * ratio) / ratio;
+  const gapX = keys.size >= GAP_PX ? 1 : 0;
+  const gapY = queries.size >= GAP_PX ? 1 : 0;
+  for (let r = 0; r < queries.nCells; r++)
+    for (let c = 0; c < keys.nCells; c++) {
+      const i = (r * keys.nCells + c) * 4;
+      context.fillStyle = css([cells.rgba[i] ?? ground[0], cells.rgba[i + 1] ?? ground[1], cells.rgba[i + 2] ?? ground[2]]);
+      const x = edge(c, keys.size);
+      const y = edge(r, queries.size);
+      context.fillRect(x, y, edge(c + 1, keys.size) - x - gapX, edge(r + 1, queries.size) - y - gapY);
+    }
+}
+
+function hatch(context: CanvasRenderingContext2D, cells: Cells, keys: Axis, queries: Axis, dark: boolean): void {
+  context.save();
+  context.strokeStyle = dark ? "#ff8a8a" : "#b3001b";
+  context.lineWidth = 1;
+  context.beginPath();
+  for (const [i, odd] of cells.odd.entries()) {
+    if (!odd) continue;
+    const x = (i % keys.nCells) * keys.size;
+    const y = Math.floor(i / keys.nCells) * queries.size;
+    const reach = Math.min(keys.size, queries.size);
+    for (let d = reach < HATCH_PX ? reach : HATCH_PX; d <= reach; d += HATCH_PX) {
+      context.moveTo(x, y + d);
+      context.lineTo(x + d, y);
+    }
+  }
+  context.stroke();
+  context.restore();
+}
+
+function writeNumbers(context: CanvasRenderingContext2D, store: Store, keys: Axis, queries: Axis, dark: boolean): void {
+  const { matrix } = store.slice.value;
+  const { query } = store.gaze.value;
+  const r = cellOf(queries, query);
+  if (r < 0 || !matrix.nQueries || keys.per > 1 || queries.per > 1 || keys.size < NUMBER_PX[0] || queries.size < NUMBER_PX[1]) return;
+  const top = store.rowTop(row(matrix, query));
+  context.font = "11px system-ui, sans-serif";
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  for (let key = keys.first; key < keys.end; key++) {
+    const weight = at(matrix, query, key);
+    if (Math.abs(weight) < LEAST_NUMBER) continue;
+    context.fillStyle = ink(colour(weight / top, dark));
+    context.fillText(short(weight), (cellOf(keys, key) + 0.5) * keys.size, (r + 0.5) * queries.size + 0.5);
+  }
+}
+
+function frameGaze(context: CanvasRenderingContext2D, canvas: HTMLCanvasElement, store: Store, keys: Axis, queries: Axis, width: number): void {
+  const styles = getComputedStyle(canvas);
+  const accent = styles.getPropertyValue("--attnwidget-accent").trim() || "#c2410c";
+  context.strokeStyle = accent;
+  const height = queries.nCells * queries.size;
+  const r = cellOf(queries, store.gaze.value.query);
+  if (r >= 0 && store.slice.value.matrix.nQueries) {
+    context.lineWidth = 2;
+    context.strokeRect(1, Math.max(1, r * queries.size - 1), width - 2, Math.min(queries.size + 1, height - r * queries.size));
+  }
+  context.lineWidth = 1;
+  for (const key of store.gaze.value.keys) {
+    const c = cellOf(keys, key);
+    if (c >= 0) context.strokeRect(c * keys.size + 0.5, 0.5, Math.max(1, keys.size - 1), height - 1);
+  }
+}

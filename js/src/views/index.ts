@@ -1,0 +1,65 @@
+/** All views, in the order in which they stand. A new view is one file and one line here. */
+import { html } from "../dom.ts";
+import type { Store } from "../store.ts";
+import sheet from "../style.css";
+import { words } from "../words.ts";
+import { controls } from "./controls.ts";
+import { flags } from "./flags.ts";
+import { heatmap } from "./heatmap.ts";
+import { watchLayout } from "./layout.ts";
+import { links } from "./links.ts";
+import { panel } from "./panel.ts";
+import { strength } from "./strength.ts";
+import { inputStrip, outputStrip } from "./strips.ts";
+import { tooltip } from "./tooltip.ts";
+import type { View } from "./view.ts";
+
+const PICTURE: View[] = [inputStrip, links, outputStrip, heatmap, strength];
+
+/** Draws everything into an element until the signal ends. */
+export function mount(host: HTMLElement, store: Store, signal: AbortSignal): void {
+  adoptStyle(host);
+  const bar = html("div", "controls");
+  const notes = html("div", "flags");
+  const picture = html("div", "picture");
+  const side = html("aside", "panel");
+  const root = html("div", "", { role: "group", "aria-label": words.name }, bar, notes, html("div", "body", {}, picture, side));
+  root.className = "attnwidget";
+  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves our keys alone
+  host.append(root);
+  signal.addEventListener("abort", () => root.remove(), { once: true });
+
+  const layout = watchLayout(picture, store, signal);
+  controls.mount(bar, store, layout, signal);
+  flags.mount(notes, store, layout, signal);
+  for (const view of PICTURE) {
+    const section = html("section", `view attnwidget-${view.name}`);
+    picture.append(section);
+    view.mount(section, store, layout, signal);
+  }
+  panel.mount(side, store, layout, signal);
+  tooltip.mount(root, store, layout, signal);
+  store.draw(signal, () => {
+    root.dataset.theme = store.dark.value ? "dark" : "light";
+    root.dataset.status = store.outline.value.status;
+    root.dataset.rows = String(store.slice.value.matrix.nQueries);
+    root.dataset.missing = String(store.nMissing.value);
+  });
+}
+
+/** One constructed sheet a document or shadow root; a page that forbids inline styles takes it too. */
+function adoptStyle(host: HTMLElement): void {
+  const root = host.getRootNode();
+  const scope = root instanceof ShadowRoot ? root : document;
+  if (scope.adoptedStyleSheets.includes(style())) return;
+  scope.adoptedStyleSheets = [...scope.adoptedStyleSheets, style()];
+}
+
+let constructed: CSSStyleSheet | undefined;
+function style(): CSSStyleSheet {
+  if (!constructed) {
+    constructed = new CSSStyleSheet();
+    constructed.replaceSync(sheet);
+  }
+  return constructed;
+}

@@ -1,0 +1,138 @@
+/** Two strips of tokens: the input, shaded by the weights of the step, and the output, shaded by the weights on an input. */
+import type { Axis } from "../scales.ts";
+import { cellAt, cellOf, pooled, tokensOf } from "../scales.ts";
+import { html, setCount, setText } from "../dom.ts";
+import { clamp, move, take } from "../keys.ts";
+import { at, row } from "../matrix.ts";
+import type { Store } from "../store.ts";
+import { colour, css, ink } from "../theme.ts";
+import { exact, shown, words } from "../words.ts";
+import type { View } from "./view.ts";
+
+/** Cells narrower than this show their shade only, in CSS pixels. */
+const TEXT_PX = 24;
+let nStrips = 0;
+
+interface Strip {
+  label: () => string;
+  axis: () => Axis;
+  texts: () => string[];
+  /** weights that shade the tokens; null for none */
+  shades: () => Float32Array | null;
+  gazed: () => number;
+  locked: () => number[];
+  ghost: (token: number) => boolean;
+  hover: (token: number | null) => void;
+  choose: (token: number) => void;
+}
+
+export const inputStrip: View = {
+  name: "input",
+  mount(host, store, layout, signal) {
+    mountStrip(host, store, signal, () => layout.value.left, {
+      label: () => stripName(store, "key"),
+      axis: () => layout.value.keys,
+      texts: () => store.slice.value.keys,
+      shades: () => row(store.slice.value.matrix, store.gaze.value.query),
+      gazed: () => store.gaze.value.keys[0] ?? -1,
+      locked: () => store.selection.value.keys,
+      ghost: () => false,
+      hover: (key) => (store.focus.value = { query: null, key }),
+      choose: store.toggleKey,
+    });
+  },
+};
+
+export const outputStrip: View = {
+  name: "output",
+  mount(host, store, layout, signal) {
+    mountStrip(host, store, signal, () => layout.value.left, {
+      label: () => stripName(store, "query"),
+      axis: () => layout.value.output,
+      texts: () => store.slice.value.queries,
+      shades: () => {
+        const { matrix } = store.slice.value;
+        const key = store.gaze.value.keys[0];
+        return key === undefined ? null : Float32Array.from({ length: matrix.nQueries }, (_, q) => at(matrix, q, key));
+      },
+      gazed: () => store.gaze.value.query,
+      locked: () => [store.selection.value.step],
+      ghost: (query) => query > store.selection.value.step,
+      hover: (query) => (store.focus.value = { query, key: null }),
+      choose: (step) => store.select({ step: Math.min(step, store.slice.value.matrix.nQueries - 1) }),
+    });
+  },
+};
+
+function stripName(store: Store, side: "key" | "query"): string {
+  const { site } = store.slice.value;
+  if (!site || site.query !== site.key) return side === "key" ? words.input : words.output;
+  return side === "key" ? words.keys : words.queries;
+}
+
+function mountStrip(host: HTMLElement, store: Store, signal: AbortSignal, left: () => number, strip: Strip): void {
+  const label = html("span", "strip-label");
+  const list = html("div", "strip-tokens", { role: "listbox", tabindex: 0, "aria-orientation": "horizontal" });
+  const id = `attnwidget-strip-${nStrips++}`;
+  host.append(label, list);
+
+  const tokenAt = (event: PointerEvent | MouseEvent) => {
+    const cell = cellAt(strip.axis(), event.clientX - list.getBoundingClientRect().left);
+    return cell < 0 ? null : tokensOf(strip.axis(), cell)[0];
+  };
+  list.addEventListener("pointermove", (event) => strip.hover(tokenAt(event)), { signal });
+  list.addEventListener("pointerleave", () => strip.hover(null), { signal });
+  list.addEventListener("blur", () => strip.hover(null), { signal });
+  list.addEventListener(
+    "click",
+    (event) => {
+      const token = tokenAt(event);
+      if (token !== null) strip.choose(token);
+    },
+    { signal },
+  );
+  list.addEventListener(
+    "keydown",
+    (event) => {
+      const step = move(event);
+      if (step?.columns) strip.hover(clamp(Math.max(0, strip.gazed()) + step.columns, strip.texts().length));
+      else if (event.key === "Enter" || event.key === " ") strip.choose(Math.max(0, strip.gazed()));
+      else if (event.key === "Escape") strip.hover(null);
+      else return;
+      take(event);
+    },
+    { signal },
+  );
+
+  store.draw(signal, () => {
+    const axis = strip.axis();
+    const texts = strip.texts();
+    const shades = strip.shades();
+    const cells = shades && pooled(axis, shades);
+    const top = shades ? store.rowTop(shades) : 1;
+    const gazed = cellOf(axis, strip.gazed());
+    const locked = new Set(strip.locked().map((token) => cellOf(axis, token)));
+    setText(label, strip.label());
+    host.style.setProperty("--attnwidget-left", `${left()}px`);
+    list.setAttribute("aria-label", strip.label());
+    list.setAttribute("aria-activedescendant", gazed >= 0 ? `${id}-${gazed}` : "");
+    list.style.width = `${axis.nCells * axis.size}px`;
+    const nodes = setCount(list, texts.length ? axis.nCells : 0, (i) => html("div", "token", { role: "option", id: `${id}-${i}` }));
+    for (const [cell, node] of nodes.entries()) {
+      const [from, to] = tokensOf(axis, cell);
+      const weight = cells?.[cell] ?? Number.NaN;
+      const rgb = colour(weight / top, store.dark.value);
+      const text = to - from > 1 ? `${shown(texts[from] ?? "")} … ${shown(texts[to - 1] ?? "")}` : shown(texts[from] ?? "");
+      setText(node, axis.size >= TEXT_PX ? text : "");
+      node.style.left = `${cell * axis.size}px`;
+      node.style.width = `${Math.max(1, axis.size - (axis.size > 12 ? 4 : 0))}px`;
+      node.style.backgroundColor = cells ? css(rgb) : "";
+      node.style.color = cells ? ink(rgb) : "";
+      node.toggleAttribute("data-gaze", cell === gazed);
+      node.toggleAttribute("data-locked", locked.has(cell));
+      node.toggleAttribute("data-ghost", strip.ghost(from));
+      node.setAttribute("aria-selected", String(locked.has(cell)));
+      node.setAttribute("aria-label", cells ? `${text}, ${exact(weight)}` : text);
+    }
+  });
+}

@@ -1,0 +1,29 @@
+/** The module that anywidget loads: one store and one picture for each view of a model. */
+import type { Model } from "./host.ts";
+import { connect } from "./host.ts";
+import { tieSelector, type WidgetManager } from "./selector.ts";
+import { createStore } from "./store.ts";
+import { watchTheme } from "./theme.ts";
+import { mount } from "./views/index.ts";
+
+interface RenderProps {
+  model: Model & { widget_manager?: WidgetManager };
+  el: HTMLElement;
+  signal?: AbortSignal;
+}
+
+export default {
+  render({ model, el, signal }: RenderProps): () => void {
+    const life = new AbortController(); // hosts older than anywidget 0.11 pass no signal but call what is returned
+    signal?.addEventListener("abort", () => life.abort(), { once: true });
+    const store = createStore(watchTheme(life.signal));
+    mount(el, store, life.signal);
+    connect(model, store, life.signal);
+    const selector = model.get("selector");
+    if (selector && typeof model.widget_manager?.get_model === "function")
+      tieSelector(model.widget_manager, selector, store, life.signal).catch(() => {
+        // a page without bqplot: the picture has its own slider
+      });
+    return () => life.abort();
+  },
+};

@@ -1,0 +1,195 @@
+/** Bytes from the kernel become pictures; this is the only file that knows how they are laid out and what they call things. */
+import type { BlockData, PictureData } from "./wire.gen.ts";
+import { PROTOCOL } from "./wire.gen.ts";
+
+export interface Flag {
+  kind: string;
+  count: number;
+  /** the first places, each [head, query, key]; -1 where an axis does not apply */
+  where: number[][];
+}
+
+export interface Site {
+  name: string;
+  kind: "encoder" | "decoder" | "cross";
+  layer: number;
+  nHeads: number;
+  query: string;
+  key: string;
+  nQueries: number;
+  nKeys: number;
+  flags: Flag[];
+}
+
+export interface Candidate {
+  token: string;
+  probability: number;
+}
+
+export interface Step {
+  token: string;
+  candidates: Candidate[];
+}
+
+/** How near a stored row is to what was recorded. A better row is never replaced by a worse one. */
+export enum Precision {
+  Missing = 0,
+  /** each weight stands for the maximum of a square around it */
+  Pooled = 1,
+  /** off by at most 1/510 of the row's range, or by what float16 cannot hold */
+  Rounded = 2,
+  Exact = 3,
+}
+
+export interface Block {
+  site: number;
+  head: number;
+  at: number;
+  nQueries: number;
+  nKeys: number;
+  precision: Precision;
+  /** weights, row by row: [query, key] */
+  values: Float32Array;
+}
+
+export interface Picture {
+  run: string;
+  seq: number;
+  title: string;
+  status: PictureData["status"];
+  strips: { name: string; at: number; texts: string[] }[];
+  sites: Site[];
+  stepsAt: number;
+  steps: Step[];
+  blocks: Block[];
+}
+
+/** A picture that cannot be drawn; the sentence is for people and quotes no token. */
+export class PictureError extends Error {}
+
+/** More weights than a page should unfold for one head. */
+const MAX_CELLS = 2 ** 26;
+const ODD = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+
+/** Reads what the kernel packed: header length, JSON header, blocks. */
+export function readPicture(bytes: Uint8Array): Picture {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const length = bytes.byteLength >= 4 ? view.getUint32(0, true) : Number.POSITIVE_INFINITY;
+  if (4 + length > bytes.byteLength) throw new PictureError("The picture is cut short.");
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length))) as PictureData;
+  if (header.protocol !== PROTOCOL)
+    throw new PictureError(
+      `The kernel speaks version ${Number(header.protocol)} of the wire, this page version ${PROTOCOL}. ` +
+        "Restart the kernel and reload the page so that both have the same attnwidget.",
+    );
+  const body = bytes.subarray(4 + length);
+  return {
+    run: header.run,
+    seq: header.seq,
+    title: header.title,
+    status: header.status,
+    strips: header.strips,
+    sites: header.sites.map((site) => ({
+      name: site.name,
+      kind: site.kind,
+      layer: site.layer,
+      nHeads: site.n_heads,
+      query: site.query,
+      key: site.key,
+      nQueries: site.n_queries,
+      nKeys: site.n_keys,
+      flags: site.flags,
+    })),
+    stepsAt: header.steps_at,
+    steps: header.steps,
+    blocks: header.blocks.map((block) => readBlock(block, body)),
+  };
+}
+
+function readBlock(block: BlockData, body: Uint8Array): Block {
+  const { n_queries: nQueries, n_keys: nKeys, pool, dtype } = block;
+  const size = [nQueries, nKeys, pool, block.at, block.offset, block.n_bytes, block.n_odd];
+  if (!size.every((n) => Number.isSafeInteger(n) && n >= 0) || pool < 1 || nQueries * nKeys > MAX_CELLS)
+    throw new PictureError(`A block of ${nQueries} x ${nKeys} weights came, which this page does not draw.`);
+  const rows = Math.ceil(nQueries / pool);
+  const columns = Math.ceil(nKeys / pool);
+  const plain = rows * columns * { f4: 4, f2: 2, u1: 1 }[dtype];
+  const expected = dtype === "u1" ? padded(rows * 8 + plain) + block.n_odd * 8 : plain;
+  if (block.n_bytes !== expected || block.offset + expected > body.byteLength)
+    throw new PictureError(`A block of ${nQueries} x ${nKeys} weights came with ${block.n_bytes} bytes.`);
+  const start = body.byteOffset + block.offset;
+  const own = body.buffer.slice(start, start + expected) as ArrayBuffer;
+  const stored = dtype === "f4" ? new Float32Array(own) : dtype === "f2" ? halves(own) : levels(own, rows, columns, block.n_odd);
+  return {
+    site: block.site,
+    head: block.head,
+    at: block.at,
+    nQueries,
+    nKeys,
+    precision: pool > 1 ? Precision.Pooled : dtype === "f4" ? Precision.Exact : Precision.Rounded,
+    values: pool > 1 ? unfold(stored, nQueries, nKeys, pool) : stored,
+  };
+}
+
+function levels(own: ArrayBuffer, rows: number, columns: number, nOdd: number): Float32Array {
+  const range = new Float32Array(own, 0, rows * 2);
+  const level = new Uint8Array(own, rows * 8, rows * columns);
+  const values = new Float32Array(rows * columns);
+  for (let row = 0; row < rows; row++) {
+    const low = range[row * 2] ?? 0;
+    const span = (range[row * 2 + 1] ?? 0) - low;
+    for (let i = row * columns; i < (row + 1) * columns; i++) values[i] = low + ((level[i] ?? 0) / 255) * span;
+  }
+  const odd = new Uint32Array(own, own.byteLength - nOdd * 8);
+  for (let i = 0; i < odd.length; i += 2) values[odd[i] ?? 0] = ODD[odd[i + 1] ?? 0] ?? Number.NaN;
+  return values;
+}
+
+function halves(own: ArrayBuffer): Float32Array {
+  return Float32Array.from(new Uint16Array(own), (bits) => {
+    const exponent = (bits >> 10) & 31;
+    const fraction = bits & 1023;
+    const sign = bits & 0x8000 ? -1 : 1;
+    if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+    return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024));
+  });
+}
+
+function unfold(pooled: Float32Array, nQueries: number, nKeys: number, pool: number): Float32Array {
+  const columns = Math.ceil(nKeys / pool);
+  const values = new Float32Array(nQueries * nKeys);
+  for (let q = 0; q < nQueries; q++)
+    for (let k = 0; k < nKeys; k++)
+      values[q * nKeys + k] = pooled[Math.floor(q / pool) * columns + Math.floor(k / pool)] ?? 0;
+  return values;
+}
+
+const padded = (n: number) => n + ((4 - (n % 4)) % 4);
+
+/** Undoes the kernel's zlib. */
+export async function inflate(bytes: Uint8Array): Promise<Uint8Array> {
+  const stream = new Blob([bytes as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/** Hosts hand over a DataView, a typed array, an ArrayBuffer or base64 text. */
+export function toBytes(value: unknown): Uint8Array {
+  if (typeof value === "string") return Uint8Array.from(atob(value), (c) => c.charCodeAt(0));
+  if (value instanceof ArrayBuffer) return new Uint8Array(value);
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer as ArrayBuffer, value.byteOffset, value.byteLength);
+  throw new PictureError("Something that is not bytes came where a picture was expected.");
+}
+
+/** CRC-32 as zlib computes it, of numbers as little-endian float32. */
+export function crc32(values: Float32Array): number {
+  let crc = 0xffffffff;
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  for (const byte of bytes) crc = (CRC_TABLE[(crc ^ byte) & 255] ?? 0) ^ (crc >>> 8);
+  return (crc ^ 0xffffffff) >>> 0;
+}
+
+const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, i) => {
+  let c = i;
+  for (let bit = 0; bit < 8; bit++) c = c & 1 ? 0xedb88320 ^ (c >>> 1) : c >>> 1;
+  return c;
+});

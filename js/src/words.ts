@@ -1,0 +1,118 @@
+/** Every word that a person reads, in one table, and how tokens and numbers are written. */
+
+export const words = {
+  name: "Attention",
+  site: "site",
+  layer: "layer",
+  head: "head",
+  headOf: (head: number, n: number) => (n === 1 ? "1 of 1" : `${head + 1} of ${n}`),
+  mean: (n: number) => `mean of ${n}`,
+  first: "first step",
+  previous: "previous step",
+  play: "play",
+  pause: "pause",
+  next: "next step",
+  last: "last step",
+  step: "step",
+  stepOf: (step: number, n: number) => (n ? `step ${step + 1} of ${n}` : "no steps yet"),
+  stepText: (step: number, n: number, token: string) => `step ${step + 1} of ${n}, token ${token}`,
+  speed: "speed",
+  perSecond: (n: number) => `${n}/s`,
+  kinds: { encoder: "encoder self", decoder: "decoder self", cross: "decoder → encoder" },
+  input: "input",
+  output: "output",
+  keys: "looked at",
+  queries: "looking",
+  heatmap: "Attention weights",
+  heatmapHelp: "Arrow keys move, Enter locks, Escape lets go.",
+  strength: "strength so far",
+  weak: "weak",
+  strong: "strong",
+  expected: (value: string) => `expected ${value}`,
+  thisStep: "This step",
+  candidates: "what the decoder could have said",
+  strongestInputs: "strongest inputs",
+  reading: "Reading",
+  view: "View",
+  entropy: "entropy of the row",
+  bits: (value: string) => `${value} bits`,
+  strengthOf: (token: string) => `strength of “${token}” so far`,
+  weakest: "weakest input so far",
+  rowsSum: "row sums to",
+  links: "links",
+  linkChoices: { step: "this step", all: "all steps so far", none: "none" },
+  scale: "scale",
+  scaleChoices: { absolute: "absolute, 0 to 1", row: "each row to its maximum" },
+  expectation: "expected strength",
+  expectationChoices: { one: "1", ratio: "steps ÷ inputs", none: "none" },
+  zoomIn: "zoom in",
+  zoomOut: "show everything",
+  suggests: "Weights suggest where a decoder looked. They do not say why it chose its word.",
+  rowScaled: "colours are scaled to each row",
+  rounded: "values rounded to 1/510 of their row",
+  pooled: "overview: each cell shows the maximum of several weights",
+  binned: (n: number) => `each cell shows the maximum of up to ${n} weights; zoom in for single ones`,
+  waiting: "Waiting for the first step.",
+  noWeights: "These weights are not in this picture. Run the notebook to fetch them.",
+  missing: (n: number) => `${n} ${n === 1 ? "row has" : "rows have"} not arrived`,
+  recording: "recording",
+  stopped: (n: number) => `stopped after step ${n}`,
+  weightOf: (query: string, key: string, value: string) => `${query} → ${key}: ${value}`,
+  cell: (q: number, query: string, k: number, key: string, value: string) =>
+    `row ${q + 1}, ${query}; column ${k + 1}, ${key}; weight ${value}`,
+  locked: "locked",
+  nothing: "no weight above 0",
+  sentence: (step: number, token: string, percent: string, key: string) =>
+    `Step ${step + 1}, “${token}”: ${percent} of the attention is on “${key}”.`,
+  other: (key: string, percent: string) => ` The strongest other input is “${key}” with ${percent}.`,
+  noSentence: (step: number, token: string) => `Step ${step + 1}, “${token}”: no weights to read.`,
+  flags: {
+    nan: (n: number) => `${n} ${n === 1 ? "weight is" : "weights are"} NaN`,
+    infinite: (n: number) => `${n} ${n === 1 ? "weight is" : "weights are"} infinite`,
+    negative: (n: number) => `${n} ${n === 1 ? "weight is" : "weights are"} negative`,
+    above_one: (n: number) => `${n} ${n === 1 ? "weight is" : "weights are"} above 1`,
+    row_sum: (n: number) => `${n} ${n === 1 ? "row does" : "rows do"} not sum to 1`,
+    zero_row: (n: number) => `${n} ${n === 1 ? "row is" : "rows are"} all zero`,
+    column_sum: () => "columns sum to 1 where rows were expected to: is the matrix transposed?",
+    missing: (n: number) => `${n} ${n === 1 ? "step has" : "steps have"} no weights`,
+  } as Record<string, (n: number) => string>,
+  first_place: (head: number, query: number, key: number) =>
+    [head >= 0 ? `head ${head + 1}` : "", query >= 0 ? `row ${query + 1}` : "", key >= 0 ? `column ${key + 1}` : ""]
+      .filter(Boolean)
+      .join(", "),
+};
+
+/** A weight for reading: six significant digits, so that it can be told from its neighbours. */
+export function exact(value: number): string {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "∞" : "−∞";
+  if (value === 0) return "0";
+  const text = Math.abs(value) < 1e-4 || Math.abs(value) >= 1e6 ? value.toExponential(4) : value.toPrecision(6);
+  return text.replace("-", "−");
+}
+
+/** A weight for a small place: two decimals. */
+export const short = (value: number): string =>
+  Number.isFinite(value) ? (Math.abs(value) >= 1000 ? value.toExponential(0) : value.toFixed(2)).replace("-", "−") : exact(value);
+
+export const percent = (value: number): string =>
+  !Number.isFinite(value) ? exact(value) : value > 0 && value < 0.005 ? "< 1 %" : `${Math.round(value * 100)} %`;
+
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}]|(?! )\p{Zs}/u;
+const NAMED: Record<string, string> = { "\n": "⏎", "\t": "⇥", "\r": "␍" };
+const MAX_SHOWN = 60;
+
+/** A token so that it can be told from any other by eye: hidden characters get a sign, long ones are cut. */
+export function shown(text: string, limit = MAX_SHOWN): string {
+  if (text === "") return "∅";
+  const characters = [...text];
+  const pictographic = /\p{Extended_Pictographic}|\p{Emoji_Modifier}|\ufe0f/u;
+  let result = "";
+  for (const [i, c] of characters.slice(0, limit).entries()) {
+    const edge = i === 0 || i === characters.length - 1;
+    const joins = c === "\u200d" && pictographic.test(characters[i - 1] ?? "") && pictographic.test(characters[i + 1] ?? "");
+    if (c === " ") result += edge || characters[i - 1] === " " ? "␣" : " ";
+    else if (HIDDEN.test(c) && !joins) result += NAMED[c] ?? `⟨${(c.codePointAt(0) ?? 0).toString(16).toUpperCase()}⟩`;
+    else result += c;
+  }
+  return characters.length > limit ? `${result}…` : result;
+}
