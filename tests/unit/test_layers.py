@@ -40,9 +40,8 @@ JS_LAYERS = [
     {"wire.gen", "scales", "dom", "theme", "keys", "words"},
     {"wire"},
     {"matrix"},
-    {"model"},
     {"store"},
-    {"views"},
+    {"views", "host", "selector"},
     {"widget", "standalone"},
 ]
 JS_PACKAGES = {"@preact/signals-core", "@anywidget/types"}
@@ -110,7 +109,7 @@ def js_faults(path: str, source: str) -> list[str]:
     if may is None:
         return [f"js/src/{path}: the table of rooms does not know {room!r}. {HOME}"]
     faults = []
-    for target in re.findall(r"""(?:\bfrom|\bimport)\s*\(?\s*["']([^"']+)["']""", source):
+    for target in sorted(set(re.findall(r"""(?:\bfrom|\bimport)\s*\(?\s*["']([^"']+)["']""", source))):
         if target.endswith(".css"):
             continue
         if not target.startswith("."):
