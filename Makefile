@@ -29,8 +29,8 @@ wire: setup ## write the generated half of the wire from its Python declaration
 build: setup ## build the JavaScript into attnwidget/static
 	@$(VENV) scripts/javascript.py bundle
 
-bench: build ## run the benchmarks
-	@$(VENV) benchmarks/run.py
+bench: build ## run every benchmark
+	@for script in benchmarks/*.py; do echo "== $$script"; $(VENV) $$script || exit 1; done
 
 picture: ## draw the pictures of the README again
 	@$(MAKE) --no-print-directory demo HEADLESS=1
