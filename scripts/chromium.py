@@ -86,6 +86,9 @@ def _is_ubuntu() -> bool:
 
 
 def _playwrights() -> Path | None:
+    """Return playwright's own Chromium if it was installed; asking playwright takes a second, so its answer is kept."""
+    if STAMP.is_file() and Path(STAMP.read_text()).exists():
+        return Path(STAMP.read_text())
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -65,8 +65,9 @@ RUN = """([command, index]) => {
 @contextlib.contextmanager
 def browser() -> Iterator[Browser]:
     """Run a headless Chromium."""
+    program = chromium.ensure()
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium.ensure(), args=CHROMIUM_FLAGS, headless=True)
+        running = playwright.chromium.launch(executable_path=program, args=CHROMIUM_FLAGS, headless=True)
         try:
             yield running
         finally:
