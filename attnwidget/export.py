@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SCRIPT = Path(__file__).parent / "static" / "standalone.js"
 
 PAGE_BYTES = 8 * 1024 * 1024  # compressed weights in one page; what does not fit is left out, the last sites first
+EXACT_BYTES = 512 * 1024  # weights that a page holds as float32
 
 _STYLE = """\
 :root { color-scheme: light dark; }
@@ -70,7 +71,7 @@ def to_html(trace: Trace, path: str | os.PathLike[str]) -> None:
         style=_STYLE,
         step=max(sites[0].n_queries - 1, 0) if sites else 0,
         head=head,
-        data=base64.b64encode(frame(trace, 0, 0, head, budget=PAGE_BYTES)).decode("ascii"),
+        data=base64.b64encode(frame(trace, 0, 0, head, PAGE_BYTES, EXACT_BYTES)).decode("ascii"),
         script=script,
     )
     Path(path).write_text(page, "utf-8", errors="replace")

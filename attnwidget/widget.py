@@ -58,7 +58,7 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         with self._turn:
             old, self._publisher = self._publisher, Publisher(_checked(trace), self)
             old.close()
-            self.keys = []
+            self.locked = []
             self.step = 0
             self.update_frame(0)
 
@@ -83,16 +83,14 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         """
         picture = self._picture(self.site, self.head, seq)
         with self._turn:
-            last_step = picture.pop("last_step")
             follows = self.step >= self.last_step
             with self.hold_sync():
                 for name, value in picture.items():
                     self.set_trait(name, value)
-                self.last_step = last_step
-            if follows or self.step > last_step:
+            if follows or self.step > self.last_step:
                 self._quiet = True
                 try:
-                    self.step = last_step
+                    self.step = self.last_step
                 finally:
                     self._quiet = False
 
@@ -130,7 +128,7 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             return False
         return True
 
-    @traitlets.validate("step", "site", "head", "keys")
+    @traitlets.validate("step", "site", "head", "locked")
     def _valid(self, proposal: traitlets.Bunch) -> object:
         self._check(proposal.trait.name, proposal.value, self.site)
         return proposal.value
@@ -149,8 +147,8 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             raise traitlets.TraitError(
                 f"head: {value} came, {chosen.name} has {chosen.n_heads} heads, from 0; {MEAN} is their mean."
             )
-        if name == "keys" and not _within(value, 0, chosen.n_keys):
-            raise traitlets.TraitError(f"keys: {value} came, {chosen.name} has {chosen.n_keys} keys, from 0.")
+        if name == "locked" and not _within(value, 0, chosen.n_keys):
+            raise traitlets.TraitError(f"locked: {value} came, {chosen.name} has {chosen.n_keys} keys, from 0.")
 
     def _on_selection(self, _: traitlets.Bunch) -> None:
         sites = self.trace.sites

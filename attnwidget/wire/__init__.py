@@ -173,7 +173,9 @@ class Traits(traitlets.HasTraits):
     last_step = traitlets.Int(0, help="the largest step of the selected site; written by the kernel").tag(sync=True)
     site = traitlets.Int(0, help="selected site, index into sites").tag(sync=True, page_writes=True)
     head = traitlets.Int(MEAN, help="selected head; -1 for the mean over heads").tag(sync=True, page_writes=True)
-    keys = traitlets.List(traitlets.Int(), help="locked input tokens").tag(sync=True, page_writes=True)
+    locked = traitlets.List(traitlets.Int(), help="inputs that were clicked: indices of keys").tag(
+        sync=True, page_writes=True
+    )
     scale = traitlets.Enum(SCALES, "absolute", help="colours from 0 to 1, or to each row's maximum").tag(
         sync=True, page_writes=True
     )

@@ -85,7 +85,7 @@ def pack(
     return b"".join([struct.pack("<I", len(header)), header, *parts])
 
 
-def frame(trace: Trace, seq: int, site: int, head: int, budget: int = FRAME_BYTES) -> bytes:
+def frame(trace: Trace, seq: int, site: int, head: int, budget: int = FRAME_BYTES, exact: int = EXACT_BYTES) -> bytes:
     """Return a compressed picture of the whole trace: as many heads as fit, the selected one first, as exact as fits.
 
     Args:
@@ -93,11 +93,12 @@ def frame(trace: Trace, seq: int, site: int, head: int, budget: int = FRAME_BYTE
         seq: number of messages that this picture includes.
         site: the selected site.
         head: the selected head.
+        exact: bytes of weights up to which they are stored as float32, or at twice that as float16.
         budget: bytes, after compression. A head that is too large even so is pooled until it fits.
     """
     wanted = list(_by_interest(trace, site, head))
     n_cells = sum(block.weights.size for block in wanted)
-    dtype: Dtype = "f4" if n_cells * 4 <= EXACT_BYTES else "f2" if n_cells * 2 <= EXACT_BYTES else "u1"
+    dtype: Dtype = "f4" if n_cells * 4 <= exact else "f2" if n_cells * 2 <= exact else "u1"
     if dtype == "f2" and any(np.abs(block.weights).max(initial=0) > 1 for block in wanted):
         dtype = "u1"  # float16 ends at 65,504; weights above 1 are odd already and keep their range in u1
     while True:

@@ -20,7 +20,7 @@ export interface Model {
 /** Milliseconds between two requests for rows that did not come, and how often they are repeated. */
 const ASK_EVERY = 2000;
 const ASK_TIMES = 5;
-const SELECTED = ["step", "site", "head", "keys", "scale", "expectation"] as const;
+const SELECTED = ["step", "site", "head", "locked", "scale", "expectation"] as const;
 
 /** Keeps a store in step with a model until the signal ends. */
 export function connect(model: Model, store: Store, signal: AbortSignal): void {

@@ -25,7 +25,8 @@ export interface Selection {
   step: number;
   site: number;
   head: number;
-  keys: number[];
+  /** inputs that were clicked */
+  locked: number[];
   scale: Scale;
   expectation: Expectation;
 }
@@ -78,7 +79,7 @@ export interface Store {
 
 const NO_SITE: Slice = { site: undefined, matrix: empty(), queries: [], keys: [], absent: true, precision: Precision.Missing };
 const NOTHING: Outline = { run: "", title: "", status: "empty", strips: {}, sites: [], steps: [] };
-const FIRST: Selection = { step: 0, site: 0, head: MEAN, keys: [], scale: "absolute", expectation: "one" };
+const FIRST: Selection = { step: 0, site: 0, head: MEAN, locked: [], scale: "absolute", expectation: "one" };
 
 export function createStore(dark: ReadonlySignal<boolean>): Store {
   const outline = state(NOTHING);
@@ -108,7 +109,7 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
   const gaze = computed<Gaze>(() => {
     const last = Math.max(0, slice.value.matrix.nQueries - 1);
     const { query, key } = focus.value;
-    const keys = selection.value.keys.filter((k) => k < slice.value.matrix.nKeys);
+    const keys = selection.value.locked.filter((k) => k < slice.value.matrix.nKeys);
     return {
       query: Math.min(query ?? selection.value.step, last),
       keys: key === null || key >= slice.value.matrix.nKeys ? keys : [key, ...keys.filter((k) => k !== key)],
@@ -162,8 +163,8 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     problem: state(""),
     select,
     toggleKey: (key) => {
-      const { keys } = selection.value;
-      select({ keys: keys.includes(key) ? keys.filter((k) => k !== key) : [...keys, key] });
+      const { locked } = selection.value;
+      select({ locked: locked.includes(key) ? locked.filter((k) => k !== key) : [...locked, key] });
     },
     merge,
     matrix,

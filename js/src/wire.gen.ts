@@ -194,10 +194,10 @@ export interface Traits {
   frame: DataView;
   /** selected head; -1 for the mean over heads */
   head: number;
-  /** locked input tokens */
-  keys: number[];
   /** the largest step of the selected site; written by the kernel */
   last_step: number;
+  /** inputs that were clicked: indices of keys */
+  locked: number[];
   /** version of the wire; written by the kernel */
   protocol: number;
   /** colours from 0 to 1, or to each row's maximum */

@@ -39,7 +39,7 @@ function chooseSite(store: Store, signal: AbortSignal): HTMLElement[] {
     const nHeads = sites()[index]?.nHeads ?? 1;
     const { head: old, step } = store.selection.value;
     const last = Math.max(0, (sites()[index]?.nQueries ?? 1) - 1);
-    store.select({ site: index, head: old < nHeads ? old : MEAN, keys: [], step: Math.min(step, last) });
+    store.select({ site: index, head: old < nHeads ? old : MEAN, locked: [], step: Math.min(step, last) });
   };
   site.control.addEventListener("change", () => choose(Number(site.control.value)), { signal });
   layer.control.addEventListener("change", () => choose(Number(layer.control.value)), { signal });

@@ -8,10 +8,10 @@ import type { Store } from "../store.ts";
 const LABELS = 92;
 const LABELS_NARROW = 72;
 const NARROW = 560;
-const COLOUR_BAR = 66;
+const COLOUR_BAR = 78;
 const MIN_CELL = 3;
 const MAX_COLUMN = 120;
-const MAX_ROW = 26;
+const MAX_ROW = 28;
 const HEATMAP_HEIGHT = 468;
 
 export interface Layout {

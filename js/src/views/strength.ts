@@ -21,9 +21,12 @@ export interface Bar {
   verdict: "" | "weak" | "strong";
 }
 
+let nDrawings = 0;
+
 export const strength: View = {
   name: "strength",
   mount(host, store, layout, signal) {
+    const id = `attnwidget-strength-${nDrawings++}`;
     const label = html("span", "strip-label", {}, words.strength);
     const drawing = svg("svg", "strength-drawing", { role: "img", height: HEIGHT + 20 });
     const expected = html("span", "strength-expected");
@@ -55,8 +58,8 @@ export const strength: View = {
       drawing.setAttribute("width", String(keys.nCells * keys.size));
       drawing.setAttribute("aria-label", `${words.strength}: ${bars.slice(0, 40).map(nameOf(store)).join("; ")}`);
       drawing.replaceChildren(
-        hatching(),
-        ...bars.flatMap((bar, cell) => barNodes(bar, cell, keys, y, store)),
+        hatching(id),
+        ...bars.flatMap((bar, cell) => barNodes(bar, cell, keys, y, store, id)),
         svg("path", "strength-base", { d: `M0 ${HEIGHT + 0.5}H${keys.nCells * keys.size}` }),
         ...(line === null ? [] : [svg("path", "strength-line", { d: `M0 ${y(line)}H${keys.nCells * keys.size}` })]),
       );
@@ -82,7 +85,7 @@ export function barsOf(store: Store, axis: Axis): Bar[] {
 const nameOf = (store: Store) => (bar: Bar) =>
   `${shown(store.slice.value.keys[bar.from] ?? "")} ${exact(bar.value)}${bar.verdict && ` ${words[bar.verdict]}`}`;
 
-function barNodes(bar: Bar, cell: number, axis: Axis, y: (value: number) => number, store: Store): SVGElement[] {
+function barNodes(bar: Bar, cell: number, axis: Axis, y: (value: number) => number, store: Store, id: string): SVGElement[] {
   const inset = axis.size > 20 ? axis.size * 0.2 : axis.size > 4 ? 0.5 : 0;
   const rect = svg("rect", "strength-bar", {
     x: cell * axis.size + inset,
@@ -92,7 +95,7 @@ function barNodes(bar: Bar, cell: number, axis: Axis, y: (value: number) => numb
   });
   rect.append(svg("title", "", {}, nameOf(store)(bar)));
   rect.toggleAttribute("data-gaze", store.gaze.value.keys.some((key) => cellOf(axis, key) === cell));
-  if (bar.verdict) rect.setAttribute("data-verdict", bar.verdict);
+  if (bar.verdict) rect.style.fill = `url(#${id}-${bar.verdict})`;
   if (axis.size < VALUE_PX) return [rect];
   const text = short(bar.value) + (bar.verdict && axis.size >= WORD_PX ? ` ${words[bar.verdict]}` : "");
   const value = svg("text", "strength-value", { x: (cell + 0.5) * axis.size, y: HEIGHT + 15, "text-anchor": "middle" }, text);
@@ -100,8 +103,8 @@ function barNodes(bar: Bar, cell: number, axis: Axis, y: (value: number) => numb
 }
 
 /** Weak bars are hatched and strong ones crossed, so that the verdict does not hang on colour. */
-function hatching(): SVGElement {
+function hatching(drawing: string): SVGElement {
   const pattern = (id: string, d: string) =>
-    svg("pattern", "", { id, width: 5, height: 5, patternUnits: "userSpaceOnUse" }, svg("path", "strength-hatch", { d }));
-  return svg("defs", "", {}, pattern("attnwidget-weak", "M-1 6L6 -1M-1 1L1 -1M4 6L6 4"), pattern("attnwidget-strong", "M-1 6L6 -1M-1 -1L6 6"));
+    svg("pattern", "", { id: `${drawing}-${id}`, width: 5, height: 5, patternUnits: "userSpaceOnUse" }, svg("path", "strength-hatch", { d }));
+  return svg("defs", "", {}, pattern("weak", "M-1 6L6 -1M-1 1L1 -1M4 6L6 4"), pattern("strong", "M-1 6L6 -1M-1 -1L6 6"));
 }

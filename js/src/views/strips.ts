@@ -35,7 +35,7 @@ export const inputStrip: View = {
       texts: () => store.slice.value.keys,
       shades: () => row(store.slice.value.matrix, store.gaze.value.query),
       gazed: () => store.gaze.value.keys[0] ?? -1,
-      locked: () => store.selection.value.keys,
+      locked: () => store.selection.value.locked,
       ghost: () => false,
       hover: (key) => (store.focus.value = { query: null, key }),
       choose: store.toggleKey,

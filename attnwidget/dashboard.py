@@ -1,0 +1,183 @@
+"""show(): the widget with a bqplot figure under it, which a user can restyle from Python."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+import ipywidgets
+import numpy as np
+import traitlets
+
+from attnwidget.analysis import strength, strength_by_step
+from attnwidget.widget import AttentionWidget
+from attnwidget.wire import MEAN
+
+if TYPE_CHECKING:
+    import bqplot
+
+    from attnwidget.trace import Trace
+
+BAR, LINE, ACCENT = "#6b7fc4", "#5c6370", "#c2410c"
+LINE_COLOURS = ["#c2410c", "#3d5bc4", "#14838a", "#8d4bb0", "#7a6a12", "#b0365f"]
+MODES = ("strength of each input so far", "strength over decoder steps")
+N_LINES = 3  # inputs whose lines are drawn while none is locked: the strongest ones
+MAX_LABELS = 40
+
+
+def show(trace: Trace, *, figure: bool = True) -> Dashboard:
+    """Show a trace in a notebook, now; it grows while the trace does.
+
+    Args:
+        trace: what to show; it may still be empty.
+        figure: whether to add the bqplot figure where bqplot is installed.
+
+    Returns:
+        The dashboard: an ipywidgets box. `dashboard.widget` is the AttentionWidget, `dashboard.strength_figure` and
+        `dashboard.steps_figure` are the bqplot figures.
+    """
+    dashboard = Dashboard(AttentionWidget(trace), figure=figure)
+    dashboard._ipython_display_()
+    return dashboard
+
+
+class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
+    """An AttentionWidget over a bqplot figure that shows strength along the input or along the decoder steps.
+
+    The index selector of the second figure is the widget's step, both ways; the page ties them itself, so that this and
+    the choice of the figure work without a kernel. What has to be computed anew waits for the kernel.
+
+    Args:
+        widget: what to show.
+        figure: whether to add the figure where bqplot is installed.
+    """
+
+    def __init__(self, widget: AttentionWidget, *, figure: bool = True) -> None:
+        self.widget = widget
+        self.strength_figure: bqplot.Figure | None = None
+        self.steps_figure: bqplot.Figure | None = None
+        self._shown_in: object = None
+        children: list[ipywidgets.Widget] = [widget]
+        if figure and importlib.util.find_spec("bqplot") is not None:
+            children += self._make_figures()
+            widget.observe(self._draw_all, names=["frame", "site", "head", "locked"])
+            widget.observe(self._draw_strength, names=["step", "expectation"])
+            self._draw_all()
+        super().__init__(children=children, layout=ipywidgets.Layout(width="100%"))
+
+    @property
+    def trace(self) -> Trace:
+        """What is shown; setting it shows another trace."""
+        return self.widget.trace
+
+    @trace.setter
+    def trace(self, trace: Trace) -> None:
+        self.widget.trace = trace
+
+    def _ipython_display_(self) -> None:
+        """Display, but not a second time in the same cell, as when `show(trace)` is its last line."""
+        from IPython.core.getipython import get_ipython
+        from IPython.display import publish_display_data
+
+        shell = get_ipython()
+        cell = None if shell is None else shell.execution_count
+        if cell is None or cell != self._shown_in:
+            self._shown_in = cell
+            publish_display_data(self._repr_mimebundle_())  # type: ignore[no-untyped-call]
+
+    def _make_figures(self) -> list[ipywidgets.Widget]:
+        import bqplot
+        from bqplot.interacts import IndexSelector
+
+        layout = ipywidgets.Layout(width="100%", height="230px")
+        margin = {"top": 12, "bottom": 46, "left": 54, "right": 20}
+        x, y = bqplot.LinearScale(), bqplot.LinearScale(min=0.0)
+        self._bars = bqplot.Bars(x=[0], y=[0], scales={"x": x, "y": y}, colors=[BAR], padding=0.4)
+        self._line = bqplot.Lines(x=[0], y=[0], scales={"x": x, "y": y}, colors=[LINE], line_style="dashed")
+        self._key_axis = bqplot.Axis(scale=x, label="input", grid_lines="none")
+        axes = [self._key_axis, bqplot.Axis(scale=y, orientation="vertical", label="strength so far", num_ticks=4)]
+        self.strength_figure = bqplot.Figure(
+            marks=[self._bars, self._line], axes=axes, layout=layout, fig_margin=margin, animation_duration=0
+        )
+
+        t, s = bqplot.LinearScale(), bqplot.LinearScale(min=0.0)
+        self._curves = bqplot.Lines(
+            x=[0, 0], y=[0, 0], scales={"x": t, "y": s}, colors=LINE_COLOURS, display_legend=True, labels=[""]
+        )
+        self._selector = IndexSelector(scale=t, marks=[self._curves], color=ACCENT, line_width=2)
+        self._selector.observe(self._follow_selector, names=["selected"])
+        self._step_axis = bqplot.Axis(scale=t, label="decoder step", grid_lines="none")
+        axes = [self._step_axis, bqplot.Axis(scale=s, orientation="vertical", label="strength", num_ticks=4)]
+        self.steps_figure = bqplot.Figure(
+            marks=[self._curves], axes=axes, interaction=self._selector, layout=layout, fig_margin=margin,
+            animation_duration=0, legend_location="top-left",
+        )  # fmt: skip
+        self.widget.selector = self._selector.model_id
+
+        modes = ipywidgets.ToggleButtons(options=MODES, index=0, style={"button_width": "auto"})
+        stack = ipywidgets.Stack(children=[self.strength_figure, self.steps_figure], selected_index=0)
+        ipywidgets.jslink((modes, "index"), (stack, "selected_index"))
+        return [modes, stack]
+
+    def _weights(self) -> np.ndarray | None:
+        """Return the selected weights, float32 [query, key], or None while there are none."""
+        sites = self.trace.sites
+        index = self.widget.site
+        if index >= len(sites) or not sites[index].n_queries:
+            return None
+        return self.trace.weights(sites[index], "mean" if self.widget.head == MEAN else self.widget.head)
+
+    def _draw_all(self, _: traitlets.Bunch | None = None) -> None:
+        weights = self._weights()
+        if weights is None:
+            return
+        site = self.trace.sites[self.widget.site]
+        keys, queries = self.trace.tokens[site.key], self.trace.tokens[site.query]
+        total = strength(weights[None])[0]
+        chosen = list(self.widget.locked) or [int(k) for k in np.argsort(-total)[:N_LINES]]
+        running = strength_by_step(weights[None])[0]
+        steps = np.arange(len(weights)) if len(weights) > 1 else np.zeros(2, int)  # bqplot squeezes a lone step away
+        with self._curves.hold_sync():
+            self._curves.x = steps
+            self._curves.y = running[steps][:, chosen].T
+            self._curves.labels = [_label(keys.texts, key) for key in chosen]
+        _name_ticks(self._key_axis, keys.texts, weights.shape[1])
+        _name_ticks(self._step_axis, queries.texts, len(weights))
+        self._draw_strength()
+
+    def _draw_strength(self, _: traitlets.Bunch | None = None) -> None:
+        weights = self._weights()
+        if weights is None:
+            return
+        step = min(self.widget.step, len(weights) - 1)
+        n_keys = weights.shape[1]
+        level = {"one": 1.0, "ratio": (step + 1) / n_keys, "none": np.nan}[self.widget.expectation]
+        with self._bars.hold_sync():
+            self._bars.x = np.arange(n_keys)
+            self._bars.y = strength(weights[None, : step + 1])[0]
+        with self._line.hold_sync():
+            self._line.x = np.array([-0.5, n_keys - 0.5])
+            self._line.y = np.array([level, level])
+        if self._selected() != step:
+            self._selector.selected = np.array([float(step)])
+
+    def _selected(self) -> int | None:
+        selected = self._selector.selected
+        return None if selected is None or not len(selected) else round(float(np.ravel(selected)[0]))
+
+    def _follow_selector(self, _: traitlets.Bunch) -> None:
+        step = self._selected()
+        weights = self._weights()
+        if step is not None and weights is not None:
+            self.widget.step = min(max(step, 0), len(weights) - 1)
+
+
+def _label(texts: tuple[str, ...], index: int) -> str:
+    return texts[index] if index < len(texts) else str(index + 1)
+
+
+def _name_ticks(axis: bqplot.Axis, texts: tuple[str, ...], count: int) -> None:
+    every = max(1, -(-count // MAX_LABELS))
+    with axis.hold_sync():
+        axis.tick_values = np.arange(0, count, every)
+        axis.tick_labels = {str(i): _label(texts, i) for i in range(0, count, every)}
