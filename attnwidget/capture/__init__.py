@@ -1,0 +1,8 @@
+"""Capture: attention weights out of a torch model that knows nothing of it. Only here and in models is there torch."""
+
+from __future__ import annotations
+
+from attnwidget.capture.errors import CaptureError
+from attnwidget.capture.recording import mark, record, step
+
+__all__ = ["CaptureError", "mark", "record", "step"]

@@ -1,0 +1,141 @@
+"""record, step and mark: what a user types around and inside the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from typing import TypeVar
+
+import torch
+
+from attnwidget.capture.call import to_call
+from attnwidget.capture.errors import CaptureError
+from attnwidget.capture.recorder import Recorder
+from attnwidget.capture.softmax import SoftmaxRoute
+from attnwidget.tokens import Tokens
+from attnwidget.trace import Trace
+
+_Weights = TypeVar("_Weights")
+
+
+class _Open:
+    """A recording that goes on: its recorder and the adapter that marks have to mute."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder, self.softmax = recorder, SoftmaxRoute(recorder)
+
+
+_open: ContextVar[_Open | None] = ContextVar("attnwidget_recording", default=None)
+
+
+@contextmanager
+def record(
+    model: torch.nn.Module,
+    *,
+    source: Tokens | Sequence[str] | None = None,
+    target: Tokens | Sequence[str] | None = None,
+    into: Trace | None = None,
+    example: int | None = None,
+    title: str = "",
+) -> Iterator[Trace]:
+    """Record what a model attends to while it runs in this block. The model needs no change and stays as it was.
+
+    Attention is found as the model computes it: a softmax whose result flows into a product. A decode loop that calls
+    `aw.step(token)` makes the trace grow by one row a step; a single forward pass is recorded whole when the block
+    ends.
+
+    Args:
+        model: any torch module; its outputs, gradients, mode, hooks and random numbers are those without recording.
+        source: the tokens of the input, which the keys count. Without them keys are numbered.
+        target: the tokens of the output, where they are known before the model runs.
+        into: an empty trace to record into, for example one that is shown already.
+        example: which example of a batch to keep; a batch of one needs none.
+        title: a short name, shown above the picture.
+
+    Yields:
+        The trace, which is complete when the block ends, and "stopped" with its finished steps if an exception ends it.
+
+    Raises:
+        CaptureError: no attention was found, the model did not run, or a batch came and no example was chosen.
+        ValueError: weights that do not fit the strips; the sentence says which.
+        TypeError: model is not a torch module, or into is not a Trace.
+    """
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(f"model: {type(model).__name__} came, a torch.nn.Module was expected.")
+    if _open.get() is not None:
+        raise CaptureError("a recording is open already in this thread; close it before another one.")
+    trace = _trace(into, source, target, title)
+    opened = _Open(Recorder(model, trace, example))
+    token = _open.set(opened)
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(opened.recorder.modules.watching())
+            stack.enter_context(opened.softmax)
+            yield trace
+        opened.recorder.finish()
+    except BaseException:
+        trace.finish("stopped")
+        raise
+    finally:
+        _open.reset(token)
+
+
+def step(token: str, candidates: Iterable[tuple[str, float]] = ()) -> None:
+    """Say that the attention since the last step chose this output token. Call it in a decode loop, once a token.
+
+    Args:
+        token: the token's text.
+        candidates: (token, probability) pairs, best first; what else could have been said.
+
+    Raises:
+        CaptureError: no recording is open in this thread, or the first step has no weights.
+        TypeError, ValueError: a token that is not a string, or probabilities outside 0 to 1.
+    """
+    opened = _open.get()
+    if opened is None:
+        raise CaptureError("aw.step was called outside `with aw.record(model)`, or in another thread than it.")
+    opened.recorder.step(token, candidates)
+
+
+def mark(weights: _Weights, *, name: str = "") -> _Weights:
+    """Record weights of your own, which no adapter can find; return them unchanged.
+
+    Outside a recording it does nothing, so the line may stay where it is.
+
+    Args:
+        weights: after softmax; a tensor or array [batch, key], [batch, query, key] or [batch, head, query, key].
+        name: what to call the site; by default the path of the module that runs.
+
+    Raises:
+        TypeError: weights are not a tensor or array.
+        CaptureError: a batch came and no example was chosen.
+    """
+    opened = _open.get()
+    if opened is not None:
+        with torch._C.DisableTorchFunction():
+            try:
+                tensor = weights.detach() if isinstance(weights, torch.Tensor) else torch.as_tensor(weights)
+            except (TypeError, ValueError, RuntimeError):
+                raise TypeError(f"mark: {type(weights).__name__} came, a tensor of weights was expected.") from None
+            path, module = opened.recorder.owner()
+            if isinstance(weights, torch.Tensor):
+                opened.softmax.forget(weights)
+            opened.recorder.take(to_call(tensor, path=name or path, module=module, route="mark"))
+    return weights
+
+
+def _trace(
+    into: Trace | None, source: Tokens | Sequence[str] | None, target: Tokens | Sequence[str] | None, title: str
+) -> Trace:
+    if into is None:
+        return Trace(source=source, target=target, title=title)
+    if not isinstance(into, Trace):
+        raise TypeError(f"into: {type(into).__name__} came, a Trace was expected.")
+    if into.status != "empty":
+        raise ValueError(f"into: this trace is {into.status} already and cannot take another run. Make a new Trace.")
+    for strip, tokens in (("source", source), ("target", target)):
+        if tokens is not None and not into.tokens[strip]:
+            into.set_tokens(strip, tokens)
+    into.title = title or into.title
+    return into
