@@ -94,8 +94,8 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
         x, y = bqplot.LinearScale(), bqplot.LinearScale(min=0.0)
         self._bars = bqplot.Bars(x=[0], y=[0], scales={"x": x, "y": y}, colors=[BAR], padding=0.4)
         self._line = bqplot.Lines(x=[0], y=[0], scales={"x": x, "y": y}, colors=[LINE], line_style="dashed")
-        self._key_axis = bqplot.Axis(scale=x, label="input", grid_lines="none")
-        axes = [self._key_axis, bqplot.Axis(scale=y, orientation="vertical", label="strength so far", num_ticks=4)]
+        self._key_axis = bqplot.Axis(scale=x, label="input", grid_lines="none", tick_format="d")
+        axes = [self._key_axis, bqplot.Axis(scale=y, orientation="vertical", label="strength so far", num_ticks=4, tick_format=".1f")]
         self.strength_figure = bqplot.Figure(
             marks=[self._bars, self._line], axes=axes, layout=layout, fig_margin=margin, animation_duration=0
         )
@@ -106,8 +106,8 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
         )
         self._selector = IndexSelector(scale=t, marks=[self._curves], color=ACCENT, line_width=2)
         self._selector.observe(self._follow_selector, names=["selected"])
-        self._step_axis = bqplot.Axis(scale=t, label="decoder step", grid_lines="none")
-        axes = [self._step_axis, bqplot.Axis(scale=s, orientation="vertical", label="strength", num_ticks=4)]
+        self._step_axis = bqplot.Axis(scale=t, label="decoder step", grid_lines="none", tick_format="d")
+        axes = [self._step_axis, bqplot.Axis(scale=s, orientation="vertical", label="strength", num_ticks=4, tick_format=".1f")]
         self.steps_figure = bqplot.Figure(
             marks=[self._curves], axes=axes, interaction=self._selector, layout=layout, fig_margin=margin,
             animation_duration=0, legend_location="top-left",

@@ -2,7 +2,7 @@
 import { effect } from "@preact/signals-core";
 import { worst } from "./matrix.ts";
 import type { Selection, Store } from "./store.ts";
-import type { ToKernel, ToPage, Traits } from "./wire.gen.ts";
+import type { DigestData, ToKernel, ToPage, Traits } from "./wire.gen.ts";
 import { crc32, inflate, PictureError, Precision, readPicture, toBytes } from "./wire.ts";
 
 type Listener = (...values: never[]) => void;
@@ -60,6 +60,7 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
   let expected = 0; // number of the first rows message that has not come
   const early = new Set<number>(); // those that came before an earlier one
   const asked = new Map<string, number>(); // heads that were fetched, with the rows they had then
+  let told: DigestData[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
   signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
 
@@ -93,6 +94,8 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
       expected = 0;
       early.clear();
       asked.clear();
+      told = [];
+      store.verified.value = "";
       store.nMissing.value = 0;
     }
     store.merge(picture);
@@ -107,11 +110,15 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
     send({ t: "fetch", run: run(), site, head });
   };
 
-  const verify = (digests: { site: number; head: number; crc: number }[]) => {
-    for (const { site, head, crc } of digests) {
+  const verify = (digests: DigestData[]) => {
+    told = digests;
+    const equal = digests.filter(({ site, head, crc }) => {
       const matrix = store.matrix(site, head);
-      if (!matrix || worst(matrix) < Precision.Exact || crc32(matrix.values) !== crc) fetch(site, head);
-    }
+      const same = matrix !== null && worst(matrix) === Precision.Exact && crc32(matrix.values) === crc;
+      if (!same) fetch(site, head);
+      return same;
+    });
+    store.verified.value = equal.map(({ site, head, crc }) => `${site}:${head}:${crc}`).join(" ");
   };
 
   const stop = effect(() => {
@@ -139,8 +146,10 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
           take(toBytes(buffers[0]));
           arrived(content.seq);
           if (expected <= content.seq) ask(content.seq, ASK_TIMES);
-        } else if (content.t === "blocks") take(toBytes(buffers[0]));
-        else if (content.t === "end") {
+        } else if (content.t === "blocks") {
+          take(toBytes(buffers[0]));
+          verify(told);
+        } else if (content.t === "end") {
           ask(content.count, ASK_TIMES);
           if (!lacking(content.count).length) verify(content.digests);
         }

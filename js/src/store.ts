@@ -63,6 +63,8 @@ export interface Store {
   dark: ReadonlySignal<boolean>;
   /** rows that were promised and have not come */
   nMissing: Signal<number>;
+  /** digests that the kernel told and the page found equal, as site:head:crc */
+  verified: Signal<string>;
   /** a sentence instead of a picture */
   problem: Signal<string>;
   /** Changes the selection; the host hears of it unless it is `quiet`. */
@@ -160,6 +162,7 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     playing: state(false),
     dark,
     nMissing: state(0),
+    verified: state(""),
     problem: state(""),
     select,
     toggleKey: (key) => {

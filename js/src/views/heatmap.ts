@@ -69,11 +69,10 @@ export const heatmap: View = {
     );
 
     store.draw(signal, () => {
-      const { keys, queries, left } = layout.value;
+      const { keys, queries } = layout.value;
       const { matrix, absent } = store.slice.value;
       const width = keys.nCells * keys.size;
       const height = queries.nCells * queries.size;
-      host.style.setProperty("--attnwidget-left", `${left}px`);
       grid.style.width = `${width}px`;
       grid.style.height = `${height}px`;
       grid.setAttribute("aria-rowcount", String(matrix.nQueries));

@@ -40,10 +40,16 @@ export function mount(host: HTMLElement, store: Store, signal: AbortSignal): voi
   panel.mount(side, store, layout, signal);
   tooltip.mount(root, store, layout, signal);
   store.draw(signal, () => {
+    const { left, keys } = layout.value;
+    picture.style.setProperty("--attnwidget-left", `${left}px`);
+    picture.style.setProperty("--attnwidget-right", `${left + keys.nCells * keys.size}px`);
+  });
+  store.draw(signal, () => {
     root.dataset.theme = store.dark.value ? "dark" : "light";
     root.dataset.status = store.outline.value.status;
     root.dataset.rows = String(store.slice.value.matrix.nQueries);
     root.dataset.missing = String(store.nMissing.value);
+    root.dataset.verified = store.verified.value;
   });
 }
 

@@ -10,9 +10,11 @@ const LABELS_NARROW = 72;
 const NARROW = 560;
 const COLOUR_BAR = 78;
 const MIN_CELL = 3;
-const MAX_COLUMN = 120;
-const MAX_ROW = 28;
+const MAX_COLUMN = 150;
 const HEATMAP_HEIGHT = 468;
+/** Rows fill this height while there are few of them, within these limits. */
+const FEW_ROWS_HEIGHT = 310;
+const MAX_ROW = [28, 44] as const;
 
 export interface Layout {
   /** width of the labels left of the plot */
@@ -46,7 +48,7 @@ function layoutOf(store: Store, width: number): Layout {
   return {
     left,
     keys: columns,
-    queries: axis(nQueries, HEATMAP_HEIGHT, MIN_CELL, MAX_ROW, windows.queries),
+    queries: axis(nQueries, HEATMAP_HEIGHT, MIN_CELL, Math.max(MAX_ROW[0], Math.min(MAX_ROW[1], FEW_ROWS_HEIGHT / nQueries)), windows.queries),
     output: axis(nQueries, plot, MIN_CELL, columns.size, windows.queries),
   };
 }

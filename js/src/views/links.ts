@@ -30,7 +30,6 @@ export const links: View = {
     store.draw(signal, () => {
       const found = chosenLinks(store);
       drawing.setAttribute("aria-label", `${words.links}: ${found.length}`);
-      drawing.style.marginLeft = `${layout.value.left}px`;
       drawing.setAttribute("width", String(layout.value.keys.nCells * layout.value.keys.size));
       drawing.replaceChildren(...found.map((link) => curve(link, layout.value)));
     });

@@ -7,7 +7,7 @@ import { exact, short, shown, words } from "../words.ts";
 import type { View } from "./view.ts";
 
 /** CSS pixels. */
-const HEIGHT = 46;
+const HEIGHT = 60;
 const VALUE_PX = 30;
 const WORD_PX = 64;
 /** Below and above these shares of the expectation an input is called weak or strong. */
@@ -49,12 +49,11 @@ export const strength: View = {
       { signal },
     );
     store.draw(signal, () => {
-      const { keys, left } = layout.value;
+      const { keys } = layout.value;
       const bars = barsOf(store, keys);
       const line = store.expected.value;
       const top = Math.max(1e-6, (line ?? 0) * 1.2, ...bars.map((bar) => bar.value));
       const y = (value: number) => HEIGHT * (1 - Math.min(1, Math.max(0, value) / top));
-      host.style.setProperty("--attnwidget-left", `${left}px`);
       drawing.setAttribute("width", String(keys.nCells * keys.size));
       drawing.setAttribute("aria-label", `${words.strength}: ${bars.slice(0, 40).map(nameOf(store)).join("; ")}`);
       drawing.replaceChildren(

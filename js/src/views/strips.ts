@@ -29,7 +29,7 @@ interface Strip {
 export const inputStrip: View = {
   name: "input",
   mount(host, store, layout, signal) {
-    mountStrip(host, store, signal, () => layout.value.left, {
+    mountStrip(host, store, signal, {
       label: () => stripName(store, "key"),
       axis: () => layout.value.keys,
       texts: () => store.slice.value.keys,
@@ -46,7 +46,7 @@ export const inputStrip: View = {
 export const outputStrip: View = {
   name: "output",
   mount(host, store, layout, signal) {
-    mountStrip(host, store, signal, () => layout.value.left, {
+    mountStrip(host, store, signal, {
       label: () => stripName(store, "query"),
       axis: () => layout.value.output,
       texts: () => store.slice.value.queries,
@@ -70,7 +70,7 @@ function stripName(store: Store, side: "key" | "query"): string {
   return side === "key" ? words.keys : words.queries;
 }
 
-function mountStrip(host: HTMLElement, store: Store, signal: AbortSignal, left: () => number, strip: Strip): void {
+function mountStrip(host: HTMLElement, store: Store, signal: AbortSignal, strip: Strip): void {
   const label = html("span", "strip-label");
   const list = html("div", "strip-tokens", { role: "listbox", tabindex: 0, "aria-orientation": "horizontal" });
   const id = `attnwidget-strip-${nStrips++}`;
@@ -113,7 +113,6 @@ function mountStrip(host: HTMLElement, store: Store, signal: AbortSignal, left: 
     const gazed = cellOf(axis, strip.gazed());
     const locked = new Set(strip.locked().map((token) => cellOf(axis, token)));
     setText(label, strip.label());
-    host.style.setProperty("--attnwidget-left", `${left()}px`);
     list.setAttribute("aria-label", strip.label());
     list.setAttribute("aria-activedescendant", gazed >= 0 ? `${id}-${gazed}` : "");
     list.style.width = `${axis.nCells * axis.size}px`;
