@@ -27,10 +27,22 @@ class DenseStore:
         self._array[:, self.n_queries : end, :n_keys] = rows
         self.n_queries, self.n_keys = end, max(n_keys, self.n_keys)
 
-    def read(self, queries: slice | np.ndarray = slice(None), keys: slice | np.ndarray = slice(None)) -> np.ndarray:
-        """Return a copy of the chosen weights, float32 [head, query, key]."""
-        view = self._array[:, : self.n_queries, : self.n_keys]
-        return np.array(view[:, queries][:, :, keys])
+    def read(
+        self,
+        queries: slice | np.ndarray = slice(None),
+        keys: slice | np.ndarray = slice(None),
+        *,
+        heads: slice | int = slice(None),
+    ) -> np.ndarray:
+        """Return a copy of the chosen weights, float32 [head, query, key], without the first axis for one head.
+
+        Raises:
+            IndexError: no such head, query or key.
+        """
+        if not isinstance(heads, slice) and heads not in range(-self.n_heads, self.n_heads):
+            raise IndexError(f"head {heads!r} was asked for, the site has {self.n_heads} heads, counted from 0.")
+        view = self._array[heads, ..., : self.n_queries, : self.n_keys]
+        return np.array(view[..., queries, :][..., keys])
 
     def _reserve(self, n_queries: int, n_keys: int) -> None:
         _, room_queries, room_keys = self._array.shape

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 
@@ -12,9 +12,16 @@ class Tokens:
 
     Args:
         texts: one string per token, exactly as the model saw it; any characters, also empty or a lone surrogate.
+
+    Raises:
+        TypeError: texts is one string, has no order, or holds something that is not a string.
     """
 
     texts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if type(self.texts) is not tuple or any(type(text) is not str for text in self.texts):
+            object.__setattr__(self, "texts", _as_texts(self.texts, strip="tokens"))
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -36,23 +43,30 @@ class Tokens:
         Raises:
             TypeError: value is one string, or holds something that is not a string.
         """
-        if isinstance(value, Tokens):
-            return value
-        if isinstance(value, (str, bytes)):
+        return value if isinstance(value, Tokens) else cls(_as_texts(value, strip=strip))
+
+
+def _as_texts(value: object, *, strip: str) -> tuple[str, ...]:
+    if isinstance(value, (str, bytes)):
+        raise TypeError(
+            f"{strip}: one {type(value).__name__} of length {len(value)} came, a list of tokens was expected. "
+            "Split it as the model does, for example with text.split() or list(text)."
+        )
+    if isinstance(value, (Mapping, Set)) or not hasattr(value, "__iter__"):
+        raise TypeError(
+            f"{strip}: {type(value).__name__} came, a list of strings was expected, one for each token. "
+            "Of a tokenizer's output take tokenizer.convert_ids_to_tokens(output.input_ids)."
+        )
+    try:
+        items = list(value)
+    except TypeError:
+        raise TypeError(
+            f"{strip}: {type(value).__name__} came, a list of strings was expected, one for each token."
+        ) from None
+    for index, item in enumerate(items):
+        if not isinstance(item, str):
             raise TypeError(
-                f"{strip}: one {type(value).__name__} of length {len(value)} came, a list of tokens was expected. "
-                "Split it as the model does, for example with text.split() or list(text)."
+                f"{strip}: token {index} is {type(item).__name__}, a string was expected. "
+                "Turn token ids into text first, for example with tokenizer.convert_ids_to_tokens(ids)."
             )
-        try:
-            items = list(value)
-        except TypeError:
-            raise TypeError(
-                f"{strip}: {type(value).__name__} came, a list of strings was expected, one for each token."
-            ) from None
-        for index, item in enumerate(items):
-            if not isinstance(item, str):
-                raise TypeError(
-                    f"{strip}: token {index} is {type(item).__name__}, a string was expected. "
-                    "Turn token ids into text first, for example with tokenizer.convert_ids_to_tokens(ids)."
-                )
-        return cls(tuple(str(item) for item in items))
+    return tuple(str.__str__(item) for item in items)

@@ -7,6 +7,7 @@ queries and keys count. Everything that enters is checked once, in the ledger.
 
 from __future__ import annotations
 
+import logging
 import threading
 import uuid
 import zlib
@@ -16,13 +17,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from attnwidget import analysis
-from attnwidget.checks import as_layers
-from attnwidget.ledger import SOURCE, STRIPS_OF, TARGET, Cursor, Ledger, self_kind
-from attnwidget.outline import Flag, Kind, Site, Status, Step, merged
+from attnwidget.foreign import as_sites
+from attnwidget.ledger import SOURCE, TARGET, Cursor, Ledger
+from attnwidget.outline import Flag, Site, Status, Step, merged
 from attnwidget.tokens import Tokens
 
 if TYPE_CHECKING:
     import os
+
+_log = logging.getLogger(__name__)
 
 
 class Trace:
@@ -41,6 +44,8 @@ class Trace:
         target: Tokens | Sequence[str] | None = None,
         title: str = "",
     ) -> None:
+        if not isinstance(title, str):
+            raise TypeError(f"title: {type(title).__name__} came, a string was expected.")
         self.run = uuid.uuid4().hex
         self.title = title
         self.lock = threading.RLock()
@@ -63,8 +68,9 @@ class Trace:
 
         Args:
             weights: after softmax; [query, key], [head, query, key] or [layer, head, query, key]; or a list or tuple
-                with one such array for each layer (a batch axis of 1 is taken off); or a mapping from "encoder",
-                "decoder" or "cross" to any of these. numpy, torch, JAX, TensorFlow or nested lists.
+                with one such array for each layer (a batch axis of 1 is taken off); or such a tuple for each step, as
+                generation returns it; or a mapping from "encoder", "decoder" or "cross" to any of these; or an output
+                object of Transformers. numpy, torch, JAX, TensorFlow or nested lists.
             source: the input tokens: what the keys are, and the queries too where no target is given.
             target: the output tokens: what the queries are. Without it the weights are self-attention over source.
             title: a short name, shown above the picture.
@@ -74,15 +80,9 @@ class Trace:
             ValueError: shapes that do not fit each other or the strips.
         """
         trace = cls(source=source, target=target, title=title)
-        parts = weights if isinstance(weights, Mapping) else {"cross" if target is not None else "self": weights}
-        for name, part in parts.items():
-            layers = as_layers(part, name="weights" if part is weights else f"weights[{name!r}]")
-            for layer, (array, tolerance) in enumerate(layers):
-                kind: Kind = name if name in STRIPS_OF else self_kind(array)
-                query, key = STRIPS_OF[kind] if target is not None else (SOURCE, SOURCE)
-                site = Site(f"{name}.{layer}" if len(layers) > 1 else name, kind, layer, array.shape[0], query, key)
-                trace.add_site(site)
-                trace.append({site.name: array}, tolerance=tolerance)
+        for site, array, tolerance in as_sites(weights, has_target=target is not None):
+            trace.add_site(site)
+            trace.append({site.name: array}, tolerance=tolerance)
         trace.ledger.restore_steps((token, ()) for token in trace.tokens[TARGET])
         trace.finish()
         return trace
@@ -149,14 +149,8 @@ class Trace:
         with self.lock:
             record = self.ledger.find(site)
             select = (s if isinstance(s, slice) else np.asarray(s, dtype=int) for s in (queries, keys))
-            array = record.store.read(*select)
-        if head is None:
-            return array
-        if head == "mean":
-            return np.asarray(array.mean(0, dtype=np.float64), dtype=np.float32)
-        if not -len(array) <= head < len(array):
-            raise IndexError(f"{record.site.name}: head {head} was asked for, it has {len(array)} heads.")
-        return np.asarray(array[head])
+            array = record.store.read(*select, heads=slice(None) if head is None or head == "mean" else head)
+        return analysis.mean(array) if head == "mean" else array
 
     def strength(self, site: str | int | Site = 0, head: int | Literal["mean"] | None = None) -> np.ndarray:
         """Return how much attention each key received so far: the sum of its weights over the queries.
@@ -192,6 +186,7 @@ class Trace:
         """
         with self.lock:
             self.ledger.add_site(site)
+        self._tell()
 
     def append(
         self,
@@ -249,4 +244,7 @@ class Trace:
 
     def _tell(self) -> None:
         for observer in tuple(self._observers):
-            observer(self)
+            try:
+                observer(self)
+            except Exception:  # noqa: BLE001 - whoever looks on must not stop the model that is recorded
+                _log.exception("an observer of the trace failed")

@@ -18,6 +18,7 @@ PYTHON_LAYERS = [
     {"checks"},
     {"stores"},
     {"ledger"},
+    {"foreign"},
     {"trace"},
     {"file", "wire"},
     {"stream"},
