@@ -5,20 +5,24 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
+import shutil
+import uuid
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 from attnwidget.ledger import SOURCE, STRIPS_OF, TARGET
-from attnwidget.outline import Flag, Site
+from attnwidget.outline import MAX_PLACES, Flag, FlagKind, Kind, Site
 from attnwidget.trace import Trace
 
 if TYPE_CHECKING:
     import numpy as np
 
 VERSION = 1
-_HEADER = "attnwidget"
+_HEADER, _CRC = "attnwidget", "attnwidget.crc"  # names in the metadata of the safetensors file
+
+T = TypeVar("T")
 
 
 class TraceError(ValueError):
@@ -28,9 +32,9 @@ class TraceError(ValueError):
 def save(trace: Trace, path: str | os.PathLike[str]) -> None:
     """Write a trace to a file.
 
-    The file is a safetensors file: its metadata hold one JSON header under "attnwidget", its tensors are the weights,
-    little-endian float32 [head, query, key], one for each site. An existing file is replaced only once the new one is
-    whole on the disk.
+    The file is a safetensors file: its metadata hold one JSON header under "attnwidget" and its CRC-32, its tensors are
+    the weights, little-endian float32 [head, query, key], one for each site. An existing file is replaced only once the
+    new one is whole on the disk.
 
     Args:
         trace: what to write, also while it still grows.
@@ -49,24 +53,36 @@ def save(trace: Trace, path: str | os.PathLike[str]) -> None:
             "title": trace.title,
             "status": trace.status,
             "strips": {name: list(tokens) for name, tokens in trace.tokens.items()},
+            "known": sorted(trace.ledger.known),
             "steps": [
                 {"token": step.token, "candidates": [[c.token, c.probability] for c in step.candidates]}
                 for step in trace.steps
             ],
             "sites": [_site_header(site, tensors[f"weights.{i}"]) for i, site in enumerate(sites)],
         }
-    data = to_bytes(tensors, {_HEADER: json.dumps(header)})
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent or ".")
+    text = json.dumps(header)
+    write_whole(path, to_bytes(tensors, {_HEADER: text, _CRC: str(zlib.crc32(text.encode("ascii")))}))
+
+
+def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    Raises:
+        OSError: the file could not be written; what was there before is untouched.
+    """
+    target = Path(path).resolve()
+    temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(target)
+        if target.exists():
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
     except BaseException:
         with contextlib.suppress(OSError):
-            Path(temporary).unlink()
+            temporary.unlink()
         raise
 
 
@@ -84,13 +100,12 @@ def load(path: str | os.PathLike[str]) -> Trace:
 
     try:
         with safe_open(os.fspath(path), framework="np") as file:
-            header = _read_header((file.metadata() or {}).get(_HEADER))
-            sites = header["sites"]
-            tensors = [file.get_tensor(f"weights.{i}") for i in range(len(sites))]
+            header = _read_header(file.metadata() or {})
+            tensors = [file.get_tensor(f"weights.{i}") for i in range(len(header["sites"]))]
         return _rebuild(header, tensors)
     except SafetensorError as error:
         raise TraceError(f"{os.fspath(path)} is not a whole trace file ({error}). Was it cut short?") from error
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (IsADirectoryError, LookupError, TypeError, ValueError, RecursionError, OverflowError) as error:
         raise TraceError(f"{os.fspath(path)} is not a trace of this version: {error}") from error
 
 
@@ -102,37 +117,83 @@ def _site_header(site: Site, weights: np.ndarray) -> dict[str, Any]:
         "n_heads": site.n_heads,
         "query": site.query,
         "key": site.key,
+        "shape": list(weights.shape),
         "flags": [[flag.kind, flag.count, flag.where] for flag in site.flags],
         "crc": zlib.crc32(weights.astype("<f4").tobytes()),
     }
 
 
-def _read_header(text: str | None) -> dict[str, Any]:
+def _read_header(metadata: Mapping[str, str]) -> dict[str, Any]:
+    text = metadata.get(_HEADER)
     if text is None:
         raise ValueError("it has no attnwidget header")
-    header = json.loads(text)
-    if not isinstance(header, dict) or not isinstance(header.get("version"), int):
-        raise ValueError("its header has no version")
-    if header["version"] != VERSION:
-        raise ValueError(f"it has version {header['version']}, this package reads {VERSION}; update attnwidget")
-    if header["status"] not in ("empty", "recording", "complete", "stopped"):
+    if metadata.get(_CRC) != str(zlib.crc32(text.encode("utf-8"))):
+        raise ValueError("its header is not the one that was written")
+    header = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+    version = _field(header, "version", int)
+    if version != VERSION:
+        raise ValueError(f"it has version {version}, this package reads {VERSION}; update attnwidget")
+    if _field(header, "status", str) not in ("empty", "recording", "complete", "stopped"):
         raise ValueError("its status is unknown")
-    return header
+    for name, kind in (("title", str), ("strips", dict), ("known", list), ("steps", list), ("sites", list)):
+        _field(header, name, kind)
+    return cast("dict[str, Any]", header)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError("a field of its header stands twice")
+    return dict(pairs)
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"its header holds {constant}, which is no number")
+
+
+def _field(data: object, name: str, kind: type[T]) -> T:
+    """Return a field of a JSON object, which must be there and of this type."""
+    value = data.get(name) if isinstance(data, dict) else None
+    if type(value) is not kind:
+        raise ValueError(f"{name} is {type(value).__name__} where {kind.__name__} was expected")
+    return value
 
 
 def _rebuild(header: dict[str, Any], tensors: list[np.ndarray]) -> Trace:
-    trace = Trace(title=str(header["title"]))
-    for strip in (SOURCE, TARGET):
-        if header["strips"][strip]:
-            trace.set_tokens(strip, header["strips"][strip])
+    trace = Trace(title=header["title"])
+    trace.ledger.restore_strips(
+        {strip: _field(header["strips"], strip, list) for strip in (SOURCE, TARGET)}, header["known"]
+    )
     for said, weights in zip(header["sites"], tensors, strict=True):
-        if zlib.crc32(weights.astype("<f4").tobytes()) != said["crc"]:
+        site = Site(
+            _field(said, "name", str),
+            _kind_of(_field(said, "kind", str)),
+            _field(said, "layer", int),
+            _field(said, "n_heads", int),
+            _field(said, "query", str),
+            _field(said, "key", str),
+        )
+        if weights.dtype.str != "<f4" or list(weights.shape) != said["shape"] or weights.shape[:1] != (site.n_heads,):
+            raise ValueError("its weights have another shape or type than it says")
+        if zlib.crc32(weights.tobytes()) != said["crc"]:
             raise ValueError("its weights are not the ones that were written")
-        if said["kind"] not in STRIPS_OF:
-            raise ValueError("a site has an unknown kind")
-        site = Site(said["name"], said["kind"], int(said["layer"]), int(said["n_heads"]), said["query"], said["key"])
-        flags = [Flag(kind, int(count), tuple((h, q, k) for h, q, k in where)) for kind, count, where in said["flags"]]
-        trace.ledger.restore(site, weights, flags)
-    trace.ledger.restore_steps([(step["token"], step["candidates"]) for step in header["steps"]])
-    trace.finish("complete" if header["status"] == "complete" else "stopped")
+        trace.ledger.restore(site, weights, [_read_flag(*flag) for flag in _field(said, "flags", list)])
+    steps = [(_field(step, "token", str), _field(step, "candidates", list)) for step in header["steps"]]
+    trace.ledger.restore_steps(steps)
+    if header["status"] != "empty":
+        trace.finish("complete" if header["status"] == "complete" else "stopped")
     return trace
+
+
+def _kind_of(value: str) -> Kind:
+    for kind in STRIPS_OF:
+        if value == kind:
+            return kind
+    raise ValueError("a site has an unknown kind")
+
+
+def _read_flag(kind: FlagKind, count: object, where: list[list[object]]) -> Flag:
+    places = [tuple(place) for place in where]
+    numbers = [count, *(index for place in places for index in place)]
+    if kind not in get_args(FlagKind) or len(places) > MAX_PLACES or any(type(number) is not int for number in numbers):
+        raise ValueError("a flag is not one")
+    return Flag(kind, cast(int, count), tuple(cast("tuple[int, int, int]", (h, q, k)) for h, q, k in places))
