@@ -6,11 +6,13 @@ import base64
 import hashlib
 import html
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attnwidget.file import write_whole
 from attnwidget.wire import MEAN
-from attnwidget.wire.codec import frame
+from attnwidget.wire.fit import frame
 
 if TYPE_CHECKING:
     from attnwidget.trace import Trace
@@ -55,13 +57,13 @@ def to_html(trace: Trace, path: str | os.PathLike[str]) -> None:
 
     Args:
         trace: what to show.
-        path: the file to write; an existing one is replaced.
+        path: the file to write; an existing one is replaced once the new one is whole.
 
     Raises:
         FileNotFoundError: the front end was not built.
         OSError: the file could not be written.
     """
-    script = SCRIPT.read_text("utf-8").replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    script = re.sub(r"<(?=/script|!--)", r"<\\", SCRIPT.read_text("utf-8"), flags=re.IGNORECASE)
     sites = trace.sites
     head = MEAN if sites and sites[0].n_heads > 1 else 0
     page = _PAGE.format(
@@ -74,7 +76,7 @@ def to_html(trace: Trace, path: str | os.PathLike[str]) -> None:
         data=base64.b64encode(frame(trace, 0, 0, head, PAGE_BYTES, EXACT_BYTES)).decode("ascii"),
         script=script,
     )
-    Path(path).write_text(page, "utf-8", errors="replace")
+    write_whole(path, page.encode("utf-8", errors="replace"))
 
 
 def _hash(text: str) -> str:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Protocol
 
-from attnwidget.ledger import Cursor
 from attnwidget.trace import Trace
-from attnwidget.wire import FRAMES_PER_SECOND, MESSAGE_BYTES, MESSAGES_PER_SECOND, DigestData, EndMessage, RowsMessage
-from attnwidget.wire.codec import Block, describe_sites, new_blocks, pack, streamed, whole_block
+from attnwidget.wire import FRAMES_PER_SECOND, MESSAGES_PER_SECOND, DigestData, EndMessage, RowsMessage
+from attnwidget.wire.codec import pack
+from attnwidget.wire.fit import limited, new_blocks, streamed, whole_block
 
 _log = logging.getLogger(__name__)
 
+FLUSH_SECONDS = 5.0  # a handler of the page that ends the recording would else wait for the thread that waits for it
 IDLE_SECONDS = 2.0  # after this long without news the thread ends; the next news starts another
 
 
@@ -25,8 +26,8 @@ class Page(Protocol):
     def send_message(self, content: dict[str, object], buffers: list[bytes]) -> None:
         """Send a message to every view."""
 
-    def update_frame(self, seq: int) -> None:
-        """Renew the traits from the trace, which includes messages up to `seq`."""
+    def update_frame(self, trace: Trace, seq: int) -> None:
+        """Renew the traits from the trace, which includes messages up to `seq`, unless another one is shown by now."""
 
 
 class Publisher:
@@ -39,17 +40,24 @@ class Publisher:
         trace: what to watch.
         page: where to send.
         clock: seconds, monotonic.
+        sleep: waits for as many seconds, by the same clock.
     """
 
-    def __init__(self, trace: Trace, page: Page, clock: Callable[[], float] = time.monotonic) -> None:
-        self.trace, self._page, self._clock = trace, page, clock
+    def __init__(
+        self,
+        trace: Trace,
+        page: Page,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.trace, self._page, self._clock, self._sleep = trace, page, clock, sleep
         self._cursors = [trace.cursor]  # cursor i is where message i begins; what is there now, the frame holds
         self._ended = trace.status in ("complete", "stopped")
-        self._asked: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        self._asked: dict[Hashable, Callable[[], None]] = {}  # what the page waits for, each once, oldest first
         self._lock = threading.RLock()  # one sender at a time
         self._news, self._gate, self._running = threading.Event(), threading.Lock(), False
-        self._closed = self._stale = False  # stale: rows were sent that the frame does not hold
-        self._sent_at = self._framed_at = -1.0
+        self._closed = self._stale = self._selected = False  # stale: the frame lacks rows; selected: it shows others
+        self._free_at = self._framed_at = float("-inf")  # when the next message, and when the last frame, was due
         self._unobserve = trace.observe(self._on_change)
 
     @property
@@ -65,26 +73,39 @@ class Publisher:
 
     def resend(self, seqs: list[int]) -> None:
         """Send some rows messages again."""
-        self._ask(lambda: self._send_again(seqs))
+        for seq in seqs:
+            if 0 <= seq < self.seq:
+                self._ask(("rows", seq), partial(self._send_rows, seq))
 
     def fetch(self, site: int, head: int) -> None:
         """Send all weights of one head."""
-        self._ask(lambda: self._send_blocks(site, head))
+        sites = self.trace.sites
+        if 0 <= site < len(sites) and -1 <= head < sites[site].n_heads and sites[site].n_queries:
+            self._ask(("blocks", site, head), partial(self._send_blocks, site, head))
 
     def tell_end(self) -> None:
         """Send the end message again, if the run has ended."""
-        self._ask(lambda: self._send_end() if self._ended else None)
+        if self._ended:
+            self._ask("end", self._send_end)
 
     def renew_frame(self) -> None:
         """Renew the frame, because the selection changed."""
-        self._ask(lambda: self._page.update_frame(self.seq))
+        self._selected = True
+        self._wake()
 
     def flush(self) -> None:
-        """Send all that is new, now, in this thread."""
-        with self._lock:
-            while not self._closed and self._advance():
-                pass
-            self._settle()
+        """Send the next rows and a frame with everything, now, in this thread; further rows follow at their pace."""
+        if not self._lock.acquire(timeout=FLUSH_SECONDS):
+            self._wake()
+            return
+        try:
+            if not self._closed:
+                self._advance()
+                self._settle()
+        finally:
+            self._lock.release()
+            if not self._is_done():
+                self._wake()
 
     def _on_change(self, trace: Trace) -> None:
         if trace.status in ("complete", "stopped"):
@@ -92,8 +113,9 @@ class Publisher:
         else:
             self._wake()
 
-    def _ask(self, job: Callable[[], object]) -> None:
-        self._asked.put(job)
+    def _ask(self, what: Hashable, answer: Callable[[], None]) -> None:
+        with self._gate:
+            self._asked.setdefault(what, answer)
         self._wake()
 
     def _wake(self) -> None:
@@ -110,7 +132,9 @@ class Publisher:
                 self._round()
             except Exception:  # noqa: BLE001 - a picture that fails must not end the thread that draws the next one
                 _log.exception("the widget could not be told what is new")
-            time.sleep(max(0.0, self._sent_at + 1 / MESSAGES_PER_SECOND - self._clock()))
+            if not self._is_done():
+                self._news.set()
+            self._sleep(max(1 / MESSAGES_PER_SECOND, self._free_at - self._clock()))
 
     def _waited_for_news(self) -> bool:
         if not self._news.wait(IDLE_SECONDS):
@@ -121,81 +145,72 @@ class Publisher:
 
     def _round(self) -> None:
         with self._lock:
-            while not self._asked.empty():
-                self._asked.get()()
-            more = self._advance()
-            if self._is_idle() or self._clock() - self._framed_at >= 1 / FRAMES_PER_SECOND:
+            if self._closed:
+                return
+            answer = self._next_answer()
+            if answer is not None:
+                answer()
+            self._advance()
+            if self._clock() - self._framed_at >= 1 / FRAMES_PER_SECOND:
                 self._settle()
-            if more or self._stale:
-                self._news.set()
+
+    def _next_answer(self) -> Callable[[], None] | None:
+        with self._gate:
+            return self._asked.pop(next(iter(self._asked))) if self._asked else None
+
+    def _is_done(self) -> bool:
+        """Tell whether nothing waits to be sent."""
+        return not (self._asked or self._stale or self._selected or self._ends()) and self._is_idle()
+
+    def _ends(self) -> bool:
+        return not self._ended and self.trace.status in ("complete", "stopped")
 
     def _is_idle(self) -> bool:
         return self.trace.cursor == self._cursors[-1]
 
-    def _advance(self) -> bool:
-        """Send the next rows message; return whether there was one."""
+    def _advance(self) -> None:
+        """Send the next rows message, if there is one."""
         since, until = self._cursors[-1], self.trace.cursor
-        if since == until:
-            return False
-        self._cursors.append(self._limited(since, until))
-        self._stale = True
-        self._send_rows(self.seq - 1)
-        return True
+        if since != until:
+            self._cursors.append(limited(self.trace, since, until))
+            self._stale = True
+            self._send_rows(self.seq - 1)
 
-    def _limited(self, since: Cursor, until: Cursor) -> Cursor:
-        """Return the farthest cursor whose message is not too large."""
-        n_bytes, most = 0, 1
-        for site, data in zip(self.trace.sites, describe_sites(self.trace), strict=True):
-            n_rows = until.n_queries.get(site.name, 0) - since.n_queries.get(site.name, 0)
-            if streamed(data):
-                n_bytes += n_rows * site.n_heads * site.n_keys * 4
-                most = max(most, n_rows)
-        if n_bytes <= MESSAGE_BYTES:
-            return until
-        part = max(1, most * MESSAGE_BYTES // n_bytes)
-        return Cursor(
-            min(until.n_steps, since.n_steps + part),
-            until.n_tokens,
-            {name: min(end, since.n_queries.get(name, 0) + part) for name, end in until.n_queries.items()},
-            since.status,
-        )
+    def _settle(self) -> None:
+        """Renew the frame if it lacks rows, and say the end once everything is out."""
+        if self._stale or self._selected:
+            self._stale = self._selected = False
+            self._framed_at = self._clock()
+            self._count()
+            self._page.update_frame(self.trace, self.seq)
+        if self._ends() and self._is_idle():
+            self._ended = True
+            self._send_end()
 
     def _send_rows(self, seq: int) -> None:
         since, until = self._cursors[seq], self._cursors[seq + 1]
         data = pack(self.trace, seq + 1, list(new_blocks(self.trace, since, until)), since, until)
         self._send(dict(RowsMessage(t="rows", run=self.trace.run, seq=seq)), [data])
 
-    def _send_again(self, seqs: list[int]) -> None:
-        for seq in dict.fromkeys(seqs):
-            if 0 <= seq < self.seq:
-                self._send_rows(seq)
-
     def _send_blocks(self, site: int, head: int) -> None:
-        sites = self.trace.sites
-        if 0 <= site < len(sites) and -1 <= head < sites[site].n_heads:
-            block: Block = whole_block(self.trace, site, head)
-            self._send({"t": "blocks", "run": self.trace.run}, [pack(self.trace, self.seq, [block], self.trace.cursor)])
+        data = pack(self.trace, self.seq, [whole_block(self.trace, site, head)], self.trace.cursor)
+        self._send({"t": "blocks", "run": self.trace.run}, [data])
 
     def _send_end(self) -> None:
         digests = [
             DigestData(site=index, head=head, crc=self.trace.digest(site, head))
-            for index, (site, data) in enumerate(zip(self.trace.sites, describe_sites(self.trace), strict=True))
-            if streamed(data) and site.n_queries
+            for index, site in enumerate(self.trace.sites)
+            if streamed(site.n_heads, site.n_keys) and site.n_queries
             for head in range(site.n_heads)
         ]
         end = EndMessage(t="end", run=self.trace.run, count=self.seq, digests=digests)
         self._send(dict(end), [])
 
-    def _settle(self) -> None:
-        """Renew the frame if it lacks rows, and say the end once everything is out."""
-        if self._stale and not self._closed:
-            self._stale, self._framed_at = False, self._clock()
-            self._page.update_frame(self.seq)
-        if not self._ended and self.trace.status in ("complete", "stopped") and self._is_idle():
-            self._ended = True
-            self._send_end()
-
     def _send(self, content: dict[str, object], buffers: list[bytes]) -> None:
         if not self._closed:
+            self._count()
             self._page.send_message(content, buffers)
-            self._sent_at = self._clock()
+
+    def _count(self) -> None:
+        """Make the next message wait its turn after this one."""
+        self._free_at = max(self._free_at, self._clock()) + 1 / MESSAGES_PER_SECOND

@@ -3,47 +3,53 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 
+from attnwidget.outline import Site
 from attnwidget.stream import Publisher
 from attnwidget.trace import Trace
 from attnwidget.wire import MEAN, Traits
-from attnwidget.wire.codec import frame
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from attnwidget.wire.fit import frame
 
 STATIC = Path(__file__).parent / "static"
+MAX_HEADS = 1024  # how far a head may be chosen before there is a site to choose it from
 
 
 class AttentionWidget(anywidget.AnyWidget, Traits):
     """The picture of a trace, which grows while the trace does.
 
-    Setting `trace` shows another one. `step`, `site`, `head`, `keys`, `scale` and `expectation` are traits: observe
+    Setting `trace` shows another one. `step`, `site`, `head`, `locked`, `scale` and `expectation` are traits: observe
     them, set them, or link them to other widgets, also with `ipywidgets.jslink`, which needs no kernel.
 
     Args:
         trace: what to show; an empty one, to be filled later, by default.
         site: the site to show first, index into `trace.sites`.
         head: the head to show first; -1 for the mean over heads.
-        traits: initial values of other traits.
+        traits: initial values of other traits; `step` is the last one by default.
 
     Raises:
         FileNotFoundError: the front end was not built.
+        TraitError: a value that the trace does not have.
     """
 
     _esm = STATIC / "widget.js"
 
     def __init__(self, trace: Trace | None = None, *, site: int = 0, head: int = MEAN, **traits: object) -> None:
-        self._quiet = False
+        self._quiet_in: int | None = None  # the thread in which a new step is not told to the page
         self._turn = threading.RLock()  # the page's changes and ours, one at a time
         with self._turn:
             self._publisher = Publisher(_checked(Trace() if trace is None else trace), self)
-            super().__init__(**self._picture(site, head), **traits)
+            try:
+                self._check("site", site, site)
+                self._check("head", head, site)
+                super().__init__(**{**self._picture(site, head), **traits})
+            except BaseException:
+                self._publisher.close()
+                raise
         _keep_subshell(self.comm)
         self.on_msg(self._on_message)
         self.observe(self._on_selection, names=["site", "head"])
@@ -56,11 +62,12 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
     @trace.setter
     def trace(self, trace: Trace) -> None:
         with self._turn:
-            old, self._publisher = self._publisher, Publisher(_checked(trace), self)
-            old.close()
-            self.locked = []
-            self.step = 0
-            self.update_frame(0)
+            if _checked(trace) is self.trace:
+                return
+            self._publisher.close()
+            self._publisher = Publisher(trace, self)
+            site = min(self.site, max(len(trace.sites) - 1, 0))
+            self._set({"locked": [], **self._picture(site, self._fitting_head(site))})
 
     def close(self) -> None:
         """Close the widget and stop watching its trace."""
@@ -75,45 +82,65 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             if self.comm is not None:
                 self.send(content, buffers)
 
-    def update_frame(self, seq: int) -> None:
+    def update_frame(self, trace: Trace, seq: int) -> None:
         """Renew `frame` and what follows from it; a step that was the last one stays the last one.
 
         Views follow the last step by themselves. So the new step is not told them: it could overtake a step that a
         person chose while the kernel was too busy to hear of it.
         """
-        picture = self._picture(self.site, self.head, seq)
         with self._turn:
-            follows = self.step >= self.last_step
+            site, head = self.site, self._fitting_head(self.site)
+        picture = self._picture(site, head, seq) if trace is self.trace else {}
+        with self._turn:
+            if not picture or trace is not self.trace or self.site != site:
+                return  # another trace or site was chosen meanwhile, and its frame is due
+            follows, last_step = self.step >= self.last_step, picture["last_step"]
             with self.hold_sync():
-                for name, value in picture.items():
-                    self.set_trait(name, value)
-            if follows or self.step > self.last_step:
-                self._quiet = True
+                self.set_trait("head", self._fitting_head(site))
+                self.set_trait("last_step", last_step)
+                self.set_trait("frame", picture["frame"])
+            if follows:
+                self._quiet_in = threading.get_ident()
                 try:
-                    self.step = self.last_step
+                    self.set_trait("step", last_step)
                 finally:
-                    self._quiet = False
+                    self._quiet_in = None
 
     def notify_change(self, change: traitlets.Bunch) -> None:
         """Tell observers and, unless the change is quiet, the page."""
-        if self._quiet:
+        if change.name == "step" and self._quiet_in == threading.get_ident():
             traitlets.HasTraits.notify_change(self, change)
         else:
             super().notify_change(change)
 
     def _picture(self, site: int, head: int, seq: int = 0) -> dict[str, object]:
+        last_step = self._last_step(site)
+        data = frame(self.trace, seq, site, head)
+        return {"site": site, "head": head, "last_step": last_step, "step": last_step, "frame": data}
+
+    def _last_step(self, site: int) -> int:
         sites = self.trace.sites
-        site = min(site, max(len(sites) - 1, 0))
-        head = head if sites and head < sites[site].n_heads else MEAN
-        last_step = max(sites[site].n_queries - 1, 0) if sites else 0
-        return {"site": site, "head": head, "last_step": last_step, "frame": frame(self.trace, seq, site, head)}
+        return max(sites[site].n_queries - 1, 0) if sites else 0
+
+    def _fitting_head(self, site: int) -> int:
+        sites = self.trace.sites
+        return self.head if not sites or self.head < sites[site].n_heads else MEAN
+
+    def _set(self, values: Mapping[str, object]) -> None:
+        """Set traits at once: observers and the page see all of them or none."""
+        with self.hold_sync(), self.hold_trait_notifications():
+            for name, value in values.items():
+                self.set_trait(name, value)
 
     # -- what the page tells
 
-    def set_state(self, sync_data: Mapping[str, Any]) -> None:
+    def set_state(self, sync_data: object) -> None:
         """Take from a page only what a page may say, and of that only what can be."""
+        if not isinstance(sync_data, Mapping):
+            return
         with self._turn:
-            site = sync_data.get("site", self.site)
+            site = sync_data.get("site")
+            site = site if self._may_be("site", site, site) else self.site
             accepted = {name: value for name, value in sync_data.items() if self._may_be(name, value, site)}
             if accepted:
                 super().set_state(accepted)
@@ -136,24 +163,34 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
     def _check(self, name: str, value: object, site: object) -> None:
         """Raise TraitError unless `value` is within the trace, seen from `site`."""
         sites = self.trace.sites
-        if name == "site" and not _within([value], 0, len(sites)):
+        if name == "site" and not _within([value], 0, max(len(sites), 1)):
             raise traitlets.TraitError(f"site: {value} came, the trace has {len(sites)} sites, counted from 0.")
-        if not sites or not isinstance(site, int):
-            return
-        chosen = sites[min(max(site, 0), len(sites) - 1)]
-        if name == "step" and not _within([value], 0, chosen.n_queries):
+        chosen = (
+            sites[site] if type(site) is int and 0 <= site < len(sites) else Site("the trace", "cross", 0, 0, "", "")
+        )
+        if name == "step" and not _within([value], 0, max(chosen.n_queries, 1)):
             raise traitlets.TraitError(f"step: {value} came, {chosen.name} has {chosen.n_queries} steps, from 0.")
-        if name == "head" and not _within([value], MEAN, chosen.n_heads):
+        if name == "head" and not _within([value], MEAN, chosen.n_heads if sites else MAX_HEADS):
             raise traitlets.TraitError(
                 f"head: {value} came, {chosen.name} has {chosen.n_heads} heads, from 0; {MEAN} is their mean."
             )
         if name == "locked" and not _within(value, 0, chosen.n_keys):
-            raise traitlets.TraitError(f"locked: {value} came, {chosen.name} has {chosen.n_keys} keys, from 0.")
+            raise traitlets.TraitError(
+                f"locked: what came are not {chosen.n_keys} different keys or fewer, from 0, as {chosen.name} has them."
+            )
 
     def _on_selection(self, _: traitlets.Bunch) -> None:
+        last_step = self._last_step(self.site)
         sites = self.trace.sites
-        if sites:
-            self.last_step = max(sites[min(self.site, len(sites) - 1)].n_queries - 1, 0)
+        n_keys = sites[self.site].n_keys if sites else 0
+        self._set(
+            {
+                "head": self._fitting_head(self.site),
+                "locked": [key for key in self.locked if key < n_keys],
+                "step": min(self.step, last_step),
+                "last_step": last_step,
+            }
+        )
         self._publisher.renew_frame()
 
     def _on_message(self, _: object, content: object, buffers: object) -> None:
@@ -178,9 +215,12 @@ def _checked(trace: object) -> Trace:
 
 
 def _within(values: object, first: int, end: int) -> bool:
-    """Tell whether all values are indices in [first, end); 0 always is, so that an empty trace has a selection."""
-    return isinstance(values, list) and all(
-        isinstance(value, int) and (value == 0 or first <= value < end) for value in values
+    """Tell whether these are different indices in [first, end)."""
+    return (
+        isinstance(values, list)
+        and len(values) <= end - first
+        and all(type(value) is int and first <= value < end for value in values)
+        and len(set(values)) == len(values)
     )
 
 

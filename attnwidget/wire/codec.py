@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from attnwidget.ledger import Cursor
 from attnwidget.trace import Trace
-from attnwidget.wire import EXACT_BYTES, FRAME_BYTES, MEAN, PROTOCOL, STEP_BYTES, BlockData, PictureData, SiteData
+from attnwidget.wire import PROTOCOL, BlockData, PictureData, SiteData
 
 _CODES = {"nan": 0, "+inf": 1, "-inf": 2}  # how u1 blocks name what is not finite
 
@@ -80,56 +79,9 @@ def pack(
         padded = data + bytes(-len(data) % 4)
         parts.append(padded)
         offset += len(padded)
-    header = json.dumps(_describe(trace, seq, since, until, described), separators=(",", ":")).encode("ascii")
+    header = json.dumps(describe(trace, seq, since, until, described), separators=(",", ":")).encode("ascii")
     header += b" " * (-len(header) % 4)
     return b"".join([struct.pack("<I", len(header)), header, *parts])
-
-
-def frame(trace: Trace, seq: int, site: int, head: int, budget: int = FRAME_BYTES, exact: int = EXACT_BYTES) -> bytes:
-    """Return a compressed picture of the whole trace: as many heads as fit, the selected one first, as exact as fits.
-
-    Args:
-        trace: what to show.
-        seq: number of messages that this picture includes.
-        site: the selected site.
-        head: the selected head.
-        exact: bytes of weights up to which they are stored as float32, or at twice that as float16.
-        budget: bytes, after compression. A head that is too large even so is pooled until it fits.
-    """
-    wanted = list(_by_interest(trace, site, head))
-    n_cells = sum(block.weights.size for block in wanted)
-    dtype: Dtype = "f4" if n_cells * 4 <= exact else "f2" if n_cells * 2 <= exact else "u1"
-    if dtype == "f2" and any(np.abs(block.weights).max(initial=0) > 1 for block in wanted):
-        dtype = "u1"  # float16 ends at 65,504; weights above 1 are odd already and keep their range in u1
-    while True:
-        data = zlib.compress(pack(trace, seq, wanted, dtype=dtype), 6)
-        if len(data) <= budget or len(wanted) <= 1:
-            break
-        wanted = wanted[: max(1, min(len(wanted) - 1, len(wanted) * budget // len(data)))]
-    pool = 1
-    while len(data) > budget and wanted and pool < max(wanted[0].weights.shape):
-        pool *= 2
-        data = zlib.compress(pack(trace, seq, wanted, dtype=dtype, pool=pool), 6)
-    return data
-
-
-def streamed(site: SiteData | None) -> bool:
-    """Tell whether rows of this site travel as they are made; larger ones are fetched when they are looked at."""
-    return site is not None and site["n_heads"] * site["n_keys"] * 4 <= STEP_BYTES
-
-
-def new_blocks(trace: Trace, since: Cursor, until: Cursor) -> Iterator[Block]:
-    """Yield the rows that came between two cursors, of the sites that are streamed."""
-    for index, (site, data) in enumerate(zip(trace.sites, describe_sites(trace), strict=True)):
-        first, last = since.n_queries.get(site.name, 0), until.n_queries.get(site.name, 0)
-        if last > first and streamed(data):
-            rows = trace.weights(site, queries=slice(first, last))
-            yield from (Block(index, head, first, rows[head]) for head in range(site.n_heads))
-
-
-def whole_block(trace: Trace, site: int, head: int) -> Block:
-    """Return all weights of one head."""
-    return Block(site, head, 0, trace.weights(site, "mean" if head == MEAN else head))
 
 
 def describe_sites(trace: Trace) -> list[SiteData]:
@@ -150,9 +102,15 @@ def describe_sites(trace: Trace) -> list[SiteData]:
     ]
 
 
-def _describe(trace: Trace, seq: int, since: Cursor, until: Cursor | None, blocks: list[BlockData]) -> PictureData:
-    until = until or trace.cursor
-    strips = {name: (since.n_tokens.get(name, 0), until.n_tokens.get(name, 0)) for name in trace.tokens}
+def describe(trace: Trace, seq: int, since: Cursor, until: Cursor | None, blocks: list[BlockData]) -> PictureData:
+    """Return the header of a picture: what came between two cursors, with these blocks. See `pack`."""
+    with trace.lock:
+        return _described(trace, seq, since, until or trace.cursor, blocks)
+
+
+def _described(trace: Trace, seq: int, since: Cursor, until: Cursor, blocks: list[BlockData]) -> PictureData:
+    tokens = trace.tokens
+    strips = {name: (since.n_tokens.get(name, 0), until.n_tokens.get(name, 0)) for name in tokens}
     return PictureData(
         protocol=PROTOCOL,
         run=trace.run,
@@ -160,7 +118,7 @@ def _describe(trace: Trace, seq: int, since: Cursor, until: Cursor | None, block
         title=trace.title,
         status=until.status,
         strips=[
-            {"name": name, "at": at, "texts": list(trace.tokens[name].texts[at:end])}
+            {"name": name, "at": at, "texts": list(tokens[name].texts[at:end])}
             for name, (at, end) in strips.items()
             if end > at
         ],
@@ -169,25 +127,12 @@ def _describe(trace: Trace, seq: int, since: Cursor, until: Cursor | None, block
         steps=[
             {
                 "token": step.token,
-                "candidates": [{"token": c.token, "probability": c.probability} for c in step.candidates],
+                "candidates": [{"token": c.token, "probability": round(c.probability, 6)} for c in step.candidates],
             }
             for step in trace.steps[since.n_steps : until.n_steps]
         ],
         blocks=blocks,
     )
-
-
-def _by_interest(trace: Trace, site: int, head: int) -> Iterator[Block]:
-    """Yield heads as blocks: the selected one, then its neighbours in its site, then the other sites."""
-    sites = trace.sites
-    order = sorted(range(len(sites)), key=lambda i: (i != site, abs(i - site)))
-    for index in order:
-        heads = list(range(sites[index].n_heads))
-        if index == site and head in heads:
-            heads.sort(key=lambda h: abs(h - head))
-        if index == site and head == MEAN and sites[index].n_heads > 1:
-            heads.insert(0, MEAN)
-        yield from (whole_block(trace, index, h) for h in heads if sites[index].n_queries)
 
 
 def _pooled(weights: np.ndarray, pool: int) -> np.ndarray:

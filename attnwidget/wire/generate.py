@@ -43,10 +43,10 @@ def markdown() -> str:
     parts.append(
         "## Limits\n\n| name | value |\n|---|---|\n" + "\n".join(f"| `{n}` | {getattr(wire, n):,} |" for n in _NUMBERS)
     )
-    rows = [
-        f"| `{name}` | {type(trait).__name__} | {'both' if trait.metadata.get('page_writes') else 'kernel'} | {trait.help} |"
-        for name, trait in _traits()
-    ]
+    rows = []
+    for name, trait in _traits():
+        writer = "both" if trait.metadata.get("page_writes") else "kernel"
+        rows.append(f"| `{name}` | {type(trait).__name__} | {writer} | {trait.help} |")
     parts.append("\n## Traits\n\n| trait | type | written by | what |\n|---|---|---|---|\n" + "\n".join(rows))
     parts.append("\n## Messages\n")
     parts += [_table(declared) for declared in (*wire.TO_PAGE, *wire.TO_KERNEL)]
@@ -71,7 +71,7 @@ infinity, 2 minus infinity). A pooled block has one value for each square of `po
 
 def _table(declared: type) -> str:
     rows = [f"| `{name}` | `{_ts(hint)}` | {doc} |" for name, hint, doc in _fields(declared)]
-    body = "\n".join(row.replace(" | ", " | ").replace('" | "', '" \\| "') for row in rows)
+    body = "\n".join(row.replace('" | "', '" \\| "') for row in rows)
     return f"### {declared.__name__}\n\n{declared.__doc__}\n\n| field | type | what |\n|---|---|---|\n{body}\n"
 
 
