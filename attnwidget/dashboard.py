@@ -16,6 +16,7 @@ from attnwidget.wire import MEAN
 if TYPE_CHECKING:
     import bqplot
 
+    from attnwidget.outline import Site
     from attnwidget.trace import Trace
 
 BAR, LINE, ACCENT = "#6b7fc4", "#5c6370", "#c2410c"
@@ -23,6 +24,7 @@ LINE_COLOURS = ["#c2410c", "#3d5bc4", "#14838a", "#8d4bb0", "#7a6a12", "#b0365f"
 MODES = ("strength of each input so far", "strength over decoder steps")
 N_LINES = 3  # inputs whose lines are drawn while none is locked: the strongest ones
 MAX_LABELS = 40
+MAX_LABEL_CHARS = 24
 
 
 def show(trace: Trace, *, figure: bool = True) -> Dashboard:
@@ -95,7 +97,10 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
         self._bars = bqplot.Bars(x=[0], y=[0], scales={"x": x, "y": y}, colors=[BAR], padding=0.4)
         self._line = bqplot.Lines(x=[0], y=[0], scales={"x": x, "y": y}, colors=[LINE], line_style="dashed")
         self._key_axis = bqplot.Axis(scale=x, label="input", grid_lines="none", tick_format="d")
-        axes = [self._key_axis, bqplot.Axis(scale=y, orientation="vertical", label="strength so far", num_ticks=4, tick_format=".1f")]
+        axes = [
+            self._key_axis,
+            bqplot.Axis(scale=y, orientation="vertical", label="strength so far", num_ticks=4, tick_format=".1f"),
+        ]
         self.strength_figure = bqplot.Figure(
             marks=[self._bars, self._line], axes=axes, layout=layout, fig_margin=margin, animation_duration=0
         )
@@ -107,7 +112,10 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
         self._selector = IndexSelector(scale=t, marks=[self._curves], color=ACCENT, line_width=2)
         self._selector.observe(self._follow_selector, names=["selected"])
         self._step_axis = bqplot.Axis(scale=t, label="decoder step", grid_lines="none", tick_format="d")
-        axes = [self._step_axis, bqplot.Axis(scale=s, orientation="vertical", label="strength", num_ticks=4, tick_format=".1f")]
+        axes = [
+            self._step_axis,
+            bqplot.Axis(scale=s, orientation="vertical", label="strength", num_ticks=4, tick_format=".1f"),
+        ]
         self.steps_figure = bqplot.Figure(
             marks=[self._curves], axes=axes, interaction=self._selector, layout=layout, fig_margin=margin,
             animation_duration=0, legend_location="top-left",
@@ -119,20 +127,21 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
         ipywidgets.jslink((modes, "index"), (stack, "selected_index"))
         return [modes, stack]
 
-    def _weights(self) -> np.ndarray | None:
-        """Return the selected weights, float32 [query, key], or None while there are none."""
-        sites = self.trace.sites
+    def _weights(self) -> np.ndarray:
+        """Return the selected weights, float32 [query, key]; a single 0 while there are none."""
+        for site in self._site():
+            return self.trace.weights(site, "mean" if self.widget.head == MEAN else self.widget.head)
+        return np.zeros((1, 1), np.float32)
+
+    def _site(self) -> list[Site]:
+        """Return the selected site, if it has weights already."""
         index = self.widget.site
-        if index >= len(sites) or not sites[index].n_queries:
-            return None
-        return self.trace.weights(sites[index], "mean" if self.widget.head == MEAN else self.widget.head)
+        return [site for site in self.trace.sites[index : index + 1] if site.n_queries]
 
     def _draw_all(self, _: traitlets.Bunch | None = None) -> None:
         weights = self._weights()
-        if weights is None:
-            return
-        site = self.trace.sites[self.widget.site]
-        keys, queries = self.trace.tokens[site.key], self.trace.tokens[site.query]
+        strips = [self.trace.tokens[strip].texts for site in self._site() for strip in (site.key, site.query)]
+        keys, queries = strips or ((), ())
         total = strength(weights[None])[0]
         chosen = list(self.widget.locked) or [int(k) for k in np.argsort(-total)[:N_LINES]]
         running = strength_by_step(weights[None])[0]
@@ -140,15 +149,13 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
         with self._curves.hold_sync():
             self._curves.x = steps
             self._curves.y = running[steps][:, chosen].T
-            self._curves.labels = [_label(keys.texts, key) for key in chosen]
-        _name_ticks(self._key_axis, keys.texts, weights.shape[1])
-        _name_ticks(self._step_axis, queries.texts, len(weights))
+            self._curves.labels = [_label(keys, key) for key in chosen]
+        _name_ticks(self._key_axis, keys, weights.shape[1])
+        _name_ticks(self._step_axis, queries, len(weights))
         self._draw_strength()
 
     def _draw_strength(self, _: traitlets.Bunch | None = None) -> None:
         weights = self._weights()
-        if weights is None:
-            return
         step = min(self.widget.step, len(weights) - 1)
         n_keys = weights.shape[1]
         level = {"one": 1.0, "ratio": (step + 1) / n_keys, "none": np.nan}[self.widget.expectation]
@@ -162,18 +169,20 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
             self._selector.selected = np.array([float(step)])
 
     def _selected(self) -> int | None:
-        selected = self._selector.selected
-        return None if selected is None or not len(selected) else round(float(np.ravel(selected)[0]))
+        selected = np.ravel([] if self._selector.selected is None else self._selector.selected)
+        return round(float(selected[0])) if len(selected) and np.isfinite(selected[0]) else None
 
     def _follow_selector(self, _: traitlets.Bunch) -> None:
         step = self._selected()
-        weights = self._weights()
-        if step is not None and weights is not None:
-            self.widget.step = min(max(step, 0), len(weights) - 1)
+        if step is not None:
+            self.widget.step = min(max(step, 0), len(self._weights()) - 1)
 
 
 def _label(texts: tuple[str, ...], index: int) -> str:
-    return texts[index] if index < len(texts) else str(index + 1)
+    """Return a text that JSON in UTF-8 can carry, which a lone surrogate cannot, short enough for an axis."""
+    text = texts[index] if index < len(texts) else str(index + 1)
+    whole = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return whole if len(whole) <= MAX_LABEL_CHARS else whole[: MAX_LABEL_CHARS - 1] + "…"
 
 
 def _name_ticks(axis: bqplot.Axis, texts: tuple[str, ...], count: int) -> None:
