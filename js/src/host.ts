@@ -2,7 +2,7 @@
 import { effect } from "@preact/signals-core";
 import { worst } from "./matrix.ts";
 import type { Selection, Store } from "./store.ts";
-import type { DigestData, ToKernel, ToPage, Traits } from "./wire.gen.ts";
+import type { EndMessage, ToKernel, ToPage, Traits } from "./wire.gen.ts";
 import { crc32, inflate, PictureError, Precision, readPicture, toBytes } from "./wire.ts";
 
 type Listener = (...values: never[]) => void;
@@ -20,6 +20,8 @@ export interface Model {
 /** Milliseconds between two requests for rows that did not come, and how often they are repeated. */
 const ASK_EVERY = 2000;
 const ASK_TIMES = 5;
+/** Messages that may be lost in a row before a number is taken for nonsense. */
+const MAX_AHEAD = 100_000;
 const SELECTED = ["step", "site", "head", "locked", "scale", "expectation"] as const;
 
 /** Keeps a store in step with a model until the signal ends. */
@@ -54,13 +56,16 @@ export function connect(model: Model, store: Store, signal: AbortSignal): void {
   inbox.frame(model.get("frame"));
 }
 
+/** Tells a number that a run can have reached from one that would only fill the page's memory. */
+const isCount = (value: number, expected: number) => Number.isSafeInteger(value) && value >= 0 && value <= expected + MAX_AHEAD;
+
 /** Takes pictures in the order in which they came, asks for those that did not, and checks them at the end. */
 function createInbox(store: Store, send: (message: ToKernel) => void, signal: AbortSignal) {
   let queue: Promise<unknown> = Promise.resolve();
   let expected = 0; // number of the first rows message that has not come
   const early = new Set<number>(); // those that came before an earlier one
   const asked = new Map<string, number>(); // heads that were fetched, with the rows they had then
-  let told: DigestData[] = [];
+  let end: EndMessage | null = null; // what the kernel said must have arrived
   let timer: ReturnType<typeof setTimeout> | undefined;
   signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
 
@@ -81,10 +86,15 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
   const ask = (count: number, times: number) => {
     clearTimeout(timer);
     const seqs = lacking(count);
-    store.nMissing.value = seqs.length && times <= 0 ? seqs.length : 0;
+    store.nMissing.value = seqs.length && times <= 0 ? Math.max(1, nAbsent()) : 0;
     if (!seqs.length || times <= 0) return;
     send({ t: "need", run: run(), seqs });
     timer = setTimeout(() => ask(count, times - 1), ASK_EVERY);
+  };
+
+  const nAbsent = () => {
+    const { site, matrix } = store.slice.value;
+    return (site?.nQueries ?? 0) - matrix.precision.filter((precision) => precision > Precision.Missing).length;
   };
 
   const take = (bytes: Uint8Array) => {
@@ -94,7 +104,7 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
       expected = 0;
       early.clear();
       asked.clear();
-      told = [];
+      end = null;
       store.verified.value = "";
       store.nMissing.value = 0;
     }
@@ -110,9 +120,9 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
     send({ t: "fetch", run: run(), site, head });
   };
 
-  const verify = (digests: DigestData[]) => {
-    told = digests;
-    const equal = digests.filter(({ site, head, crc }) => {
+  const verify = () => {
+    if (!end || lacking(end.count).length) return;
+    const equal = end.digests.filter(({ site, head, crc }) => {
       const matrix = store.matrix(site, head);
       const same = matrix !== null && worst(matrix) === Precision.Exact && crc32(matrix.values) === crc;
       if (!same) fetch(site, head);
@@ -142,17 +152,16 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
       if (typeof content !== "object" || content === null) return;
       enqueue(() => {
         if (content.run !== run()) return;
-        if (content.t === "rows" && Number.isSafeInteger(content.seq) && content.seq >= 0) {
+        if (content.t === "rows" && isCount(content.seq, expected)) {
           take(toBytes(buffers[0]));
           arrived(content.seq);
-          if (expected <= content.seq) ask(content.seq, ASK_TIMES);
-        } else if (content.t === "blocks") {
-          take(toBytes(buffers[0]));
-          verify(told);
-        } else if (content.t === "end") {
+          if (expected <= content.seq || store.nMissing.value) ask(Math.max(content.seq, end?.count ?? 0), ASK_TIMES);
+        } else if (content.t === "blocks") take(toBytes(buffers[0]));
+        else if (content.t === "end" && isCount(content.count, expected) && Array.isArray(content.digests)) {
+          end = content;
           ask(content.count, ASK_TIMES);
-          if (!lacking(content.count).length) verify(content.digests);
         }
+        verify();
       });
     },
   };

@@ -179,8 +179,7 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
 function withPicture(before: Outline, picture: Picture): Outline {
   const strips = { ...before.strips };
   for (const { name, at, texts } of picture.strips) {
-    const old = strips[name] ?? [];
-    strips[name] = [...old.slice(0, at), ...texts, ...old.slice(at + texts.length)];
+    strips[name] = placed(strips[name] ?? [], at, texts, "");
   }
   const { steps, stepsAt } = picture;
   const done = before.status === "complete" || before.status === "stopped";
@@ -191,8 +190,16 @@ function withPicture(before: Outline, picture: Picture): Outline {
     status: done ? before.status : picture.status,
     strips,
     sites: newer ? picture.sites : before.sites,
-    steps: [...before.steps.slice(0, stepsAt), ...steps, ...before.steps.slice(stepsAt + steps.length)],
+    steps: placed(before.steps, stepsAt, steps, { token: "", candidates: [] }),
   };
+}
+
+/** Puts items where they belong; places that were skipped hold `blank` until theirs come. */
+function placed<T>(old: T[], at: number, items: T[], blank: T): T[] {
+  const result = [...old];
+  while (result.length < at) result.push(blank);
+  result.splice(at, items.length, ...items);
+  return result;
 }
 
 const same = (a: unknown, b: unknown): boolean =>

@@ -5,20 +5,25 @@ export type Rgb = [number, number, number];
 
 /** Stops of the ramp from weight 0 to 1: one hue, lightness strictly monotonic. */
 const STOPS: Record<"light" | "dark", Rgb[]> = {
-  light: [[250, 250, 252], [214, 220, 240], [128, 143, 201], [68, 80, 142], [24, 34, 92]],
-  dark: [[26, 29, 38], [47, 57, 88], [84, 108, 176], [127, 160, 226], [186, 210, 255]],
+  light: [[250, 250, 253], [205, 213, 238], [128, 143, 201], [68, 80, 142], [20, 30, 88]],
+  dark: [[26, 29, 38], [50, 61, 94], [86, 110, 178], [127, 160, 226], [186, 210, 255]],
 };
 
 /** 256 colours, as one flat array of red, green, blue. */
 export function ramp(dark: boolean): Uint8Array {
   const stops = STOPS[dark ? "dark" : "light"];
+  const direction = dark ? 1 : -1;
   const colours = new Uint8Array(256 * 3);
+  let last = direction * Number.NEGATIVE_INFINITY;
   for (let i = 0; i < 256; i++) {
     const x = (i / 255) * (stops.length - 1);
     const low = stops[Math.floor(x)] ?? [0, 0, 0];
     const high = stops[Math.ceil(x)] ?? low;
-    for (let c = 0; c < 3; c++)
-      colours[i * 3 + c] = Math.round((low[c] ?? 0) + ((high[c] ?? 0) - (low[c] ?? 0)) * (x - Math.floor(x)));
+    const mix = (c: 0 | 1 | 2) => Math.round(low[c] + (high[c] - low[c]) * (x - Math.floor(x)));
+    const rgb: Rgb = [mix(0), mix(1), mix(2)];
+    while (direction * (luminance(rgb) - last) <= 0) rgb[1] += direction; // rounding must not make two steps equal
+    last = luminance(rgb);
+    colours.set(rgb, i * 3);
   }
   return colours;
 }
@@ -41,7 +46,7 @@ export function luminance(rgb: Rgb): number {
 }
 
 /** Black or white, whichever reads better on a colour. */
-export const ink = (rgb: Rgb): string => (luminance(rgb) > 0.18 ? "#14161c" : "#ffffff");
+export const ink = (rgb: Rgb): string => (luminance(rgb) > 0.179 ? "#000000" : "#ffffff");
 
 /** Tells whether the page around is dark, now and whenever it changes. */
 export function watchTheme(signal: AbortSignal): ReadonlySignal<boolean> {

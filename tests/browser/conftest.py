@@ -28,14 +28,18 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[labkit.Lab]:
 
 
 @pytest.fixture
-def page(chrome: Browser) -> Iterator[Page]:
-    """A page of its own context; the test fails if it logs an error or asks another machine for something."""
+def page(chrome: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page of its own context; the test fails if it asks another machine for something, or logs an error.
+
+    `@pytest.mark.console_errors("text")` lets errors pass that hold the text, where a fault is what the test makes.
+    """
+    expected = [text for mark in request.node.iter_markers("console_errors") for text in mark.args]
     context = chrome.new_context(viewport={"width": VIEWPORT_PX[0], "height": VIEWPORT_PX[1]})
     try:
         page = context.new_page()
         seen = labkit.watch(page)
         yield page
-        assert seen.errors == []
+        assert [error for error in seen.errors if not any(text in error for text in expected)] == []
         assert seen.external == []
     finally:
         context.close()

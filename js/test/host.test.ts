@@ -1,0 +1,204 @@
+import { signal as state } from "@preact/signals-core";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { connect, type Model } from "../src/host.ts";
+import { createStore, type Store } from "../src/store.ts";
+import type { PictureData } from "../src/wire.gen.ts";
+import { crc32 } from "../src/wire.ts";
+import { deflate, header, pack, peak, type Rows } from "./picture.ts";
+
+/** A host's model: traits, listeners, and what was sent to the kernel. */
+class FakeModel {
+  sent: Record<string, unknown>[] = [];
+  saved = 0;
+  #listeners = new Map<string, Set<(...values: unknown[]) => void>>();
+  constructor(private traits: Record<string, unknown>) {}
+  get(name: string) {
+    return this.traits[name];
+  }
+  set(name: string, value: unknown) {
+    if (this.traits[name] === value) return;
+    this.traits[name] = value;
+    this.emit(`change:${name}`);
+  }
+  save_changes() {
+    this.saved++;
+  }
+  send(content: Record<string, unknown>) {
+    this.sent.push(content);
+  }
+  on(event: string, listener: (...values: unknown[]) => void) {
+    this.#listeners.set(event, (this.#listeners.get(event) ?? new Set()).add(listener));
+  }
+  off(event: string, listener: (...values: unknown[]) => void) {
+    this.#listeners.get(event)?.delete(listener);
+  }
+  emit(event: string, ...values: unknown[]) {
+    for (const listener of this.#listeners.get(event) ?? []) listener(...values);
+  }
+  get nListeners() {
+    return [...this.#listeners.values()].reduce((sum, set) => sum + set.size, 0);
+  }
+}
+
+const settled = () => vi.waitFor(() => new Promise((resolve) => setTimeout(resolve)));
+const message = (model: FakeModel, content: unknown, ...bytes: Uint8Array[]) =>
+  model.emit("msg:custom", content, bytes.map((b) => new DataView(b.buffer, b.byteOffset, b.byteLength)));
+
+let end = new AbortController();
+afterEach(() => end.abort());
+
+async function opened(data: PictureData = header(0), blocks: Rows[] = []): Promise<{ model: FakeModel; store: Store }> {
+  end = new AbortController();
+  const frame = await deflate(pack(data, blocks));
+  const model = new FakeModel({ frame, step: 0, site: 0, head: 0, locked: [], scale: "absolute", expectation: "one", selector: "" });
+  const store = createStore(state(false));
+  connect(model as unknown as Model, store, end.signal);
+  await vi.waitFor(() => expect(store.outline.value.run).toBe("a"));
+  return { model, store };
+}
+
+const rows = (seq: number, run = "a") => ({ t: "rows", run, seq });
+const part = (q: number, run = "a") =>
+  pack(
+    header(q + 1, { run, strips: [{ name: "target", at: q, texts: [`t${q}`] }], steps_at: q, steps: [{ token: `t${q}`, candidates: [] }] }),
+    [{ at: q, rows: [peak(q % 5)] }],
+  );
+const nRows = (store: Store) => store.slice.value.matrix.nQueries;
+
+describe("the page", () => {
+  it("draws the frame and tells the kernel that it is there", async () => {
+    const { model, store } = await opened(header(2, { seq: 2 }), [{ rows: [peak(0), peak(1)] }]);
+    expect(nRows(store)).toBe(2);
+    expect(model.sent[0]).toEqual({ t: "ready", run: "a", seq: 2 });
+  });
+
+  it("takes rows as they come, and a second copy changes nothing", async () => {
+    const { model, store } = await opened();
+    for (const q of [0, 1, 1, 2]) message(model, rows(q), part(q));
+    await vi.waitFor(() => expect(nRows(store)).toBe(3));
+    expect(store.outline.value.steps.map((step) => step.token)).toEqual(["t0", "t1", "t2"]);
+  });
+
+  it("ends with the same picture in whatever order seven messages come", async () => {
+    const { model, store } = await opened();
+    const order = [3, 6, 0, 5, 1, 4, 2];
+    for (const q of order) message(model, rows(q), part(q));
+    await vi.waitFor(() => expect(nRows(store)).toBe(7));
+    await settled();
+    expect(Array.from({ length: 7 }, (_, q) => store.slice.value.matrix.precision[q])).toEqual(Array(7).fill(3));
+    expect(store.outline.value.steps.map((step) => step.token)).toEqual(order.map((_, i) => `t${i}`));
+  });
+
+  it("asks again for what did not come", async () => {
+    const { model } = await opened();
+    message(model, rows(0), part(0));
+    message(model, rows(2), part(2));
+    await vi.waitFor(() => expect(model.sent).toContainEqual({ t: "need", run: "a", seqs: [1] }));
+  });
+
+  it("says what is missing when asking did not help", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const { model, store } = await opened();
+      message(model, rows(2), part(2));
+      message(model, { t: "end", run: "a", count: 3, digests: [] });
+      await vi.waitFor(() => expect(model.sent.some((sent) => sent.t === "need")).toBe(true));
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect(store.nMissing.value).toBe(2);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("does not draw a late row of another run", async () => {
+    const { model, store } = await opened();
+    message(model, rows(0, "old"), part(3, "old"));
+    await settled();
+    expect(nRows(store)).toBe(0);
+  });
+
+  it("verifies the digest at the end", async () => {
+    const { model, store } = await opened();
+    message(model, rows(0), part(0));
+    const crc = crc32(Float32Array.from(peak(0)));
+    message(model, { t: "end", run: "a", count: 1, digests: [{ site: 0, head: 0, crc }] });
+    await vi.waitFor(() => expect(store.verified.value).toBe(`0:0:${crc}`));
+  });
+
+  it("verifies the digest once the rows that were lost have come", async () => {
+    const { model, store } = await opened();
+    message(model, rows(1), part(1));
+    const crc = crc32(Float32Array.from([...peak(0), ...peak(1)]));
+    message(model, { t: "end", run: "a", count: 2, digests: [{ site: 0, head: 0, crc }] });
+    await vi.waitFor(() => expect(model.sent).toContainEqual({ t: "need", run: "a", seqs: [0] }));
+    message(model, rows(0), part(0));
+    await vi.waitFor(() => expect(store.verified.value).toBe(`0:0:${crc}`));
+    expect(store.nMissing.value).toBe(0);
+  });
+
+  it("fetches a head whose digest differs", async () => {
+    const { model, store } = await opened();
+    message(model, rows(0), part(0));
+    message(model, { t: "end", run: "a", count: 1, digests: [{ site: 0, head: 0, crc: 1 }] });
+    await vi.waitFor(() => expect(model.sent).toContainEqual({ t: "fetch", run: "a", site: 0, head: 0 }));
+    expect(store.verified.value).toBe("");
+  });
+
+  it.each([null, 7, "x", [], {}, { t: "rows" }, { t: "rows", run: "a", seq: -1 }, { t: "rows", run: "a", seq: 1e15 }, { t: "end", run: "a", count: 1e15, digests: [] }, { t: "end", run: "a", count: 1, digests: 7 }, { t: "??", run: "a" }])(
+    "ignores %j",
+    async (content) => {
+      const { model, store } = await opened(header(1), [{ rows: [peak(0)] }]);
+      message(model, content);
+      await settled();
+      expect(nRows(store)).toBe(1);
+      expect(store.problem.value).toBe("");
+    },
+  );
+
+  it("leaves Object.prototype alone", async () => {
+    const { model } = await opened();
+    message(model, JSON.parse('{"__proto__":{"x":1},"t":"rows","run":"a","seq":0}'), part(0));
+    await settled();
+    expect(({} as Record<string, unknown>).x).toBeUndefined();
+  });
+
+  it("says so when a picture cannot be read, and goes on with the next", async () => {
+    const { model, store } = await opened();
+    message(model, rows(0), Uint8Array.from([9, 9, 9]));
+    await vi.waitFor(() => expect(store.problem.value).not.toBe(""));
+    message(model, rows(0), part(0));
+    await vi.waitFor(() => expect(nRows(store)).toBe(1));
+    expect(store.problem.value).toBe("");
+  });
+
+  it("tells the model what was chosen, and saves it", async () => {
+    const { model, store } = await opened(header(3), [{ rows: [peak(0), peak(1), peak(2)] }]);
+    store.select({ step: 1 });
+    expect(model.get("step")).toBe(1);
+    expect(model.saved).toBe(1);
+  });
+
+  it("follows new rows without telling the kernel", async () => {
+    const { model, store } = await opened(header(1), [{ rows: [peak(0)] }]);
+    message(model, rows(0), part(1));
+    await vi.waitFor(() => expect(store.selection.value.step).toBe(1));
+    expect(model.get("step")).toBe(1);
+    expect(model.saved).toBe(0);
+  });
+
+  it("follows the model", async () => {
+    const { model, store } = await opened(header(3), [{ rows: [peak(0), peak(1), peak(2)] }]);
+    model.set("step", 2);
+    expect(store.selection.value.step).toBe(2);
+    expect(model.saved).toBe(0);
+  });
+
+  it("does nothing after the view was closed, and leaves no listener", async () => {
+    const { model, store } = await opened();
+    end.abort();
+    expect(model.nListeners).toBe(0);
+    message(model, rows(0), part(0));
+    await settled();
+    expect(nRows(store)).toBe(0);
+  });
+});

@@ -1,0 +1,62 @@
+import { describe, expect, it } from "vitest";
+import { at, empty, entropy, mean, merged, strength, strongest, worst } from "../src/matrix.ts";
+import { type Block, Precision } from "../src/wire.ts";
+
+const block = (first: number, rows: number[][], precision = Precision.Exact): Block => ({
+  site: 0, head: 0, at: first, nQueries: rows.length, nKeys: rows[0]?.length ?? 0, precision, values: Float32Array.from(rows.flat()),
+});
+
+describe("a matrix", () => {
+  it("is the same whatever the order in which rows come, and however often", () => {
+    const rows = [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12]];
+    const inOrder = rows.reduce((m, r, q) => merged(m, block(q, [r])), empty());
+    for (const order of [[3, 2, 1, 0], [1, 1, 3, 0, 2, 0], [2, 0, 3, 1]])
+      expect(order.reduce((m, q) => merged(m, block(q, [rows[q] ?? []])), empty())).toEqual(inOrder);
+  });
+
+  it("marks rows that did not come", () => {
+    const matrix = merged(merged(empty(), block(0, [[1, 0]])), block(2, [[0, 1]]));
+    expect(worst(matrix)).toBe(Precision.Missing);
+    expect(at(matrix, 1, 0)).toBeNaN();
+  });
+
+  it("keeps a better row when a worse one comes", () => {
+    const exact = merged(empty(), block(0, [[0.123, 0.877]]));
+    expect(at(merged(exact, block(0, [[0.12, 0.88]], Precision.Rounded)), 0, 0)).toBeCloseTo(0.123);
+  });
+
+  it("takes a better row over a worse one", () => {
+    const rounded = merged(empty(), block(0, [[0.12, 0.88]], Precision.Rounded));
+    expect(at(merged(rounded, block(0, [[0.123, 0.877]])), 0, 0)).toBeCloseTo(0.123);
+  });
+
+  it("grows along the keys; earlier rows have 0 there", () => {
+    const matrix = merged(merged(empty(), block(0, [[1]])), block(1, [[0.5, 0.5]]));
+    expect([at(matrix, 0, 0), at(matrix, 0, 1), at(matrix, 1, 1)]).toEqual([1, 0, 0.5]);
+  });
+});
+
+describe("numbers read off it", () => {
+  const matrix = merged(empty(), block(0, [[0.5, 0.5, 0], [0, 1, 0], [Number.NaN, 0.2, 0.8]]));
+
+  it("strength sums the first steps, and skips what is not finite", () => {
+    expect([...strength(matrix, 2)]).toEqual([0.5, 1.5, 0]);
+    expect(strength(matrix, 3)[1]).toBeCloseTo(1.7);
+  });
+
+  it("entropy is 0 for one weight and log2(n) for equal ones", () => {
+    expect(entropy(Float32Array.from([0, 1, 0]))).toBe(0);
+    expect(entropy(Float32Array.from([0.25, 0.25, 0.25, 0.25]))).toBe(2);
+  });
+
+  it("the strongest come first, and only those that are above 0", () => {
+    expect(strongest(Float32Array.from([0.1, 0, 0.7, Number.NaN, 0.2]), 9)).toEqual([2, 4, 0]);
+  });
+
+  it("the mean over heads waits until each head has its rows", () => {
+    const other = merged(empty(), block(0, [[0, 1, 0]]));
+    expect(mean([matrix, undefined])).toBeNull();
+    expect(mean([matrix, other])).toBeNull();
+    expect(at(mean([other, merged(empty(), block(0, [[1, 0, 0]]))]) ?? empty(), 0, 0)).toBe(0.5);
+  });
+});

@@ -1,0 +1,130 @@
+import { effect, signal as state } from "@preact/signals-core";
+import { describe, expect, it } from "vitest";
+import { createStore } from "../src/store.ts";
+import { chosenLinks, MAX_LINKS } from "../src/views/links.ts";
+import { barsOf } from "../src/views/strength.ts";
+import { sentenceOf } from "../src/views/sentence.ts";
+import { axis } from "../src/scales.ts";
+import { readPicture } from "../src/wire.ts";
+import { header, pack, peak, type Rows } from "./picture.ts";
+
+const picture = (n: number, blocks: Rows[], change = {}) => readPicture(pack(header(n, change), blocks));
+const rows = (n: number): Rows[] => [{ rows: Array.from({ length: n }, (_, q) => peak(q % 5)) }];
+const opened = (n = 4) => {
+  const store = createStore(state(false));
+  store.merge(picture(n, rows(n)));
+  return store;
+};
+
+describe("the store", () => {
+  it("follows the last step while rows come", () => {
+    const store = opened(2);
+    store.select({ step: 1 });
+    store.merge(picture(3, [{ at: 2, rows: [peak(2)] }]));
+    expect(store.selection.value.step).toBe(2);
+  });
+
+  it("stays at the step that was chosen while rows come", () => {
+    const store = opened(3);
+    store.select({ step: 1 });
+    store.merge(picture(4, [{ at: 3, rows: [peak(3)] }]));
+    expect(store.selection.value.step).toBe(1);
+  });
+
+  it("keeps the chosen head when a picture arrives", () => {
+    const store = opened(2);
+    store.select({ head: 0 });
+    store.merge(picture(3, [{ at: 2, rows: [peak(2)] }]));
+    expect(store.selection.value.head).toBe(0);
+  });
+
+  it("starts anew with another run", () => {
+    const store = opened(4);
+    store.merge(picture(1, [{ rows: [peak(4)] }], { run: "b" }));
+    expect(store.slice.value.matrix.nQueries).toBe(1);
+    expect(store.selection.value.step).toBe(0);
+  });
+
+  it("does not reopen a run that ended", () => {
+    const store = opened(2);
+    store.merge(picture(2, [], { status: "complete" }));
+    store.merge(picture(2, [], { status: "recording" }));
+    expect(store.outline.value.status).toBe("complete");
+  });
+
+  it("merging a picture twice changes nothing", () => {
+    const store = opened(3);
+    const before = JSON.stringify([store.outline.value, [...store.slice.value.matrix.values]]);
+    store.merge(picture(3, rows(3)));
+    expect(JSON.stringify([store.outline.value, [...store.slice.value.matrix.values]])).toBe(before);
+  });
+
+  it("gazes at what is hovered, else at what is chosen", () => {
+    const store = opened(4);
+    store.select({ step: 1, locked: [3] });
+    store.focus.value = { query: 2, key: 4 };
+    expect(store.gaze.value).toEqual({ query: 2, keys: [4, 3] });
+    store.focus.value = { query: null, key: null };
+    expect(store.gaze.value).toEqual({ query: 1, keys: [3] });
+  });
+
+  it("tells a listener once a change, and not when nothing changed", () => {
+    const store = opened(4);
+    const heard: unknown[] = [];
+    store.onSelect((change) => heard.push(change));
+    store.select({ step: 2 });
+    store.select({ step: 2 });
+    store.toggleKey(1);
+    store.toggleKey(1);
+    expect(heard).toEqual([{ step: 2 }, { locked: [1] }, { locked: [] }]);
+  });
+
+  it("changes selection and picture in one go", () => {
+    const store = opened(2);
+    store.select({ step: 1 });
+    const seen: number[] = [];
+    const stop = effect(() => void seen.push(store.selection.value.step * 10 + store.slice.value.matrix.nQueries));
+    store.merge(picture(3, [{ at: 2, rows: [peak(2)] }]));
+    stop();
+    expect(seen).toEqual([12, 23]);
+  });
+});
+
+describe("what views read from it", () => {
+  it("links are the strongest weights of the step", () => {
+    const store = opened(4);
+    store.select({ step: 2 });
+    const links = chosenLinks(store);
+    expect(links.at(-1)).toMatchObject({ query: 2, key: 2 });
+    expect(links).toHaveLength(5);
+  });
+
+  it("links never number more than the limit", () => {
+    const store = opened(1500);
+    store.select({ step: 1499 });
+    store.links.value = "all";
+    expect(chosenLinks(store)).toHaveLength(MAX_LINKS);
+  });
+
+  it("hovering an input shows its links to the steps so far", () => {
+    const store = opened(4);
+    store.select({ step: 2 });
+    store.focus.value = { query: null, key: 0 };
+    expect(chosenLinks(store).map((link) => link.query).sort()).toEqual([0, 1, 2]);
+  });
+
+  it("bars call an input weak or strong by the reader's expectation", () => {
+    const store = opened(4);
+    store.select({ step: 3 });
+    const verdicts = () => barsOf(store, axis(5, 500, 3, 100)).map((bar) => bar.verdict);
+    expect(verdicts()).toEqual(["", "", "", "", "weak"]);
+    store.select({ expectation: "none" });
+    expect(verdicts()).toEqual(["", "", "", "", ""]);
+  });
+
+  it("the sentence speaks of the strongest input of the step", () => {
+    const store = opened(4);
+    store.select({ step: 1 });
+    expect(sentenceOf(store)).toBe("Step 2, “t1”: 60 % of the attention is on “cat”. The strongest other input is “the” with 10 %.");
+  });
+});

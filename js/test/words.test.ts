@@ -1,0 +1,41 @@
+import { describe, expect, it } from "vitest";
+import { exact, percent, short, shown } from "../src/words.ts";
+
+describe("a token is shown so that it can be told apart", () => {
+  it.each([
+    ["the", "the"],
+    [" the", "␣the"],
+    ["the ", "the␣"],
+    ["a b", "a b"],
+    ["a  b", "a ␣b"],
+    ["", "∅"],
+    ["\n", "⏎"],
+    ["\t", "⇥"],
+    ["\u00a0", "⟨A0⟩"],
+    ["zero\u200bwidth", "zero⟨200B⟩width"],
+    ["\u202eabc", "⟨202E⟩abc"],
+    ["\ud800", "⟨D800⟩"],
+    ["👨‍👩‍👧", "👨‍👩‍👧"],
+    ["<b>&amp;</b>", "<b>&amp;</b>"],
+  ])("%j", (token, expected) => expect(shown(token)).toBe(expected));
+
+  it("is cut when it is long, by whole characters", () => {
+    expect(shown("🎉".repeat(100), 3)).toBe("🎉🎉🎉…");
+  });
+});
+
+describe("a number", () => {
+  it("is told exactly enough to be found again", () => {
+    for (const value of [0.761234, 1, 0.000123456, 1.25e-7, -0.5, 30000])
+      expect(Number(exact(value).replace("−", "-"))).toBeCloseTo(value, 6);
+  });
+
+  it("that is no number says so", () => {
+    expect([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].map(exact)).toEqual(["NaN", "∞", "−∞"]);
+    expect([short(Number.NaN), percent(Number.NaN)]).toEqual(["NaN", "NaN"]);
+  });
+
+  it("is a percentage that never rounds something to nothing", () => {
+    expect([percent(0.76), percent(0.004), percent(0), percent(1)]).toEqual(["76 %", "< 1 %", "0 %", "100 %"]);
+  });
+});

@@ -1,0 +1,142 @@
+"""A real JupyterLab: what works without a kernel, and what a saved notebook holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import labkit
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+WEIGHTS = """
+import ipywidgets
+import numpy as np
+import attnwidget as aw
+
+rng = np.random.default_rng(5)
+weights = rng.random((QUERIES, KEYS)).astype("float32") ** 4
+weights /= weights.sum(-1, keepdims=True)
+trace = aw.Trace.from_weights(
+    weights, source=[f"in{i}" for i in range(KEYS)], target=[f"out{i}" for i in range(QUERIES)]
+)
+"""
+WIDGET = ".attnwidget"
+STEP = ".attnwidget-step-label"
+SAVE_STATE = {"@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": True}}
+SHUT_DOWN = "() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()"
+LONG_MS = 30_000
+
+
+def setup(n_queries: int, n_keys: int) -> str:
+    return WEIGHTS.replace("QUERIES", str(n_queries)).replace("KEYS", str(n_keys))
+
+
+def save_and_wait(page: Page, path: Path) -> None:
+    """Save; saving is done when the file holds the state of the widgets."""
+    labkit.save(page)
+    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty", timeout=LONG_MS)
+    assert "widgets" in json.loads(path.read_text("utf-8"))["metadata"]
+
+
+def test_a_saved_notebook_draws_and_steps_without_its_kernel(chrome: Browser, tmp_path: Path) -> None:
+    root = tmp_path / "notebooks"
+    with labkit.server(root, state=tmp_path / "state", settings=SAVE_STATE) as lab:
+        path = labkit.write_notebook(root / "saved.ipynb", setup(64, 64), "aw.AttentionWidget(trace)")
+        plain = path.stat().st_size
+        page = chrome.new_page()
+        labkit.open_notebook(page, lab, path.name)
+        labkit.run_all(page)
+        expect(page.locator(WIDGET)).to_have_attribute("data-rows", "64")
+        save_and_wait(page, path)
+        assert path.stat().st_size - plain < 200_000
+        page.evaluate(SHUT_DOWN)
+        page.close()
+
+        page = chrome.new_page()  # its kernel is a new one, which knows nothing of the widget, and is ended at once
+        labkit.open_notebook(page, lab, path.name)
+        page.evaluate(SHUT_DOWN)
+        expect(page.locator(WIDGET)).to_have_attribute("data-rows", "64", timeout=LONG_MS)
+        page.get_by_role("button", name="first step").click()
+        expect(page.locator(STEP)).to_have_text("step 1 of 64")
+        page.get_by_role("button", name="next step").click()
+        expect(page.locator(STEP)).to_have_text("step 2 of 64")
+        page.close()
+
+
+@pytest.mark.console_errors("Could not send widget sync message")
+def test_a_linked_slider_steps_with_the_kernel_shut_down(page: Page, lab: labkit.Lab) -> None:
+    link = (
+        "widget = aw.AttentionWidget(trace)\n"
+        "slider = ipywidgets.IntSlider(widget.step, max=widget.last_step)\n"
+        "ipywidgets.jslink((slider, 'value'), (widget, 'step'))\n"
+        "display(slider, widget)"
+    )
+    labkit.write_notebook(lab.root / "slider.ipynb", setup(7, 5), link)
+    labkit.open_notebook(page, lab, "slider.ipynb")
+    labkit.run_all(page)
+    expect(page.locator(STEP)).to_have_text("step 7 of 7")
+    page.evaluate(SHUT_DOWN)
+    handle = page.locator(".widget-slider .noUi-handle")
+    handle.focus()
+    for _ in range(3):
+        handle.press("ArrowLeft")
+    expect(page.locator(STEP)).to_have_text("step 4 of 7")
+    page.get_by_role("button", name="previous step").click()
+    expect(page.locator(".widget-readout")).to_have_text("2")
+
+
+def open_dashboard(page: Page, lab: labkit.Lab, name: str) -> None:
+    labkit.write_notebook(lab.root / name, setup(7, 5), "dashboard = aw.show(trace)", "print(dashboard.widget.step)")
+    labkit.open_notebook(page, lab, name)
+    labkit.run_cell(page, 0)
+    labkit.run_cell(page, 1)
+    page.locator(".bqplot.figure").wait_for(timeout=LONG_MS)
+    page.get_by_text("strength over decoder steps").click()
+    page.locator(".bqplot .indsel").wait_for(state="attached", timeout=LONG_MS)
+
+
+def selector_x(page: Page) -> float:
+    return float(page.locator(".bqplot .indsel").get_attribute("x1") or "nan")
+
+
+def drag_selector(page: Page, share: float) -> None:
+    """Take the selector by a click and move it to a share of the figure's width."""
+    box = page.locator(".bqplot .selectormouse").bounding_box()
+    assert box is not None
+    y = box["y"] + box["height"] / 2
+    page.mouse.click(box["x"] + box["width"] * 0.9, y)
+    page.mouse.move(box["x"] + box["width"] * share, y, steps=6)
+
+
+def test_the_index_selector_is_the_step_both_ways(page: Page, lab: labkit.Lab) -> None:
+    open_dashboard(page, lab, "selector.ipynb")
+    drag_selector(page, 0.5)
+    expect(page.locator(STEP)).to_have_text("step 4 of 7")
+    labkit.run_cell(page, 2)
+    assert labkit.cell_outputs(page, 2)[-1].strip() == "3"
+    before = selector_x(page)
+    page.get_by_role("button", name="first step").click()
+    page.wait_for_function(
+        "(before) => Number(document.querySelector('.bqplot .indsel').getAttribute('x1')) < before / 2", arg=before
+    )
+
+
+@pytest.mark.console_errors("Could not send widget sync message")
+def test_the_index_selector_is_the_step_with_the_kernel_shut_down(page: Page, lab: labkit.Lab) -> None:
+    open_dashboard(page, lab, "selector-dead.ipynb")
+    page.evaluate(SHUT_DOWN)
+    drag_selector(page, 0.5)
+    expect(page.locator(STEP)).to_have_text("step 4 of 7")
+    before = selector_x(page)
+    page.get_by_role("button", name="last step").click()
+    page.wait_for_function(
+        "(before) => Number(document.querySelector('.bqplot .indsel').getAttribute('x1')) > before * 1.5", arg=before
+    )
+
+
+def test_both_figures_are_drawn(page: Page, lab: labkit.Lab) -> None:
+    open_dashboard(page, lab, "figures.ipynb")
+    expect(page.locator(".bqplot path.area")).to_have_count(3)
+    page.get_by_text("strength of each input so far").click()
+    expect(page.locator(".bqplot rect.bar")).to_have_count(5)
