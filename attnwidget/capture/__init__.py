@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from attnwidget.capture.errors import CaptureError
-from attnwidget.capture.recording import mark, record, step
+from attnwidget.capture.mark import mark
+from attnwidget.capture.recording import record, step
 
 __all__ = ["CaptureError", "mark", "record", "step"]

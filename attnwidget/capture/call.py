@@ -3,52 +3,46 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 
-_HEAD_COUNTS = ("num_heads", "n_heads", "num_attention_heads", "n_head", "nhead", "heads")
+from attnwidget.capture.modules import Owner
+
+_HEAD_COUNTS = ("num_heads", "n_heads", "num_attention_heads", "n_head", "nhead", "nheads", "heads", "h")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Call:
     """One attention computation.
 
     Args:
-        module: path of the module that made it; "" for the model itself.
+        module: path of the module that made it, or the name that a mark gave; "" for the model itself.
         route: name of the adapter that saw it.
         weights: [batch, head, query, key], after softmax, as the model computed them.
+        note: what a person must know about all weights of this kind; it becomes a warning, once.
     """
 
     module: str
     route: str
     weights: torch.Tensor
-
-
-class Sink(Protocol):
-    """Where adapters put calls."""
-
-    def owner(self) -> tuple[str, torch.nn.Module | None]:
-        """Return the path of the module that runs now, and the module."""
-
-    def take(self, call: Call) -> None:
-        """Keep a call."""
+    note: str = ""
 
 
 def to_call(
-    weights: torch.Tensor, *, path: str, module: torch.nn.Module | None, route: str, batched: bool = True
+    weights: torch.Tensor, *, owner: Owner, route: str, name: str = "", batched: bool = True, note: str = ""
 ) -> Call:
     """Bring weights to [batch, head, query, key].
 
     Args:
-        weights: [key], [batch, key], [batch, query, key], [batch * head, query, key] where the module tells its number
-            of heads, or [batch, head, query, key]; [query, key] where `batched` is False.
-        path: path of the module that made them.
-        module: that module.
+        weights: [key], [batch, key], [batch, query, key], [batch * head, query, key] where the module or its parent
+            tells its number of heads, or [batch, head, query, key]; [query, key] where `batched` is False.
+        owner: the module that made them.
         route: name of the adapter.
+        name: what to call the site; by default the path of the module.
         batched: whether the first of two axes counts examples.
+        note: what a person must know about them.
     """
-    n_heads = next((n for name in _HEAD_COUNTS if isinstance(n := getattr(module, name, None), int)), 1)
+    n_heads = _n_heads(owner)
     if weights.ndim == 1:
         weights = weights[None, None, None]  # [1, 1, 1, key]
     elif weights.ndim == 2:
@@ -58,5 +52,10 @@ def to_call(
     elif weights.ndim == 3:
         weights = weights[:, None]  # [batch, 1, query, key]
     elif weights.ndim > 4:
-        weights = weights.flatten(0, -4)  # [batch, head, query, key]
-    return Call(path, route, weights)
+        weights = weights.flatten(1, -3)  # [batch, head, query, key]
+    return Call(name or owner.path, route, weights, note)
+
+
+def _n_heads(owner: Owner) -> int:
+    counts = (getattr(module, name, None) for module in (owner.module, owner.parent) for name in _HEAD_COUNTS)
+    return next((n for n in counts if isinstance(n, int) and not isinstance(n, bool)), 1)

@@ -1,19 +1,33 @@
-"""Which module of a model runs now: hooks that watch, and leave no trace."""
+"""Which module of a model runs now, and which ran at all: looking on, and leaving no trace."""
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import NamedTuple
 
 import torch
 
 # Modules that only carry a function; what happens in them belongs to the module that called them.
-_CARRIERS = (torch.nn.Softmax, torch.nn.LogSoftmax, torch.nn.Dropout, torch.nn.Identity)
+_CARRIERS = (torch.nn.Softmax, torch.nn.Softmax2d, torch.nn.LogSoftmax, torch.nn.Dropout, torch.nn.Identity)
+# A frame of one of these says that its first argument, a module, is running. Two hooks on each module would tell the
+# same at several times the cost, and would not tell of modules of other models.
+_CALLS = {torch.nn.Module._call_impl.__code__, torch.nn.Module._wrapped_call_impl.__code__}
+
+
+class Owner(NamedTuple):
+    """The module that makes a call, its parent, and its path; "" for the model itself."""
+
+    path: str
+    module: torch.nn.Module
+    parent: torch.nn.Module | None = None
 
 
 class RunningModules:
-    """The stack of modules of one model that run now in one thread.
+    """The modules of one model, as they run in one thread.
 
     Args:
         model: the model to watch.
@@ -21,41 +35,60 @@ class RunningModules:
 
     def __init__(self, model: torch.nn.Module) -> None:
         self._model = model
-        self._paths = {id(module): path for path, module in model.named_modules()}
+        self._modules = dict(model.named_modules())
+        self._paths = {id(module): path for path, module in self._modules.items()}
         self._thread = threading.get_ident()
-        self._stack: list[torch.nn.Module] = []
+        self._handles: dict[int, torch.utils.hooks.RemovableHandle] = {}
         self.ran: dict[str, str] = {}  # path -> class, of the modules that ran
+        self.n_forwards = 0  # of the model itself
         self.ran_elsewhere = False  # in another thread, where a capture sees nothing
+        self.others: set[str] = set()  # classes of other models whose attention was left out
 
-    def owner(self) -> tuple[str, torch.nn.Module | None]:
-        """Return the path of the innermost running module that is more than a function, and the module."""
-        for module in reversed(self._stack):
-            if not isinstance(module, _CARRIERS):
-                return self._paths.get(id(module), ""), module
-        return "", self._model
+    def __deepcopy__(self, _: object) -> RunningModules:
+        return self  # a copy of the model, made meanwhile, copies its hooks too
+
+    def owner(self) -> Owner | None:
+        """Return the innermost running module that is more than a function; None if only another model runs."""
+        other = ""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if frame.f_code in _CALLS:
+                module = frame.f_locals["self"]
+                if not isinstance(module, _CARRIERS):
+                    path = self._paths.get(id(module))
+                    if path is not None:
+                        return Owner(path, module, self._modules[path.rpartition(".")[0]] if path else None)
+                    other = type(module).__name__
+            frame = frame.f_back
+        if not other:
+            return Owner("", self._model)
+        self.others.add(other)
+        return None
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Watch inside the block; no hook is left behind."""
-        handles = []
         try:
-            for module in self._model.modules():
-                handles.append(module.register_forward_pre_hook(self._enter, prepend=True))
-                handles.append(module.register_forward_hook(self._leave, always_call=True))
+            for module in self._modules.values():
+                if not isinstance(module, torch.jit.ScriptModule):  # takes no hooks
+                    self._handles[id(module)] = module.register_forward_pre_hook(self._note)
             yield
         finally:
-            for handle in handles:
+            for handle in self._handles.values():
                 handle.remove()
-            self._stack.clear()
 
-    def _enter(self, module: torch.nn.Module, _: object) -> None:
+    def _note(self, module: torch.nn.Module, _: object) -> None:
+        """Note that a module ran. Once is enough to know, so that only the model itself is watched further."""
+        if module is self._model:
+            self.n_forwards += 1
+        elif self._paths.get(id(module)) is None:  # a copy
+            hooks = module._forward_pre_hooks
+            for key in [key for key, hook in hooks.items() if hook == self._note]:
+                del hooks[key]
+            return
+        else:
+            self._handles[id(module)].remove()
         if threading.get_ident() != self._thread:
             self.ran_elsewhere = True
-            return
-        self.ran.setdefault(self._paths.get(id(module), ""), type(module).__name__)
-        self._stack.append(module)
-
-    def _leave(self, module: torch.nn.Module, _: object, __: object) -> None:
-        if threading.get_ident() == self._thread and module in self._stack:
-            while self._stack.pop() is not module:
-                pass
+        else:
+            self.ran.setdefault(self._paths[id(module)], type(module).__name__)

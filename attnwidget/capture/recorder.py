@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from attnwidget.capture.call import Call
 from attnwidget.capture.errors import CaptureError
+from attnwidget.capture.kinds import kind_of
 from attnwidget.capture.modules import RunningModules
+from attnwidget.ledger import SOURCE, STRIPS_OF, TARGET
 from attnwidget.outline import Kind, Site
 from attnwidget.trace import Trace
 
-_CROSS = re.compile(r"cross|enc_?dec|encoder_attn|(^|[._])src_", re.IGNORECASE)
-_DECODER = re.compile(r"(^|[._])dec(oder)?s?($|[._\d])", re.IGNORECASE)
-_ENCODER = re.compile(r"(^|[._])enc(oder)?s?($|[._\d])", re.IGNORECASE)
 _LISTED = 8  # modules that an error names
+_HALF_TOLERANCE = 2e-2  # what half precision leaves of a sum of 1
+_CALLER = 4  # frames from a warning to the user's `with`
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """A call that belongs to no step yet, with its rows: float32 [head, query, key]."""
+
+    call: Call
+    name: str
+    forward: int
+    rows: np.ndarray
 
 
 class Recorder:
@@ -35,124 +46,152 @@ class Recorder:
         self.trace = trace
         self.modules = RunningModules(model)
         self._model, self._example = model, example
-        self._pending: dict[str, list[np.ndarray]] = {}  # module and ordinal -> rows, [head, query, key] each
-        self._ordinals: Counter[str] = Counter()
+        self._pending: list[_Taken] = []
         self._sites: dict[str, Site] = {}
+        self._notes: dict[str, None] = {}  # in order
         self._tolerance: float | None = None
-
-    def owner(self) -> tuple[str, torch.nn.Module | None]:
-        """Return the path of the module that runs now, and the module."""
-        return self.modules.owner()
+        self._n_target = len(trace.tokens["target"])  # 0 where the steps will tell
 
     def take(self, call: Call) -> None:
         """Keep a call until the step that it belongs to is known."""
+        name = call.module or type(self._model).__name__
         n_examples = call.weights.shape[0]
         if self._example is None and n_examples != 1:
             raise CaptureError(
-                f"{self._name(call.module)}: a batch of {n_examples} examples came, a trace holds one. "
+                f"{name}: a batch of {n_examples} examples came, a trace holds one. "
                 "Say which one to keep, as in aw.record(model, example=0)."
             )
         index = self._example or 0
         if not -n_examples <= index < n_examples:
-            raise CaptureError(f"example {index} was asked for, {self._name(call.module)} has a batch of {n_examples}.")
+            raise CaptureError(f"example {index} was asked for, {name} has a batch of {n_examples}.")
         if call.weights.dtype in (torch.float16, torch.bfloat16):
-            self._tolerance = 2e-2  # what half precision leaves of a sum of 1
+            self._tolerance = _HALF_TOLERANCE
+        if call.note:
+            self._notes[call.note] = None
         rows = call.weights[index].to(device="cpu", dtype=torch.float32, copy=True).numpy()
-        self._pending.setdefault(self._key(call, rows), []).append(rows)
+        self._pending.append(_Taken(call, name, self.modules.n_forwards, rows))
+
+    def withdraw(self, call: Call) -> None:
+        """Drop a call that no step has used yet."""
+        self._pending = [taken for taken in self._pending if taken.call is not call]
 
     def step(self, token: str, candidates: Iterable[tuple[str, float]]) -> None:
         """Give the rows since the last step to a token."""
+        index = len(self.trace.steps)
         if not self._pending and not self.trace.sites:
             raise CaptureError(f"Step 0 has no weights: {self._what_ran()}")
-        n_before = len(self.trace.steps)
+        if index < self._n_target and token != self.trace.tokens["target"][index]:
+            raise ValueError(
+                f"step {index}: its token is not token {index} of strip 'target'. "
+                "Leave target out of aw.record where the model chooses its own tokens."
+            )
         early: dict[str, np.ndarray] = {}
         rows: dict[str, np.ndarray] = {}
-        for key, parts in self._pending.items():
-            site = self._site(key, parts, by_step=True)
-            if site.query == "target":
-                rows[site.name] = parts[-1][:, -1:]  # where a prefix was computed again, its last row chose the token
-            elif not n_before or not site.n_queries:
-                early[site.name] = np.concatenate(parts, axis=1)
-        self._clear()
+        for name, parts in self._by_site(by_step=True).items():
+            last = parts[-1]
+            if name not in self._sites:
+                self._add_site(name, self._kind(name, last, step=index), last.shape[0])
+                if self._sites[name].query == "source":
+                    early[name] = last
+            if self._sites[name].query == "target":
+                rows[name] = self._fitted(name, last[:, -1:], step=index)  # the last row chose the token
+        self._pending.clear()
         if early:
             self.trace.append(early, tolerance=self._tolerance)
         self.trace.append(rows, token=token, candidates=candidates, tolerance=self._tolerance)
 
     def finish(self) -> None:
         """Give what is left to the trace, and close it."""
-        if self.trace.steps and self._pending:
-            count = max(len(parts) for parts in self._pending.values())
-            warnings.warn(
+        by_site = self._by_site(by_step=bool(self.trace.steps))
+        if self.trace.steps and by_site:
+            count = max(len(parts) for parts in by_site.values())
+            self._notes[
                 f"Attention ran {count} more time{'s' * (count > 1)} after the last aw.step(token); "
-                "those rows chose no token and were left out of the trace.",
-                stacklevel=4,
-            )
-        elif self._pending:
-            for key, parts in self._pending.items():
-                site = self._site(key, parts, by_step=False)
-                self.trace.append({site.name: _joined(parts)}, tolerance=self._tolerance)
-        self._clear()
+                "those rows chose no token and were left out of the trace."
+            ] = None
+        else:
+            whole = {name: self._merged(parts) for name, parts in by_site.items()}
+            kinds = {name: self._kind(name, rows, step=None) for name, rows in whole.items()}
+            alone = not self._n_target and "cross" not in kinds.values()
+            for name, rows in whole.items():
+                self._add_site(name, kinds[name], rows.shape[0], alone=alone)
+                self.trace.append({name: self._fitted(name, rows)}, tolerance=self._tolerance)
+        self._pending.clear()
         if not self.trace.sites:
             raise CaptureError(self._what_ran())
         self.trace.finish()
+        for note in self._notes:
+            warnings.warn(note, stacklevel=_CALLER)
 
-    def _key(self, call: Call, rows: np.ndarray) -> str:
-        """Tell calls of one module apart: single rows follow each other in time, whole matrices are layers."""
-        if rows.shape[1] == 1 and not self.trace.steps:
-            return call.module
-        ordinal = self._ordinals[call.module]
-        self._ordinals[call.module] += 1
-        return call.module if ordinal == 0 else f"{call.module}#{ordinal + 1}"
+    def _by_site(self, *, by_step: bool) -> dict[str, list[np.ndarray]]:
+        """Tell apart what one module did several times in a forward pass.
 
-    def _clear(self) -> None:
-        self._pending.clear()
-        self._ordinals.clear()
+        Matrices are layers that share it, and so is everything within a step. Single rows follow each other in time,
+        and if there are twice as many of them as target tokens, two layers share it.
+        """
+        n_single = Counter((taken.name, taken.forward) for taken in self._pending if taken.rows.shape[1] == 1)
+        ordinals: Counter[tuple[str, int]] = Counter()
+        by_site: dict[str, list[np.ndarray]] = {}
+        for taken in self._pending:
+            place = (taken.name, taken.forward)
+            ordinal = ordinals[place]
+            ordinals[place] += 1
+            if not by_step and taken.rows.shape[1] == 1:
+                fits = self._n_target and n_single[place] % self._n_target == 0
+                ordinal %= n_single[place] // self._n_target if fits else 1
+            name = taken.name if ordinal == 0 else f"{taken.name}#{ordinal + 1}"
+            by_site.setdefault(name, []).append(taken.rows)
+        return by_site
 
-    def _site(self, key: str, parts: list[np.ndarray], *, by_step: bool) -> Site:
-        if key not in self._sites:
-            kind = self._kind(key, parts, by_step=by_step)
-            tokens = self.trace.tokens
-            alone = kind != "cross" and not by_step and not tokens["target"]
-            strips: dict[Kind, tuple[str, str]] = {
-                "encoder": ("source", "source"),
-                "decoder": ("source", "source") if alone else ("target", "target"),
-                "cross": ("target", "source"),
-            }
-            layer = sum(site.kind == kind for site in self._sites.values())
-            site = Site(self._name(key), kind, layer, parts[0].shape[0], *strips[kind])
-            self.trace.add_site(site)
-            self._sites[key] = site
-        return self._sites[key]
+    def _merged(self, parts: list[np.ndarray]) -> np.ndarray:
+        """Put single rows under what came before; a later matrix has computed the earlier rows again."""
+        kept: list[np.ndarray] = []
+        for part in parts:
+            if part.shape[1] > 1 and kept:
+                n_before = sum(rows.shape[1] for rows in kept)
+                if n_before >= part.shape[1]:
+                    self._notes[
+                        f"{type(self._model).__name__} ran more than once without aw.step(token), and a trace holds "
+                        "one run: the last one. Open one aw.record a run to see them all."
+                    ] = None
+                kept.clear()
+            kept.append(part)
+        n_keys = max(part.shape[2] for part in kept)
+        return np.concatenate([np.pad(part, ((0, 0), (0, 0), (0, n_keys - part.shape[2]))) for part in kept], axis=1)
 
-    def _kind(self, path: str, parts: list[np.ndarray], *, by_step: bool) -> Kind:
-        """Tell what kind of attention it is from the name of the module, the strips and the shape."""
-        n_queries = sum(part.shape[1] for part in parts)
-        n_keys = parts[-1].shape[2]
+    def _kind(self, name: str, rows: np.ndarray, *, step: int | None) -> Kind:
         n_source = len(self.trace.tokens["source"])
-        n_target = len(self.trace.tokens["target"])
-        if _CROSS.search(path):
-            return "cross"
-        square = n_queries == n_keys
-        if not by_step:
-            if not square or (n_target and (n_queries, n_keys) == (n_target, n_source) and not _ENCODER.search(path)):
-                return "cross"
-            ahead = any(np.triu(part, 1).any() for part in parts if part.shape[1] > 1)
-            return "encoder" if _ENCODER.search(path) or (ahead and not _DECODER.search(path)) else "decoder"
-        if parts[-1].shape[1] == 1:
-            return "cross" if n_keys == n_source or not n_source else "decoder"
-        if parts[-1].shape[1] == n_source == n_keys and not _DECODER.search(path):
-            return "encoder"
-        return "decoder" if square else "cross"
+        return kind_of(name, rows, n_source=n_source, n_target=self._n_target, step=step)
 
-    def _name(self, key: str) -> str:
-        return key or type(self._model).__name__
+    def _add_site(self, name: str, kind: Kind, n_heads: int, *, alone: bool = False) -> None:
+        """Add a site; `alone` says that there is one strip only, as in a language model."""
+        query, key = (SOURCE, SOURCE) if alone and kind == "decoder" else STRIPS_OF[kind]
+        layer = sum(site.kind == kind for site in self._sites.values())
+        site = Site(name, kind, layer, n_heads, query, key)
+        self.trace.add_site(site)
+        self._sites[name] = site
+
+    def _fitted(self, name: str, rows: np.ndarray, *, step: int | None = None) -> np.ndarray:
+        """Fill a decoder's rows up to the target strip, of which they saw the beginning."""
+        n_keys = rows.shape[2]
+        if self._sites[name].key != TARGET:
+            return rows
+        if step is not None and not self._n_target and n_keys > step + 1:
+            raise CaptureError(
+                f"{name}: {n_keys} keys came at step {step}, at most {step + 1} were expected: one a target token. "
+                "A decoder that reads a prompt first can be recorded as one forward pass without aw.step."
+            )
+        return np.pad(rows, ((0, 0), (0, 0), (0, max(self._n_target - n_keys, 0))))
 
     def _what_ran(self) -> str:
         """Say why there may be no attention, naming the modules that were looked at."""
         name = type(self._model).__name__
-        if self.modules.ran_elsewhere:
-            return f"{name} ran in another thread than the one that records. Open aw.record in the thread that runs it."
         ran = [f"{path or 'the model'} ({kind})" for path, kind in self.modules.ran.items()]
+        if not ran and self.modules.ran_elsewhere:
+            return f"{name} ran in another thread than the one that records. Open aw.record in the thread that runs it."
+        if self.modules.others:
+            others = ", ".join(sorted(self.modules.others))
+            return f"attention was found in {others}, which is no part of {name}. Record the model that attends."
         if not ran:
             return (
                 f"no module of {name} ran while recording. Call the model, or the method that decodes, inside "
@@ -164,9 +203,3 @@ class Recorder:
             "A softmax whose result flows into a product counts; for anything else call aw.mark(weights) where the "
             "weights are."
         )
-
-
-def _joined(parts: list[np.ndarray]) -> np.ndarray:
-    """Put rows under each other; earlier rows may have seen fewer keys."""
-    n_keys = max(part.shape[2] for part in parts)
-    return np.concatenate([np.pad(part, ((0, 0), (0, 0), (0, n_keys - part.shape[2]))) for part in parts], axis=1)

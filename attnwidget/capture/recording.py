@@ -1,32 +1,21 @@
-"""record, step and mark: what a user types around and inside the model."""
+"""record and step: what a user types around the model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TypeVar
 
 import torch
 
-from attnwidget.capture.call import to_call
+from attnwidget.capture.adapters import ADAPTERS
 from attnwidget.capture.errors import CaptureError
+from attnwidget.capture.hub import Hub
 from attnwidget.capture.recorder import Recorder
-from attnwidget.capture.softmax import SoftmaxRoute
 from attnwidget.tokens import Tokens
 from attnwidget.trace import Trace
 
-_Weights = TypeVar("_Weights")
-
-
-class _Open:
-    """A recording that goes on: its recorder and the adapter that marks have to mute."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self.recorder, self.softmax = recorder, SoftmaxRoute(recorder)
-
-
-_open: ContextVar[_Open | None] = ContextVar("attnwidget_recording", default=None)
+_open: ContextVar[Recorder | None] = ContextVar("attnwidget_recording", default=None)
 
 
 @contextmanager
@@ -63,22 +52,22 @@ def record(
     """
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"model: {type(model).__name__} came, a torch.nn.Module was expected.")
+    if example is not None and not isinstance(example, int):
+        raise TypeError(f"example: {type(example).__name__} came, the position of one example was expected.")
     if _open.get() is not None:
         raise CaptureError("a recording is open already in this thread; close it before another one.")
     trace = _trace(into, source, target, title)
-    opened = _Open(Recorder(model, trace, example))
-    token = _open.set(opened)
+    recorder = Recorder(model, trace, example)
+    _open.set(recorder)
     try:
-        with ExitStack() as stack:
-            stack.enter_context(opened.recorder.modules.watching())
-            stack.enter_context(opened.softmax)
+        with recorder.modules.watching(), Hub(recorder, ADAPTERS).watching():
             yield trace
-        opened.recorder.finish()
+        recorder.finish()
     except BaseException:
         trace.finish("stopped")
         raise
     finally:
-        _open.reset(token)
+        _open.set(None)
 
 
 def step(token: str, candidates: Iterable[tuple[str, float]] = ()) -> None:
@@ -90,39 +79,13 @@ def step(token: str, candidates: Iterable[tuple[str, float]] = ()) -> None:
 
     Raises:
         CaptureError: no recording is open in this thread, or the first step has no weights.
-        TypeError, ValueError: a token that is not a string, or probabilities outside 0 to 1.
+        TypeError, ValueError: a token that is not a string or not that of the target strip, probabilities outside 0
+            to 1, or weights that do not fit the strips.
     """
-    opened = _open.get()
-    if opened is None:
+    recorder = _open.get()
+    if recorder is None:
         raise CaptureError("aw.step was called outside `with aw.record(model)`, or in another thread than it.")
-    opened.recorder.step(token, candidates)
-
-
-def mark(weights: _Weights, *, name: str = "") -> _Weights:
-    """Record weights of your own, which no adapter can find; return them unchanged.
-
-    Outside a recording it does nothing, so the line may stay where it is.
-
-    Args:
-        weights: after softmax; a tensor or array [batch, key], [batch, query, key] or [batch, head, query, key].
-        name: what to call the site; by default the path of the module that runs.
-
-    Raises:
-        TypeError: weights are not a tensor or array.
-        CaptureError: a batch came and no example was chosen.
-    """
-    opened = _open.get()
-    if opened is not None:
-        with torch._C.DisableTorchFunction():
-            try:
-                tensor = weights.detach() if isinstance(weights, torch.Tensor) else torch.as_tensor(weights)
-            except (TypeError, ValueError, RuntimeError):
-                raise TypeError(f"mark: {type(weights).__name__} came, a tensor of weights was expected.") from None
-            path, module = opened.recorder.owner()
-            if isinstance(weights, torch.Tensor):
-                opened.softmax.forget(weights)
-            opened.recorder.take(to_call(tensor, path=name or path, module=module, route="mark"))
-    return weights
+    recorder.step(token, candidates)
 
 
 def _trace(

@@ -2,170 +2,217 @@
 
 This is what attention is when it is written out by hand (Bahdanau et al. 2014, equation 5; Vaswani et al. 2017,
 equation 1). The result is followed through dropout, casts and views; it counts once it weighs something: a matrix
-product, or a product with a broadcast axis. A softmax over the vocabulary never does, so it is not mistaken for one.
+product, or a product with a broadcast axis. A softmax over the vocabulary rarely does, so it is not mistaken for one;
+where it does (a soft embedding, softmax(logits) @ E), it cannot be told from attention and is recorded.
 """
 
 from __future__ import annotations
 
 import re
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from enum import Enum
 
 import torch
-from torch.overrides import TorchFunctionMode
 
-from attnwidget.capture.call import Sink, to_call
+from attnwidget.capture.adapter import Adapter, Sink, TorchFunction
+from attnwidget.capture.axes import by_equation, counts_examples, normalised_axis, softmax_axis, spreads, tensors
+from attnwidget.capture.call import Call, to_call
+from attnwidget.capture.modules import Owner
 
-_SOFTMAX = {"softmax", "_softmax"}
-_DIVIDE = {"div", "__truediv__", "true_divide", "divide", "div_"}
-_MATRIX_PRODUCTS = {"matmul", "bmm", "mm", "mv", "__matmul__", "__rmatmul__", "einsum", "baddbmm", "dot", "tensordot"}
-_PRODUCTS = {"mul", "__mul__", "__rmul__", "multiply"}
-_CARRIES_ON = set(
-    "dropout dropout_ alpha_dropout to type type_as float half bfloat16 double contiguous clone view view_as reshape "
-    "transpose permute swapaxes movedim squeeze unsqueeze expand flatten unflatten __getitem__ masked_fill masked_fill_ "
-    "nan_to_num where t".split()
+_SOFTMAX = frozenset({"softmax", "_softmax", "special_softmax"})
+_LOG_SOFTMAX = frozenset({"log_softmax", "special_log_softmax"})
+_POSITIVE = frozenset({"exp", "exp_", "relu", "relu_", "sigmoid", "sigmoid_", "softplus"})
+_DIVIDE = frozenset({"div", "div_", "divide", "true_divide", "__truediv__", "__itruediv__"})
+_MATRIX_PRODUCTS = frozenset(
+    {"matmul", "bmm", "mm", "mv", "__matmul__", "__rmatmul__", "einsum", "baddbmm", "addbmm", "addmm", "dot", "inner"}
+    | {"tensordot", "linalg_matmul"}
 )
-_CARRIES_ON_PROPERTIES = {"T", "mT", "H", "mH"}
+_PRODUCTS = frozenset({"mul", "__mul__", "__rmul__", "multiply"})
+_DROPOUT = frozenset({"dropout", "dropout_", "alpha_dropout"})
+_MOVES = frozenset(
+    {"view", "view_as", "reshape", "transpose", "permute", "swapaxes", "movedim", "squeeze", "unsqueeze", "flatten"}
+    | {"unflatten", "__getitem__", "t", "__get__", "unbind", "split", "chunk"}
+)
+_REPEATS = frozenset({"expand", "expand_as", "repeat", "broadcast_to"})
+_KEEPS = frozenset(
+    {"to", "type", "type_as", "float", "half", "bfloat16", "double", "contiguous", "clone", "masked_fill"}
+    | {"masked_fill_", "nan_to_num", "where"}
+)
+_CARRIES_ON = _DROPOUT | _MOVES | _REPEATS | _KEEPS
+_TRANSPOSES = frozenset({"T", "mT", "H", "mH"})
+_STARTS = _SOFTMAX | _LOG_SOFTMAX | _POSITIVE
+_SEVERAL = _MATRIX_PRODUCTS | _PRODUCTS | {"where"}  # look at more than their first argument
 # A mixture of experts weighs its experts by a softmax too; that is routing, not attention.
-_ROUTER = re.compile(r"(router|gating|(^|[._])gate|experts?|moe)($|[._\d])", re.IGNORECASE)
+_ROUTER = re.compile(r"router|gating|moe|(^|[._])(gate|experts?)($|[._\d])", re.IGNORECASE)
+_ATTENTION = re.compile(r"att(entio)?n", re.IGNORECASE)
+_BEFORE_DROPOUT = "Dropout is on: the weights shown are before dropout. model.eval() shows what inference uses."
+
+
+class _State(Enum):
+    POSITIVE = 1  # becomes weights when divided by its sum
+    LOGARITHM = 2  # becomes weights by exp
+    WEIGHTS = 3
 
 
 @dataclass
 class _Origin:
-    """A softmax result, until it is known whether it weighs anything."""
+    """A softmax result, or what may become one, until it is known whether it weighs anything."""
 
     weights: Callable[[], torch.Tensor | None]
     dim: int
-    path: str
-    module: torch.nn.Module | None
-    logarithm: bool = False
-    taken: bool = False
+    state: _State
+    owner: Owner | None
+    note: str = ""
+    call: Call | None = None  # once it weighed something
+    forgotten: bool = False  # another adapter has it
 
 
-class SoftmaxRoute(TorchFunctionMode):
-    """Sees every torch function in this thread while it is entered.
+@dataclass
+class _Followed:
+    """A tensor that came of an origin."""
 
-    Args:
-        sink: where calls go.
-    """
+    tensor: weakref.ref[torch.Tensor]
+    origin: _Origin
+    kept: torch.Tensor | None = None  # the weights, which the product needs even if the model drops them
+    moved: bool = False  # its axes are not those of the weights
+    repeated: bool = False  # along an axis in which it weighs several values
+
+
+class SoftmaxAdapter(Adapter):
+    """Follows results of softmax until they weigh something."""
 
     name = "softmax"
+    functions = _STARTS | _DIVIDE | _MATRIX_PRODUCTS | _PRODUCTS | _CARRIES_ON
 
     def __init__(self, sink: Sink) -> None:
-        super().__init__()
-        self._sink = sink
-        # Keyed by id and held by weak reference, so that no tensor lives longer because it is followed. A tensor that
-        # was derived keeps its softmax alive, which the product needs.
-        self._followed: dict[int, tuple[weakref.ref[torch.Tensor], _Origin, torch.Tensor | None]] = {}
+        super().__init__(sink)
+        # Keyed by id and held by weak reference, so that no tensor lives longer because it is followed.
+        self._followed: dict[int, _Followed] = {}
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> object:
-        """Run the function as it would have run, and look at what went in and came out."""
-        kwargs = kwargs or {}
+    def run(self, func: TorchFunction, args: Sequence[object], kwargs: Mapping[str, object]) -> object:
+        """Run the function, and look at what went in and came out."""
         result = func(*args, **kwargs)
-        name = getattr(func, "__name__", "")
-        if name == "__get__":  # a property such as x.mT
-            owner = getattr(func, "__self__", None)
-            name = "transpose" if getattr(owner, "__name__", "") in _CARRIES_ON_PROPERTIES else ""
-        if isinstance(result, torch.Tensor):
+        name, followed = func.__name__, self._followed
+        if name in _STARTS or (followed and (name in _SEVERAL or (args and id(args[0]) in followed))):
+            if name == "__get__" and getattr(getattr(func, "__self__", None), "__name__", "") not in _TRANSPOSES:
+                return result
             with torch._C.DisableTorchFunction():
                 self._look(name, result, args, kwargs)
         return result
 
     def forget(self, tensor: torch.Tensor) -> None:
-        """Stop following a tensor, because another adapter has claimed it."""
+        """Stop following a tensor, and withdraw it where it weighed something already."""
         found = self._find(tensor)
         if found is not None:
-            found.taken = True
+            if found.origin.call is not None:
+                self.sink.withdraw(found.origin.call)
+            found.origin.forgotten = True
 
-    def _look(self, name: str, result: torch.Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if name in _SOFTMAX or name == "log_softmax":
-            dim = kwargs.get("dim", args[1] if len(args) > 1 else -1)
-            self._begin(result, dim if isinstance(dim, int) else -1, logarithm=name == "log_softmax")
-        elif name in _DIVIDE and _divides_by_sum(result, args):
-            self._begin(result, -1)
-        elif not self._followed:
-            return
+    def _look(self, name: str, result: object, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
+        if not isinstance(result, torch.Tensor):
+            self._carry(name, result, args, kwargs)  # parts of a tensor, as unbind returns them
+        elif name in _SOFTMAX or name in _LOG_SOFTMAX:
+            state = _State.WEIGHTS if name in _SOFTMAX else _State.LOGARITHM
+            self._begin(result, softmax_axis(result.ndim, args, kwargs), state)
+        elif name in _POSITIVE:
+            found = self._find(args[0])
+            if found is not None and found.origin.state is _State.LOGARITHM and name.startswith("exp"):
+                self._begin(result, found.origin.dim, _State.WEIGHTS)
+            else:
+                self._begin(result, -1, _State.POSITIVE)
         elif name in _MATRIX_PRODUCTS or name in _PRODUCTS:
-            self._weigh(name, result, list(_tensors(args)) + list(_tensors(kwargs.values())))
-        elif name == "exp":
-            origin = self._find(args[0])
-            if origin is not None and origin.logarithm:
-                self._begin(result, origin.dim)
-        elif name in _CARRIES_ON:
-            for tensor in _tensors(args[:3]):
-                origin = self._find(tensor)
-                if origin is not None:
-                    self._follow(result, origin)
-                    return
+            self._weigh(name, result, args, kwargs)
+        elif name in _DIVIDE:
+            found = self._find(args[0])
+            axis = None if found is None else normalised_axis(result, args[1])
+            if axis is not None:
+                self._begin(result, axis, _State.WEIGHTS)
+            elif found is not None:
+                self._follow(result, found)
+        else:
+            self._carry(name, result, args, kwargs)
 
-    def _begin(self, result: torch.Tensor, dim: int, *, logarithm: bool = False) -> None:
-        path, module = self._sink.owner()
-        origin = _Origin(weakref.ref(result), dim % max(result.ndim, 1), path, module, logarithm)
-        key = id(result)
-        reference = weakref.ref(result, lambda _: self._followed.pop(key, None))
-        self._followed[key] = (reference, origin, None)
+    def _begin(self, result: torch.Tensor, dim: int, state: _State) -> None:
+        owner = None if state is _State.POSITIVE else self.sink.owner()
+        if owner is not None or state is _State.POSITIVE:
+            origin = _Origin(weakref.ref(result), dim % max(result.ndim, 1), state, owner)
+            self._keep(_Followed(weakref.ref(result), origin), result)
 
-    def _follow(self, result: torch.Tensor, origin: _Origin) -> None:
-        key, weights = id(result), origin.weights()
-        if result is not weights:
-            reference = weakref.ref(result, lambda _: self._followed.pop(key, None))
-            self._followed[key] = (reference, origin, weights)
+    def _follow(self, result: torch.Tensor, source: _Followed, *, moved: bool = False, repeated: bool = False) -> None:
+        if result is not source.tensor():
+            origin = source.origin
+            kept = origin.weights() if origin.state is _State.WEIGHTS and origin.call is None else None
+            moved, repeated = moved or source.moved, repeated or source.repeated
+            self._keep(_Followed(weakref.ref(result), origin, kept, moved, repeated), result)
 
-    def _find(self, tensor: object) -> _Origin | None:
-        entry = self._followed.get(id(tensor))
-        return entry[1] if entry is not None and entry[0]() is tensor else None
+    def _keep(self, followed: _Followed, tensor: torch.Tensor) -> None:
+        key = id(tensor)
+        followed.tensor = weakref.ref(tensor, lambda _: self._followed.pop(key, None))
+        self._followed[key] = followed
 
-    def _weigh(self, name: str, result: torch.Tensor, operands: list[torch.Tensor]) -> None:
+    def _find(self, tensor: object) -> _Followed | None:
+        found = self._followed.get(id(tensor))
+        return found if found is not None and found.tensor() is tensor else None
+
+    def _carry(self, name: str, result: object, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
+        for tensor in tensors(args[:3]):
+            source = self._find(tensor)
+            if source is not None:
+                if name in _DROPOUT and result is not tensor and _drops(args, kwargs):
+                    source.origin.note = _BEFORE_DROPOUT
+                for part in tensors([result]):
+                    self._follow(part, source, moved=name in _MOVES, repeated=name in _REPEATS)
+                return
+
+    def _weigh(self, name: str, result: torch.Tensor, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
+        operands = list(tensors((*args, *kwargs.values())))
         for index, operand in enumerate(operands):
-            origin = self._find(operand)
-            if origin is None or origin.taken or origin.logarithm:
+            source = self._find(operand)
+            if source is None or source.origin.state is not _State.WEIGHTS:
                 continue
             others = [other for i, other in enumerate(operands) if i != index]
-            if name in _PRODUCTS and not any(_spreads(operand, other) for other in others):
-                self._follow(result, origin)  # a mask or a scale: still weights
-            elif others and not (_ROUTER.search(origin.path) or _is_router(origin.module)):
-                self._take(origin, batched=not all(other.ndim <= 2 for other in others) or name in _PRODUCTS)
-            return
+            if name in _PRODUCTS and not source.repeated and not any(spreads(operand, other) for other in others):
+                if result.shape == operand.shape:
+                    self._follow(result, source)  # a mask or a scale: still weights
+            elif others and source.origin.call is None and not source.origin.forgotten:
+                equation = args[0] if name == "einsum" and not source.moved else None
+                self._take(source.origin, operand, others, index=index, equation=equation, product=name in _PRODUCTS)
 
-    def _take(self, origin: _Origin, *, batched: bool) -> None:
+    def _take(
+        self,
+        origin: _Origin,
+        operand: torch.Tensor,
+        others: list[torch.Tensor],
+        *,
+        index: int,
+        equation: object,
+        product: bool,
+    ) -> None:
         weights = origin.weights()
-        if weights is not None:
-            origin.taken = True
-            last = weights.detach().movedim(origin.dim, -1)
-            self._sink.take(to_call(last, path=origin.path, module=origin.module, route=self.name, batched=batched))
+        if weights is None or origin.owner is None or _is_router(origin.owner):
+            return
+        named = by_equation(equation, weights.detach(), dim=origin.dim, index=index)
+        last = weights.detach().movedim(origin.dim, -1) if named is None else named
+        batched = counts_examples(last, operand, others, product=product)
+        call = to_call(last, owner=origin.owner, route=self.name, batched=batched, note=origin.note)
+        origin.call = call
+        for followed in self._followed.values():
+            if followed.origin is origin:
+                followed.kept = None
+        self.sink.take(call)
 
 
-def _tensors(values: Iterable[object]) -> Iterator[torch.Tensor]:
-    for value in values:
-        if isinstance(value, torch.Tensor):
-            yield value
-        elif isinstance(value, (list, tuple)):
-            yield from _tensors(value)
+def _drops(args: Sequence[object], kwargs: Mapping[str, object]) -> bool:
+    """Tell whether a dropout is on: F.dropout(input, p=0.5, training=True), torch.dropout(input, p, train)."""
+    share = args[1] if len(args) > 1 else kwargs.get("p", 0.5)
+    training = args[2] if len(args) > 2 else kwargs.get("training", kwargs.get("train", True))
+    return bool(share) and bool(training)
 
 
-def _divides_by_sum(result: torch.Tensor, args: tuple[Any, ...]) -> bool:
-    """Tell whether something was divided by its sum: softmax by hand, or normalised ReLU."""
-    if len(args) < 2 or not isinstance(args[1], torch.Tensor) or result.ndim < 2 or not result.is_floating_point():
+def _is_router(owner: Owner) -> bool:
+    kind = type(owner.module).__name__
+    if _ATTENTION.search(kind) or _ATTENTION.search(owner.path.rpartition(".")[2]):
         return False
-    if args[1].ndim != result.ndim or args[1].shape[-1] != 1 or result.shape[-1] == 1 or not result.numel():
-        return False
-    values = result.detach()
-    return bool((values >= 0).all()) and bool(((values.sum(-1) - 1).abs() < 1e-3).all())
-
-
-def _spreads(weights: torch.Tensor, other: torch.Tensor) -> bool:
-    """Tell whether each weight multiplies several values: an axis is 1 in the weights and longer in the other."""
-    pairs = zip(reversed(weights.shape), reversed(other.shape), strict=False)
-    return other.ndim <= weights.ndim and any(mine == 1 and theirs > 1 for mine, theirs in pairs)
-
-
-def _is_router(module: torch.nn.Module | None) -> bool:
-    return module is not None and bool(re.search(r"router|gating|moe", type(module).__name__, re.IGNORECASE))
+    return hasattr(owner.module, "experts") or bool(_ROUTER.search(owner.path) or _ROUTER.search(kind))

@@ -1,0 +1,64 @@
+"""The contract of an adapter: one way in which models compute attention, seen without changing the model.
+
+Adapters stand in order in `adapters.py`, and the first that claims a computation wins. It runs the computation itself,
+and what happens inside is muted for the others; a tensor that it claims as weights is forgotten by them.
+`tests/unit/test_adapter_contract.py` holds every adapter to eight claims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import ClassVar, Protocol
+
+import torch
+
+from attnwidget.capture.call import Call
+from attnwidget.capture.modules import Owner
+
+TorchFunction = Callable[..., object]
+
+
+class Sink(Protocol):
+    """What an adapter may ask and tell while a recording is open."""
+
+    def owner(self) -> Owner | None:
+        """Return the module that runs now, or None if it belongs to another model than the recorded one."""
+
+    def take(self, call: Call) -> None:
+        """Keep a call."""
+
+    def withdraw(self, call: Call) -> None:
+        """Drop a call that was taken, because another adapter has a better claim."""
+
+    def claim(self, tensor: torch.Tensor, *, by: Adapter) -> None:
+        """Let all other adapters forget a tensor."""
+
+    def muted(self) -> AbstractContextManager[None]:
+        """Run what is in the block unseen by adapters. Inside `Adapter.run` it is so already."""
+
+
+class Adapter:
+    """Hands each attention computation that it sees to the sink, as a Call.
+
+    Args:
+        sink: where calls go.
+    """
+
+    name: ClassVar[str]
+    functions: ClassVar[frozenset[str]] = frozenset()  # torch functions that it runs, by `__name__`
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+
+    def run(self, func: TorchFunction, args: Sequence[object], kwargs: Mapping[str, object]) -> object:
+        """Run one of `functions` as it would have run, look, and return its result unchanged."""
+        return func(*args, **kwargs)
+
+    def forget(self, tensor: torch.Tensor) -> None:
+        """Leave a tensor, and what comes of it, to another adapter."""
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Be open inside the block: patch or hook, and undo it in `finally`."""
+        yield

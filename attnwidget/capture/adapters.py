@@ -1,0 +1,9 @@
+"""The adapters in order: the first that claims a computation wins."""
+
+from __future__ import annotations
+
+from attnwidget.capture.adapter import Adapter
+from attnwidget.capture.mark import MarkAdapter
+from attnwidget.capture.softmax import SoftmaxAdapter
+
+ADAPTERS: tuple[type[Adapter], ...] = (MarkAdapter, SoftmaxAdapter)

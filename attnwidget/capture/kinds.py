@@ -1,0 +1,44 @@
+"""Which kind of attention it is: told by the name of the module where it says so, else by shapes and strips."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from attnwidget.outline import Kind
+
+_CROSS = re.compile(r"cross|enc_?dec_?att|encoder_att|enc_att|(^|[._])src_", re.IGNORECASE)
+_SELF = re.compile(r"self_?att|slf_?att|masked_?att", re.IGNORECASE)
+_TOWER = re.compile(r"(?:^|[._])(enc|dec)(?:oders?|s)?(?=$|[._\d])", re.IGNORECASE)
+
+
+def kind_of(name: str, rows: np.ndarray, *, n_source: int, n_target: int, step: int | None) -> Kind:
+    """Tell encoder self-attention, decoder self-attention and cross-attention apart.
+
+    Args:
+        name: name of the site.
+        rows: weights [head, query, key]; those of one step where `step` is given, else all.
+        n_source: tokens in the source strip; 0 where it is not known.
+        n_target: tokens in the target strip, likewise.
+        step: the decoder step that they belong to; None for a recording without steps.
+    """
+    if _CROSS.search(name):
+        return "cross"
+    towers = _TOWER.findall(name)
+    tower = towers[-1].lower() if towers else ""
+    is_self = bool(_SELF.search(name))
+    _, n_queries, n_keys = rows.shape
+    square = n_queries == n_keys
+    ahead = bool(np.triu(rows, 1).any())
+    if tower == "enc" and (square or is_self):
+        return "encoder"
+    if is_self:
+        return "encoder" if ahead and tower != "dec" else "decoder"
+    if step is not None and n_queries == 1:
+        return "decoder" if n_keys == step + 1 != n_source else "cross"
+    if not square or (ahead and tower == "dec"):
+        return "cross"  # a decoder does not look ahead at itself
+    if step is None and ahead and n_queries == n_target and n_keys == n_source:
+        return "cross"
+    return "encoder" if ahead else "decoder"
