@@ -4,7 +4,7 @@ import * as esbuild from "esbuild";
 
 const watch = process.argv.includes("--watch");
 
-/** `import css from "./style.css"` gives the stylesheet as a string; esbuild's own text loader would not shorten it. */
+/** `import css from "./root.css"` gives the stylesheet as a string; esbuild's own text loader would not shorten it. */
 const cssAsText = {
   name: "css-as-text",
   setup(build) {

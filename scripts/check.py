@@ -9,7 +9,10 @@ import javascript
 from stamps import ROOT
 
 TSC = "node_modules/typescript/bin/tsc"
+PRETTIER = "node_modules/prettier/bin/prettier.cjs"
+FORMATTED = ("js/src/**/*.{ts,css}", "js/test/**/*.ts", "!js/src/wire.gen.ts")
 REMEDIES = {
+    "TypeScript format": "npm run format",
     "lint": ".venv/bin/ruff check --fix",
     "format": ".venv/bin/ruff format",
     "generated files": "make wire",
@@ -22,6 +25,7 @@ def failures() -> list[str]:
         "lint": _python("ruff", "check", "--quiet"),
         "format": _python("ruff", "format", "--check", "--quiet"),
         "Python types": _python("mypy", "--no-error-summary"),
+        "TypeScript format": javascript.run_tool(PRETTIER, "--check", "--log-level=warn", *FORMATTED, check=False),
         "TypeScript types": javascript.run_tool(TSC, "-p", "js/tsconfig.json", check=False),
         "generated files": _python("attnwidget.wire", "--check"),
     }

@@ -50,7 +50,9 @@ export function select(label: string): { field: HTMLLabelElement; control: HTMLS
 
 /** Makes a drop-down list hold these choices, without touching it where it does already. */
 export function setOptions(control: HTMLSelectElement, choices: [value: string, text: string][], chosen: string): void {
-  const same = control.options.length === choices.length && choices.every(([v, t], i) => control.options[i]?.value === v && control.options[i]?.text === t);
+  const same =
+    control.options.length === choices.length &&
+    choices.every(([v, t], i) => control.options[i]?.value === v && control.options[i]?.text === t);
   if (!same) control.replaceChildren(...choices.map(([value, text]) => html("option", "", { value }, text)));
   control.value = chosen;
 }

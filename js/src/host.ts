@@ -41,7 +41,8 @@ export function connect(model: Model, store: Store, signal: AbortSignal): void {
 
   const inbox = createInbox(store, send, signal);
   store.select(read(), true);
-  for (const name of SELECTED) on(`change:${name}`, () => store.select({ [name]: model.get(name) } as Partial<Selection>, true));
+  for (const name of SELECTED)
+    on(`change:${name}`, () => store.select({ [name]: model.get(name) } as Partial<Selection>, true));
   store.onSelect((change, quiet) => {
     if (signal.aborted) return;
     for (const name of SELECTED) {
@@ -57,7 +58,8 @@ export function connect(model: Model, store: Store, signal: AbortSignal): void {
 }
 
 /** Tells a number that a run can have reached from one that would only fill the page's memory. */
-const isCount = (value: number, expected: number) => Number.isSafeInteger(value) && value >= 0 && value <= expected + MAX_AHEAD;
+const isCount = (value: number, expected: number) =>
+  Number.isSafeInteger(value) && value >= 0 && value <= expected + MAX_AHEAD;
 
 /** Takes pictures in the order in which they came, asks for those that did not, and checks them at the end. */
 function createInbox(store: Store, send: (message: ToKernel) => void, signal: AbortSignal) {
@@ -71,9 +73,11 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
 
   const run = () => store.outline.value.run;
   const enqueue = (job: () => unknown) => {
-    queue = queue.then(() => signal.aborted || job()).catch((error: unknown) => {
-      store.problem.value = error instanceof PictureError ? error.message : "A picture came that cannot be read.";
-    });
+    queue = queue
+      .then(() => signal.aborted || job())
+      .catch((error: unknown) => {
+        store.problem.value = error instanceof PictureError ? error.message : "A picture came that cannot be read.";
+      });
   };
 
   const arrived = (seq: number) => {
@@ -81,7 +85,8 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
     while (early.delete(expected)) expected++;
   };
 
-  const lacking = (count: number) => Array.from({ length: count - expected }, (_, i) => expected + i).filter((seq) => !early.has(seq));
+  const lacking = (count: number) =>
+    Array.from({ length: count - expected }, (_, i) => expected + i).filter((seq) => !early.has(seq));
 
   const ask = (count: number, times: number) => {
     clearTimeout(timer);
@@ -135,7 +140,8 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
     const { site, head } = store.selection.value;
     const matrix = store.matrix(site, head);
     const { status, sites } = store.outline.value;
-    if (status !== "recording" && sites[site]?.nQueries && (!matrix || worst(matrix) < Precision.Exact)) fetch(site, head);
+    if (status !== "recording" && sites[site]?.nQueries && (!matrix || worst(matrix) < Precision.Exact))
+      fetch(site, head);
   });
   signal.addEventListener("abort", stop, { once: true });
 

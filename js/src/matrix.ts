@@ -11,7 +11,12 @@ export interface Matrix {
   precision: Uint8Array;
 }
 
-export const empty = (): Matrix => ({ nQueries: 0, nKeys: 0, values: new Float32Array(0), precision: new Uint8Array(0) });
+export const empty = (): Matrix => ({
+  nQueries: 0,
+  nKeys: 0,
+  values: new Float32Array(0),
+  precision: new Uint8Array(0),
+});
 
 export const at = (matrix: Matrix, q: number, k: number): number => matrix.values[q * matrix.nKeys + k] ?? Number.NaN;
 

@@ -69,5 +69,10 @@ export function zoomed(n: number, current: Window, factor: number, centre: numbe
   return { count: kept, first: Math.max(0, Math.min(n - kept, Math.round(centre - kept / 2))) };
 }
 
+/** The same window, moved by some tokens and kept inside. */
+export function shifted(window: Window, by: number, n: number): Window {
+  return window && { ...window, first: Math.max(0, Math.min(n - window.count, window.first + by)) };
+}
+
 /** Every how many cells of `size` pixels a label of `room` pixels fits. */
 export const every = (size: number, room: number): number => Math.max(1, Math.ceil(room / size));

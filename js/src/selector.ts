@@ -14,12 +14,20 @@ export interface WidgetManager {
 }
 
 /** Follows the selector with this model id both ways until the signal ends. */
-export async function tieSelector(manager: WidgetManager, id: string, store: Store, signal: AbortSignal): Promise<void> {
+export async function tieSelector(
+  manager: WidgetManager,
+  id: string,
+  store: Store,
+  signal: AbortSignal,
+): Promise<void> {
   const selector = await manager.get_model(id);
   if (signal.aborted) return;
   const chosen = () => {
     const selected = selector.get("selected");
-    const value = ArrayBuffer.isView(selected) || Array.isArray(selected) ? Number((selected as ArrayLike<unknown>)[0]) : Number.NaN;
+    const value =
+      ArrayBuffer.isView(selected) || Array.isArray(selected)
+        ? Number((selected as ArrayLike<unknown>)[0])
+        : Number.NaN;
     return Number.isFinite(value) ? Math.max(0, Math.round(value)) : null;
   };
   const follow = () => {

@@ -79,7 +79,14 @@ export interface Store {
   draw: (signal: AbortSignal, paint: () => void) => void;
 }
 
-const NO_SITE: Slice = { site: undefined, matrix: empty(), queries: [], keys: [], absent: true, precision: Precision.Missing };
+const NO_SITE: Slice = {
+  site: undefined,
+  matrix: empty(),
+  queries: [],
+  keys: [],
+  absent: true,
+  precision: Precision.Missing,
+};
 const NOTHING: Outline = { run: "", title: "", status: "empty", strips: {}, sites: [], steps: [] };
 const FIRST: Selection = { step: 0, site: 0, head: MEAN, locked: [], scale: "absolute", expectation: "one" };
 
@@ -95,7 +102,9 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     const nHeads = outline.value.sites[site]?.nHeads ?? 0;
     if (head !== MEAN) return whole ?? null;
     const ofHeads = mean(Array.from({ length: nHeads }, (_, h) => matrices.value.get(`${site}:${h}`)));
-    return ofHeads && (!whole || worst(ofHeads) >= worst(whole) || ofHeads.nQueries > whole.nQueries) ? ofHeads : (whole ?? null);
+    return ofHeads && (!whole || worst(ofHeads) >= worst(whole) || ofHeads.nQueries > whole.nQueries)
+      ? ofHeads
+      : (whole ?? null);
   };
 
   const slice = computed<Slice>(() => {
@@ -105,7 +114,14 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     const found = matrix(index, head);
     const queries = outline.value.strips[site.query] ?? [];
     const keys = outline.value.strips[site.key] ?? [];
-    return { site, matrix: found ?? empty(), queries, keys, absent: !found, precision: found ? worst(found) : Precision.Missing };
+    return {
+      site,
+      matrix: found ?? empty(),
+      queries,
+      keys,
+      absent: !found,
+      precision: found ? worst(found) : Precision.Missing,
+    };
   });
 
   const gaze = computed<Gaze>(() => {
@@ -155,7 +171,8 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     focus,
     gaze,
     slice,
-    rowTop: (weights) => (selection.value.scale === "absolute" ? 1 : weights.reduce((m, w) => (w > m && w < 1e38 ? w : m), 0) || 1),
+    rowTop: (weights) =>
+      selection.value.scale === "absolute" ? 1 : weights.reduce((m, w) => (w > m && w < 1e38 ? w : m), 0) || 1,
     expected,
     window: state<{ queries: Window; keys: Window }>({ queries: null, keys: null }),
     links: state<Links>("step"),

@@ -5,8 +5,20 @@ export type Rgb = [number, number, number];
 
 /** Stops of the ramp from weight 0 to 1: one hue, lightness strictly monotonic. */
 const STOPS: Record<"light" | "dark", Rgb[]> = {
-  light: [[250, 250, 253], [205, 213, 238], [128, 143, 201], [68, 80, 142], [20, 30, 88]],
-  dark: [[26, 29, 38], [50, 61, 94], [86, 110, 178], [127, 160, 226], [186, 210, 255]],
+  light: [
+    [250, 250, 253],
+    [205, 213, 238],
+    [128, 143, 201],
+    [68, 80, 142],
+    [20, 30, 88],
+  ],
+  dark: [
+    [26, 29, 38],
+    [50, 61, 94],
+    [86, 110, 178],
+    [127, 160, 226],
+    [186, 210, 255],
+  ],
 };
 
 /** 256 colours, as one flat array of red, green, blue. */
@@ -57,7 +69,10 @@ export function watchTheme(signal: AbortSignal): ReadonlySignal<boolean> {
   };
   const observer = new MutationObserver(update);
   for (const node of [document.documentElement, document.body])
-    observer.observe(node, { attributes: true, attributeFilter: ["class", "style", "data-theme", "data-jp-theme-light"] });
+    observer.observe(node, {
+      attributes: true,
+      attributeFilter: ["class", "style", "data-theme", "data-jp-theme-light"],
+    });
   media.addEventListener("change", update, { signal });
   signal.addEventListener("abort", () => observer.disconnect(), { once: true });
   return dark;

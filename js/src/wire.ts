@@ -119,7 +119,8 @@ function readBlock(block: BlockData, body: Uint8Array): Block {
     throw new PictureError(`A block of ${nQueries} x ${nKeys} weights came with ${block.n_bytes} bytes.`);
   const start = body.byteOffset + block.offset;
   const own = body.buffer.slice(start, start + expected) as ArrayBuffer;
-  const stored = dtype === "f4" ? new Float32Array(own) : dtype === "f2" ? halves(own) : levels(own, rows, columns, block.n_odd);
+  const stored =
+    dtype === "f4" ? new Float32Array(own) : dtype === "f2" ? halves(own) : levels(own, rows, columns, block.n_odd);
   return {
     site: block.site,
     head: block.head,

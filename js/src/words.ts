@@ -92,7 +92,9 @@ export function exact(value: number): string {
 
 /** A weight for a small place: two decimals. */
 export const short = (value: number): string =>
-  Number.isFinite(value) ? (Math.abs(value) >= 1000 ? value.toExponential(0) : value.toFixed(2)).replace("-", "−") : exact(value);
+  Number.isFinite(value)
+    ? (Math.abs(value) >= 1000 ? value.toExponential(0) : value.toFixed(2)).replace("-", "−")
+    : exact(value);
 
 export const percent = (value: number): string =>
   !Number.isFinite(value) ? exact(value) : value > 0 && value < 0.005 ? "< 1 %" : `${Math.round(value * 100)} %`;
@@ -109,7 +111,8 @@ export function shown(text: string, limit = MAX_SHOWN): string {
   let result = "";
   for (const [i, c] of characters.slice(0, limit).entries()) {
     const edge = i === 0 || i === characters.length - 1;
-    const joins = c === "\u200d" && pictographic.test(characters[i - 1] ?? "") && pictographic.test(characters[i + 1] ?? "");
+    const joins =
+      c === "\u200d" && pictographic.test(characters[i - 1] ?? "") && pictographic.test(characters[i + 1] ?? "");
     if (c === " ") result += edge || characters[i - 1] === " " ? "␣" : " ";
     else if (HIDDEN.test(c) && !joins) result += NAMED[c] ?? `⟨${(c.codePointAt(0) ?? 0).toString(16).toUpperCase()}⟩`;
     else result += c;

@@ -42,7 +42,11 @@ class FakeModel {
 
 const settled = () => vi.waitFor(() => new Promise((resolve) => setTimeout(resolve)));
 const message = (model: FakeModel, content: unknown, ...bytes: Uint8Array[]) =>
-  model.emit("msg:custom", content, bytes.map((b) => new DataView(b.buffer, b.byteOffset, b.byteLength)));
+  model.emit(
+    "msg:custom",
+    content,
+    bytes.map((b) => new DataView(b.buffer, b.byteOffset, b.byteLength)),
+  );
 
 let end = new AbortController();
 afterEach(() => end.abort());
@@ -50,7 +54,16 @@ afterEach(() => end.abort());
 async function opened(data: PictureData = header(0), blocks: Rows[] = []): Promise<{ model: FakeModel; store: Store }> {
   end = new AbortController();
   const frame = await deflate(pack(data, blocks));
-  const model = new FakeModel({ frame, step: 0, site: 0, head: 0, locked: [], scale: "absolute", expectation: "one", selector: "" });
+  const model = new FakeModel({
+    frame,
+    step: 0,
+    site: 0,
+    head: 0,
+    locked: [],
+    scale: "absolute",
+    expectation: "one",
+    selector: "",
+  });
   const store = createStore(state(false));
   connect(model as unknown as Model, store, end.signal);
   await vi.waitFor(() => expect(store.outline.value.run).toBe("a"));
@@ -60,7 +73,12 @@ async function opened(data: PictureData = header(0), blocks: Rows[] = []): Promi
 const rows = (seq: number, run = "a") => ({ t: "rows", run, seq });
 const part = (q: number, run = "a") =>
   pack(
-    header(q + 1, { run, strips: [{ name: "target", at: q, texts: [`t${q}`] }], steps_at: q, steps: [{ token: `t${q}`, candidates: [] }] }),
+    header(q + 1, {
+      run,
+      strips: [{ name: "target", at: q, texts: [`t${q}`] }],
+      steps_at: q,
+      steps: [{ token: `t${q}`, candidates: [] }],
+    }),
     [{ at: q, rows: [peak(q % 5)] }],
   );
 const nRows = (store: Store) => store.slice.value.matrix.nQueries;
@@ -144,16 +162,25 @@ describe("the page", () => {
     expect(store.verified.value).toBe("");
   });
 
-  it.each([null, 7, "x", [], {}, { t: "rows" }, { t: "rows", run: "a", seq: -1 }, { t: "rows", run: "a", seq: 1e15 }, { t: "end", run: "a", count: 1e15, digests: [] }, { t: "end", run: "a", count: 1, digests: 7 }, { t: "??", run: "a" }])(
-    "ignores %j",
-    async (content) => {
-      const { model, store } = await opened(header(1), [{ rows: [peak(0)] }]);
-      message(model, content);
-      await settled();
-      expect(nRows(store)).toBe(1);
-      expect(store.problem.value).toBe("");
-    },
-  );
+  it.each([
+    null,
+    7,
+    "x",
+    [],
+    {},
+    { t: "rows" },
+    { t: "rows", run: "a", seq: -1 },
+    { t: "rows", run: "a", seq: 1e15 },
+    { t: "end", run: "a", count: 1e15, digests: [] },
+    { t: "end", run: "a", count: 1, digests: 7 },
+    { t: "??", run: "a" },
+  ])("ignores %j", async (content) => {
+    const { model, store } = await opened(header(1), [{ rows: [peak(0)] }]);
+    message(model, content);
+    await settled();
+    expect(nRows(store)).toBe(1);
+    expect(store.problem.value).toBe("");
+  });
 
   it("leaves Object.prototype alone", async () => {
     const { model } = await opened();

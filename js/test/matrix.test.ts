@@ -3,14 +3,29 @@ import { at, empty, entropy, mean, merged, strength, strongest, worst } from "..
 import { type Block, Precision } from "../src/wire.ts";
 
 const block = (first: number, rows: number[][], precision = Precision.Exact): Block => ({
-  site: 0, head: 0, at: first, nQueries: rows.length, nKeys: rows[0]?.length ?? 0, precision, values: Float32Array.from(rows.flat()),
+  site: 0,
+  head: 0,
+  at: first,
+  nQueries: rows.length,
+  nKeys: rows[0]?.length ?? 0,
+  precision,
+  values: Float32Array.from(rows.flat()),
 });
 
 describe("a matrix", () => {
   it("is the same whatever the order in which rows come, and however often", () => {
-    const rows = [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12]];
+    const rows = [
+      [1, 2, 3],
+      [4, 5, 6],
+      [7, 8, 9],
+      [10, 11, 12],
+    ];
     const inOrder = rows.reduce((m, r, q) => merged(m, block(q, [r])), empty());
-    for (const order of [[3, 2, 1, 0], [1, 1, 3, 0, 2, 0], [2, 0, 3, 1]])
+    for (const order of [
+      [3, 2, 1, 0],
+      [1, 1, 3, 0, 2, 0],
+      [2, 0, 3, 1],
+    ])
       expect(order.reduce((m, q) => merged(m, block(q, [rows[q] ?? []])), empty())).toEqual(inOrder);
   });
 
@@ -37,7 +52,14 @@ describe("a matrix", () => {
 });
 
 describe("numbers read off it", () => {
-  const matrix = merged(empty(), block(0, [[0.5, 0.5, 0], [0, 1, 0], [Number.NaN, 0.2, 0.8]]));
+  const matrix = merged(
+    empty(),
+    block(0, [
+      [0.5, 0.5, 0],
+      [0, 1, 0],
+      [Number.NaN, 0.2, 0.8],
+    ]),
+  );
 
   it("strength sums the first steps, and skips what is not finite", () => {
     expect([...strength(matrix, 2)]).toEqual([0.5, 1.5, 0]);

@@ -23,7 +23,19 @@ export function header(n: number, change: Partial<PictureData> = {}): PictureDat
       { name: "source", at: 0, texts: KEYS },
       { name: "target", at: 0, texts: Array.from({ length: n }, (_, i) => `t${i}`) },
     ],
-    sites: [{ name: "cross", kind: "cross", layer: 0, n_heads: 1, query: "target", key: "source", n_queries: n, n_keys: 5, flags: [] }],
+    sites: [
+      {
+        name: "cross",
+        kind: "cross",
+        layer: 0,
+        n_heads: 1,
+        query: "target",
+        key: "source",
+        n_queries: n,
+        n_keys: 5,
+        flags: [],
+      },
+    ],
     steps_at: 0,
     steps: Array.from({ length: n }, (_, i) => ({ token: `t${i}`, candidates: [] })),
     blocks: [],
@@ -38,14 +50,28 @@ export function pack(data: PictureData, blocks: Rows[] = []): Uint8Array {
     const offset = parts.reduce((sum, part) => sum + part.byteLength, 0);
     const values = Float32Array.from(rows.flat());
     parts.push(new Uint8Array(values.buffer));
-    return { site, head, at, n_queries: rows.length, n_keys: rows[0]?.length ?? 0, dtype: "f4", pool: 1, offset, n_bytes: values.byteLength, n_odd: 0 };
+    return {
+      site,
+      head,
+      at,
+      n_queries: rows.length,
+      n_keys: rows[0]?.length ?? 0,
+      dtype: "f4",
+      pool: 1,
+      offset,
+      n_bytes: values.byteLength,
+      n_odd: 0,
+    };
   });
   return packRaw({ ...data, blocks: described }, parts);
 }
 
 /** Packs a header as it is, with bytes behind it. */
 export function packRaw(data: unknown, parts: Uint8Array[]): Uint8Array {
-  let text = JSON.stringify(data).replace(/[\u0080-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  let text = JSON.stringify(data).replace(
+    /[\u0080-\uffff]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
   text += " ".repeat((4 - (text.length % 4)) % 4);
   const bytes = new Uint8Array(4 + text.length + parts.reduce((sum, part) => sum + part.byteLength, 0));
   new DataView(bytes.buffer).setUint32(0, text.length, true);

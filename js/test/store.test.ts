@@ -110,7 +110,11 @@ describe("what views read from it", () => {
     const store = opened(4);
     store.select({ step: 2 });
     store.focus.value = { query: null, key: 0 };
-    expect(chosenLinks(store).map((link) => link.query).sort()).toEqual([0, 1, 2]);
+    expect(
+      chosenLinks(store)
+        .map((link) => link.query)
+        .sort(),
+    ).toEqual([0, 1, 2]);
   });
 
   it("bars call an input weak or strong by the reader's expectation", () => {
@@ -125,6 +129,8 @@ describe("what views read from it", () => {
   it("the sentence speaks of the strongest input of the step", () => {
     const store = opened(4);
     store.select({ step: 1 });
-    expect(sentenceOf(store)).toBe("Step 2, “t1”: 60 % of the attention is on “cat”. The strongest other input is “the” with 10 %.");
+    expect(sentenceOf(store)).toBe(
+      "Step 2, “t1”: 60 % of the attention is on “cat”. The strongest other input is “the” with 10 %.",
+    );
   });
 });

@@ -4,9 +4,14 @@ import { colour, ink, luminance, ramp, type Rgb } from "../src/theme.ts";
 const contrast = (a: number, b: number) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
 const colours = (dark: boolean): Rgb[] => Array.from({ length: 256 }, (_, i) => colour(i / 255, dark));
 
-describe.each([["light", false], ["dark", true]] as const)("the %s ramp", (_, dark) => {
+describe.each([
+  ["light", false],
+  ["dark", true],
+] as const)("the %s ramp", (_, dark) => {
   it("has a strictly monotonic lightness", () => {
-    const steps = colours(dark).map(luminance).map((l, i, all) => l - (all[i - 1] ?? l));
+    const steps = colours(dark)
+      .map(luminance)
+      .map((l, i, all) => l - (all[i - 1] ?? l));
     expect(steps.slice(1).every((step) => (dark ? step > 0 : step < 0))).toBe(true);
   });
 

@@ -3,7 +3,17 @@ import { crc32, inflate, PictureError, Precision, readPicture, toBytes } from ".
 import { deflate, header, pack, packRaw, peak } from "./picture.ts";
 
 const block = (change: object) => ({
-  site: 0, head: 0, at: 0, n_queries: 2, n_keys: 3, dtype: "f4", pool: 1, offset: 0, n_bytes: 24, n_odd: 0, ...change,
+  site: 0,
+  head: 0,
+  at: 0,
+  n_queries: 2,
+  n_keys: 3,
+  dtype: "f4",
+  pool: 1,
+  offset: 0,
+  n_bytes: 24,
+  n_odd: 0,
+  ...change,
 });
 
 describe("a picture", () => {
@@ -58,7 +68,9 @@ describe("a picture", () => {
     ["an unknown dtype", block({ dtype: ">f4" })],
     ["a pool of 0", block({ pool: 0 })],
   ])("with %s is refused with a sentence", (_, described) => {
-    expect(() => readPicture(packRaw({ ...header(2), blocks: [described] }, [new Uint8Array(24)]))).toThrow(PictureError);
+    expect(() => readPicture(packRaw({ ...header(2), blocks: [described] }, [new Uint8Array(24)]))).toThrow(
+      PictureError,
+    );
   });
 
   it("of another protocol says what to do", () => {
@@ -79,7 +91,8 @@ describe("bytes", () => {
 
   it("are read from whatever a host hands over", () => {
     const bytes = Uint8Array.from([1, 2, 3]);
-    for (const value of [bytes, bytes.buffer, new DataView(bytes.buffer), "AQID"]) expect(toBytes(value)).toEqual(bytes);
+    for (const value of [bytes, bytes.buffer, new DataView(bytes.buffer), "AQID"])
+      expect(toBytes(value)).toEqual(bytes);
     expect(() => toBytes(null)).toThrow(PictureError);
   });
 

@@ -55,10 +55,18 @@ function chooseSite(store: Store, signal: AbortSignal): HTMLElement[] {
       return [String(members.includes(index) ? index : first), siteName(sites(), first, groups)];
     });
     setOptions(site.control, choices, String(index));
-    setOptions(layer.control, layers.map((i, n) => [String(i), `${n + 1} of ${layers.length}`]), String(index));
+    setOptions(
+      layer.control,
+      layers.map((i, n) => [String(i), `${n + 1} of ${layers.length}`]),
+      String(index),
+    );
     const nHeads = current?.nHeads ?? 1;
     const heads = Array.from({ length: nHeads }, (_, h): [string, string] => [String(h), words.headOf(h, nHeads)]);
-    setOptions(head.control, nHeads > 1 ? [[String(MEAN), words.mean(nHeads)], ...heads] : heads, String(nHeads > 1 ? chosen : 0));
+    setOptions(
+      head.control,
+      nHeads > 1 ? [[String(MEAN), words.mean(nHeads)], ...heads] : heads,
+      String(nHeads > 1 ? chosen : 0),
+    );
     layer.field.toggleAttribute("hidden", layers.length < 2);
     site.field.toggleAttribute("hidden", !current);
     head.field.toggleAttribute("hidden", !current);
@@ -88,7 +96,11 @@ function player(store: Store, signal: AbortSignal): HTMLElement[] {
   const slider = html("input", "slider", { type: "range", min: 0, max: 0, step: 1, "aria-label": words.step });
   const label = html("span", "step-label");
   const speed = select(words.speed);
-  setOptions(speed.control, SPEEDS.map((n) => [String(n), words.perSecond(n)]), "2");
+  setOptions(
+    speed.control,
+    SPEEDS.map((n) => [String(n), words.perSecond(n)]),
+    "2",
+  );
   first.addEventListener("click", () => go(0), { signal });
   previous.addEventListener("click", () => go(step() - 1), { signal });
   next.addEventListener("click", () => go(step() + 1), { signal });
@@ -119,7 +131,16 @@ function player(store: Store, signal: AbortSignal): HTMLElement[] {
     for (const button of [next, end]) button.disabled = step() >= last();
     play.disabled = n < 2;
   });
-  const buttons = html("span", "buttons", { role: "group", "aria-label": words.step }, first, previous, play, next, end);
+  const buttons = html(
+    "span",
+    "buttons",
+    { role: "group", "aria-label": words.step },
+    first,
+    previous,
+    play,
+    next,
+    end,
+  );
   return [buttons, slider, label, speed.field];
 }
 

@@ -24,9 +24,20 @@ export interface Cells {
 }
 
 /** Colours of all cells: [query cell, key cell]. */
-export function cellsOf(matrix: Matrix, keys: Axis, queries: Axis, dark: boolean, step: number, top: (row: Float32Array) => number): Cells {
+export function cellsOf(
+  matrix: Matrix,
+  keys: Axis,
+  queries: Axis,
+  dark: boolean,
+  step: number,
+  top: (row: Float32Array) => number,
+): Cells {
   const n = keys.nCells * queries.nCells;
-  const cells: Cells = { rgba: new Uint8ClampedArray(n * 4), values: new Float32Array(n).fill(Number.NaN), odd: new Uint8Array(n) };
+  const cells: Cells = {
+    rgba: new Uint8ClampedArray(n * 4),
+    values: new Float32Array(n).fill(Number.NaN),
+    odd: new Uint8Array(n),
+  };
   const ground = colour(0, dark);
   for (let r = 0; r < queries.nCells; r++) {
     const [q0, q1] = tokensOf(queries, r);
@@ -58,7 +69,14 @@ function markOdd(odd: Uint8Array, start: number, weights: Float32Array, keys: Ax
 }
 
 /** Draws the heatmap at device pixels. */
-export function paint(canvas: HTMLCanvasElement, store: Store, keys: Axis, queries: Axis, width: number, height: number): void {
+export function paint(
+  canvas: HTMLCanvasElement,
+  store: Store,
+  keys: Axis,
+  queries: Axis,
+  width: number,
+  height: number,
+): void {
   const context = canvas.getContext("2d");
   const { matrix } = store.slice.value;
   const dark = store.dark.value;
@@ -66,7 +84,14 @@ export function paint(canvas: HTMLCanvasElement, store: Store, keys: Axis, queri
   if (canvas.width !== Math.round(width * ratio)) canvas.width = Math.round(width * ratio);
   if (canvas.height !== Math.round(height * ratio)) canvas.height = Math.round(height * ratio);
   if (!context || !keys.nCells || !queries.nCells) return;
-  const cells = cellsOf(matrix, keys, queries, dark, Math.max(store.selection.value.step, store.gaze.value.query), store.rowTop);
+  const cells = cellsOf(
+    matrix,
+    keys,
+    queries,
+    dark,
+    Math.max(store.selection.value.step, store.gaze.value.query),
+    store.rowTop,
+  );
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, width, height);
   fillCells(context, cells, keys, queries, ratio, colour(0, dark));
@@ -76,17 +101,27 @@ export function paint(canvas: HTMLCanvasElement, store: Store, keys: Axis, queri
 }
 
 /** Fills on whole device pixels, so that every cell has its exact colour up to its edge. */
-function fillCells(context: CanvasRenderingContext2D, cells: Cells, keys: Axis, queries: Axis, ratio: number, ground: Rgb): void {
+function fillCells(
+  context: CanvasRenderingContext2D,
+  cells: Cells,
+  keys: Axis,
+  queries: Axis,
+  ratio: number,
+  ground: Rgb,
+): void {
   const edge = (cell: number, size: number) => Math.round(cell * size * ratio) / ratio;
-  const gapX = keys.size >= GAP_PX ? 1 : 0;
-  const gapY = queries.size >= GAP_PX ? 1 : 0;
+  const gap = Math.min(keys.size, queries.size) >= GAP_PX ? 1 : 0;
   for (let r = 0; r < queries.nCells; r++)
     for (let c = 0; c < keys.nCells; c++) {
       const i = (r * keys.nCells + c) * 4;
-      context.fillStyle = css([cells.rgba[i] ?? ground[0], cells.rgba[i + 1] ?? ground[1], cells.rgba[i + 2] ?? ground[2]]);
+      context.fillStyle = css([
+        cells.rgba[i] ?? ground[0],
+        cells.rgba[i + 1] ?? ground[1],
+        cells.rgba[i + 2] ?? ground[2],
+      ]);
       const x = edge(c, keys.size);
       const y = edge(r, queries.size);
-      context.fillRect(x, y, edge(c + 1, keys.size) - x - gapX, edge(r + 1, queries.size) - y - gapY);
+      context.fillRect(x, y, edge(c + 1, keys.size) - x - gap, edge(r + 1, queries.size) - y - gap);
     }
 }
 
@@ -113,7 +148,15 @@ function writeNumbers(context: CanvasRenderingContext2D, store: Store, keys: Axi
   const { matrix } = store.slice.value;
   const { query } = store.gaze.value;
   const r = cellOf(queries, query);
-  if (r < 0 || !matrix.nQueries || keys.per > 1 || queries.per > 1 || keys.size < NUMBER_PX[0] || queries.size < NUMBER_PX[1]) return;
+  if (
+    r < 0 ||
+    !matrix.nQueries ||
+    keys.per > 1 ||
+    queries.per > 1 ||
+    keys.size < NUMBER_PX[0] ||
+    queries.size < NUMBER_PX[1]
+  )
+    return;
   const top = store.rowTop(row(matrix, query));
   context.font = "11px system-ui, sans-serif";
   context.textAlign = "center";
@@ -126,7 +169,14 @@ function writeNumbers(context: CanvasRenderingContext2D, store: Store, keys: Axi
   }
 }
 
-function frameGaze(context: CanvasRenderingContext2D, canvas: HTMLCanvasElement, store: Store, keys: Axis, queries: Axis, width: number): void {
+function frameGaze(
+  context: CanvasRenderingContext2D,
+  canvas: HTMLCanvasElement,
+  store: Store,
+  keys: Axis,
+  queries: Axis,
+  width: number,
+): void {
   const styles = getComputedStyle(canvas);
   const accent = styles.getPropertyValue("--attnwidget-accent").trim() || "#c2410c";
   context.strokeStyle = accent;
@@ -134,7 +184,12 @@ function frameGaze(context: CanvasRenderingContext2D, canvas: HTMLCanvasElement,
   const r = cellOf(queries, store.gaze.value.query);
   if (r >= 0 && store.slice.value.matrix.nQueries) {
     context.lineWidth = 2;
-    context.strokeRect(1, Math.max(1, r * queries.size - 1), width - 2, Math.min(queries.size + 1, height - r * queries.size));
+    context.strokeRect(
+      1,
+      Math.max(1, r * queries.size - 1),
+      width - 2,
+      Math.min(queries.size + 1, height - r * queries.size),
+    );
   }
   context.lineWidth = 1;
   for (const key of store.gaze.value.keys) {

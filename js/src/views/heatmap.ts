@@ -2,11 +2,12 @@
 import { html, setCount, setText } from "../dom.ts";
 import { clamp, move, take } from "../keys.ts";
 import { at } from "../matrix.ts";
-import { cellAt, cellOf, every, tokensOf, zoomed, type Axis } from "../scales.ts";
+import { cellAt, cellOf, every, tokensOf, type Axis } from "../scales.ts";
 import type { Store } from "../store.ts";
 import { exact, shown, words } from "../words.ts";
 import { paint } from "./heatmap-paint.ts";
 import { colourBar } from "./colour-bar.ts";
+import { panAndZoom } from "./pan-zoom.ts";
 import type { View } from "./view.ts";
 
 /** Room that a label needs to be read, in CSS pixels. */
@@ -20,7 +21,13 @@ export const heatmap: View = {
     const rows = html("div", "heatmap-rows", { "aria-hidden": "true" });
     const canvas = html("canvas", "heatmap-canvas", { "aria-hidden": "true" });
     const cell = html("div", "heatmap-cell", { role: "gridcell" });
-    const grid = html("div", "heatmap-grid", { role: "grid", tabindex: 0, "aria-label": words.heatmap }, canvas, html("div", "", { role: "row" }, cell));
+    const grid = html(
+      "div",
+      "heatmap-grid",
+      { role: "grid", tabindex: 0, "aria-label": words.heatmap },
+      canvas,
+      html("div", "", { role: "row" }, cell),
+    );
     const note = html("div", "note");
     host.append(columns, rows, grid, note);
     colourBar(host, store, signal);
@@ -30,14 +37,20 @@ export const heatmap: View = {
       const key = cellAt(layout.value.keys, event.clientX - box.left);
       const query = cellAt(layout.value.queries, event.clientY - box.top);
       if (key < 0 || query < 0) return null;
-      return { query: strongestIn(store, layout.value.queries, query, layout.value.keys, key)[0], key: strongestIn(store, layout.value.queries, query, layout.value.keys, key)[1] };
+      const [q, k] = strongestIn(store, layout.value.queries, query, layout.value.keys, key);
+      return { query: q, key: k };
     };
     const leave = () => (store.focus.value = { query: null, key: null });
     const lock = (query: number, key: number) => {
       store.select({ step: Math.min(query, store.slice.value.matrix.nQueries - 1) });
       store.toggleKey(key);
     };
-    grid.addEventListener("pointermove", (event) => (store.focus.value = placeAt(event) ?? { query: null, key: null }), { signal });
+    panAndZoom(grid, store, layout, signal, placeAt);
+    grid.addEventListener(
+      "pointermove",
+      (event) => (store.focus.value = placeAt(event) ?? { query: null, key: null }),
+      { signal },
+    );
     grid.addEventListener("pointerleave", leave, { signal });
     grid.addEventListener("blur", leave, { signal });
     grid.addEventListener(
@@ -48,7 +61,6 @@ export const heatmap: View = {
       },
       { signal },
     );
-    grid.addEventListener("wheel", (event) => onWheel(event, store, placeAt(event)), { signal, passive: false });
     grid.addEventListener(
       "keydown",
       (event) => {
@@ -84,7 +96,16 @@ export const heatmap: View = {
       moveCell(cell, store, keys, queries);
       const binned = Math.max(keys.per, queries.per);
       const { outline } = store;
-      setText(note, absent ? (outline.value.sites.length ? words.noWeights : words.waiting) : binned > 1 ? words.binned(keys.per * queries.per) : "");
+      setText(
+        note,
+        absent
+          ? outline.value.sites.length
+            ? words.noWeights
+            : words.waiting
+          : binned > 1
+            ? words.binned(keys.per * queries.per)
+            : "",
+      );
     });
   },
 };
@@ -97,24 +118,6 @@ function strongestIn(store: Store, queries: Axis, row: number, keys: Axis, colum
   let best: [number, number] = [q0, k0];
   for (let q = q0; q < q1; q++) for (let k = k0; k < k1; k++) if (at(matrix, q, k) > at(matrix, ...best)) best = [q, k];
   return best;
-}
-
-function onWheel(event: WheelEvent, store: Store, place: { query: number; key: number } | null): void {
-  const { keys, queries } = store.window.value;
-  const { matrix } = store.slice.value;
-  if (event.ctrlKey && place) {
-    event.preventDefault();
-    const factor = event.deltaY < 0 ? 0.7 : 1 / 0.7;
-    store.window.value = { keys: zoomed(matrix.nKeys, keys, factor, place.key), queries: zoomed(matrix.nQueries, queries, factor, place.query) };
-  } else if (event.shiftKey && keys) {
-    event.preventDefault();
-    const first = Math.max(0, Math.min(matrix.nKeys - keys.count, keys.first + Math.sign(event.deltaY || event.deltaX) * Math.ceil(keys.count / 10)));
-    store.window.value = { keys: { ...keys, first }, queries };
-  } else if (queries) {
-    event.preventDefault();
-    const first = Math.max(0, Math.min(matrix.nQueries - queries.count, queries.first + Math.sign(event.deltaY) * Math.ceil(queries.count / 10)));
-    store.window.value = { keys, queries: { ...queries, first } };
-  }
 }
 
 function labelColumns(host: HTMLElement, store: Store, axis: Axis, width: number): void {
@@ -165,5 +168,8 @@ function moveCell(cell: HTMLElement, store: Store, keys: Axis, queries: Axis): v
   cell.toggleAttribute("data-gaze", gazed.length > 0);
   cell.setAttribute("aria-rowindex", String(query + 1));
   cell.setAttribute("aria-colindex", String(key + 1));
-  cell.setAttribute("aria-label", words.cell(query, shown(queryTexts[query] ?? ""), key, shown(keyTexts[key] ?? ""), exact(at(matrix, query, key))));
+  cell.setAttribute(
+    "aria-label",
+    words.cell(query, shown(queryTexts[query] ?? ""), key, shown(keyTexts[key] ?? ""), exact(at(matrix, query, key))),
+  );
 }

@@ -1,7 +1,12 @@
 /** All views, in the order in which they stand. A new view is one file and one line here. */
 import { html } from "../dom.ts";
 import type { Store } from "../store.ts";
-import sheet from "../style.css";
+import controlsStyle from "../style/controls.css";
+import heatmapStyle from "../style/heatmap.css";
+import panelStyle from "../style/panel.css";
+import rootStyle from "../style/root.css";
+import strengthStyle from "../style/strength.css";
+import stripsStyle from "../style/strips.css";
 import { words } from "../words.ts";
 import { controls } from "./controls.ts";
 import { flags } from "./flags.ts";
@@ -14,6 +19,7 @@ import { inputStrip, outputStrip } from "./strips.ts";
 import { tooltip } from "./tooltip.ts";
 import type { View } from "./view.ts";
 
+const STYLES = [rootStyle, controlsStyle, stripsStyle, heatmapStyle, strengthStyle, panelStyle];
 const PICTURE: View[] = [inputStrip, links, outputStrip, heatmap, strength];
 
 /** Draws everything into an element until the signal ends. */
@@ -23,7 +29,14 @@ export function mount(host: HTMLElement, store: Store, signal: AbortSignal): voi
   const notes = html("div", "flags");
   const picture = html("div", "picture");
   const side = html("aside", "panel");
-  const root = html("div", "", { role: "group", "aria-label": words.name }, bar, notes, html("div", "body", {}, picture, side));
+  const root = html(
+    "div",
+    "",
+    { role: "group", "aria-label": words.name },
+    bar,
+    notes,
+    html("div", "body", {}, picture, side),
+  );
   root.className = "attnwidget";
   root.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves our keys alone
   host.append(root);
@@ -65,7 +78,7 @@ let constructed: CSSStyleSheet | undefined;
 function style(): CSSStyleSheet {
   if (!constructed) {
     constructed = new CSSStyleSheet();
-    constructed.replaceSync(sheet);
+    constructed.replaceSync(STYLES.join("\n"));
   }
   return constructed;
 }

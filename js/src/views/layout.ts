@@ -48,7 +48,13 @@ function layoutOf(store: Store, width: number): Layout {
   return {
     left,
     keys: columns,
-    queries: axis(nQueries, HEATMAP_HEIGHT, MIN_CELL, Math.max(MAX_ROW[0], Math.min(MAX_ROW[1], FEW_ROWS_HEIGHT / nQueries)), windows.queries),
+    queries: axis(
+      nQueries,
+      HEATMAP_HEIGHT,
+      MIN_CELL,
+      Math.max(MAX_ROW[0], Math.min(MAX_ROW[1], FEW_ROWS_HEIGHT / nQueries)),
+      windows.queries,
+    ),
     output: axis(nQueries, plot, MIN_CELL, columns.size, windows.queries),
   };
 }

@@ -49,13 +49,16 @@ export function chosenLinks(store: Store): Link[] {
     const least = (weights[best[0] ?? 0] ?? 0) * LEAST_SHARE;
     return best.filter((k) => (weights[k] ?? 0) >= least).map((key) => link(q, key));
   };
-  const link = (q: number, key: number): Link => ({ query: q, key, weight: at(matrix, q, key), gazed: q === query || keys.includes(key) });
+  const link = (q: number, key: number): Link => ({
+    query: q,
+    key,
+    weight: at(matrix, q, key),
+    gazed: q === query || keys.includes(key),
+  });
   const steps = Array.from({ length: store.selection.value.step + 1 }, (_, q) => q).filter((q) => q < matrix.nQueries);
   let found = shown === "all" ? steps.flatMap(of) : of(query);
   if (hovered !== null) found = steps.map((q) => link(q, hovered)).filter(({ weight }) => weight >= LEAST_SHARE);
-  return found
-    .sort((a, b) => Number(a.gazed) - Number(b.gazed) || a.weight - b.weight)
-    .slice(-MAX_LINKS);
+  return found.sort((a, b) => Number(a.gazed) - Number(b.gazed) || a.weight - b.weight).slice(-MAX_LINKS);
 }
 
 function curve({ query, key, weight, gazed }: Link, layout: Layout): SVGPathElement {

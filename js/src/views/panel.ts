@@ -13,7 +13,13 @@ export const panel: View = {
   name: "panel",
   mount(host, store, layout, signal) {
     const said = html("section", "sentence");
-    host.append(candidates(store, signal), said, reading(store, signal), choices(store, signal), html("p", "note", {}, words.suggests));
+    host.append(
+      candidates(store, signal),
+      said,
+      reading(store, signal),
+      choices(store, signal),
+      html("p", "note", {}, words.suggests),
+    );
     sentence.mount(said, store, layout, signal);
   },
 };
@@ -29,7 +35,14 @@ function candidates(store: Store, signal: AbortSignal): HTMLElement {
     setText(title, told ? words.thisStep : words.strongestInputs);
     list.setAttribute("aria-label", told ? words.candidates : words.strongestInputs);
     const nodes = setCount(list, rows.length, () =>
-      html("li", "candidate", {}, html("span", "candidate-token"), html("span", "candidate-track", {}, html("span", "candidate-bar")), html("span", "candidate-number")),
+      html(
+        "li",
+        "candidate",
+        {},
+        html("span", "candidate-token"),
+        html("span", "candidate-track", {}, html("span", "candidate-bar")),
+        html("span", "candidate-number"),
+      ),
     );
     for (const [i, node] of nodes.entries()) {
       const [token = "", share = 0, chosen = false] = rows[i] ?? [];
@@ -51,7 +64,9 @@ function candidatesOf(store: Store): [string, number, boolean][] {
   const { query } = store.gaze.value;
   const step = site?.query === "target" ? store.outline.value.steps[query] : undefined;
   if (step?.candidates.length)
-    return step.candidates.slice(0, MAX_CANDIDATES).map(({ token, probability }) => [token, probability, token === step.token]);
+    return step.candidates
+      .slice(0, MAX_CANDIDATES)
+      .map(({ token, probability }) => [token, probability, token === step.token]);
   const weights = row(matrix, query);
   return strongest(weights, 4).map((key, i) => [keys[key] ?? "", weights[key] ?? 0, i === 0]);
 }
@@ -81,7 +96,9 @@ function readingOf(store: Store): [string, string][] {
   const sum = weights.reduce((total, weight) => total + weight, 0);
   return [
     [words.entropy, words.bits(short(entropy(weights)))],
-    ...(key === undefined ? [] : [[words.strengthOf(shown(keys[key] ?? "", 14)), short(received[key] ?? 0)] as [string, string]]),
+    ...(key === undefined
+      ? []
+      : [[words.strengthOf(shown(keys[key] ?? "", 14)), short(received[key] ?? 0)] as [string, string]]),
     [words.weakest, `“${shown(keys[weakest] ?? "", 14)}” ${short(received[weakest] ?? 0)}`],
     [words.rowsSum, Number.isFinite(sum) ? sum.toFixed(3).replace("-", "−") : "NaN"],
   ];
@@ -93,13 +110,26 @@ function choices(store: Store, signal: AbortSignal): HTMLElement {
   const expectation = select(words.expectation);
   links.control.addEventListener("change", () => (store.links.value = links.control.value as Links), { signal });
   scale.control.addEventListener("change", () => store.select({ scale: scale.control.value as Scale }), { signal });
-  expectation.control.addEventListener("change", () => store.select({ expectation: expectation.control.value as Expectation }), { signal });
+  expectation.control.addEventListener(
+    "change",
+    () => store.select({ expectation: expectation.control.value as Expectation }),
+    { signal },
+  );
   store.draw(signal, () => {
     setOptions(links.control, Object.entries(words.linkChoices), store.links.value);
     setOptions(scale.control, Object.entries(words.scaleChoices), store.selection.value.scale);
     setOptions(expectation.control, Object.entries(words.expectationChoices), store.selection.value.expectation);
   });
-  return html("section", "step attnwidget-view", {}, heading(words.view), links.field, scale.field, expectation.field, zoom(store, signal));
+  return html(
+    "section",
+    "step attnwidget-view",
+    {},
+    heading(words.view),
+    links.field,
+    scale.field,
+    expectation.field,
+    zoom(store, signal),
+  );
 }
 
 function zoom(store: Store, signal: AbortSignal): HTMLElement {
@@ -112,7 +142,10 @@ function zoom(store: Store, signal: AbortSignal): HTMLElement {
       const { query, keys } = store.gaze.value;
       const centre = keys[0] ?? strongest(row(matrix, query), 1)[0] ?? 0;
       const { keys: columns, queries: rows } = store.window.value;
-      store.window.value = { keys: zoomed(matrix.nKeys, columns, 0.5, centre), queries: zoomed(matrix.nQueries, rows, 0.5, query) };
+      store.window.value = {
+        keys: zoomed(matrix.nKeys, columns, 0.5, centre),
+        queries: zoomed(matrix.nQueries, rows, 0.5, query),
+      };
     },
     { signal },
   );

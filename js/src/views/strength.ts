@@ -84,7 +84,14 @@ export function barsOf(store: Store, axis: Axis): Bar[] {
 const nameOf = (store: Store) => (bar: Bar) =>
   `${shown(store.slice.value.keys[bar.from] ?? "")} ${exact(bar.value)}${bar.verdict && ` ${words[bar.verdict]}`}`;
 
-function barNodes(bar: Bar, cell: number, axis: Axis, y: (value: number) => number, store: Store, id: string): SVGElement[] {
+function barNodes(
+  bar: Bar,
+  cell: number,
+  axis: Axis,
+  y: (value: number) => number,
+  store: Store,
+  id: string,
+): SVGElement[] {
   const inset = axis.size > 20 ? axis.size * 0.2 : axis.size > 4 ? 0.5 : 0;
   const rect = svg("rect", "strength-bar", {
     x: cell * axis.size + inset,
@@ -93,17 +100,36 @@ function barNodes(bar: Bar, cell: number, axis: Axis, y: (value: number) => numb
     height: HEIGHT - y(bar.value),
   });
   rect.append(svg("title", "", {}, nameOf(store)(bar)));
-  rect.toggleAttribute("data-gaze", store.gaze.value.keys.some((key) => cellOf(axis, key) === cell));
+  rect.toggleAttribute(
+    "data-gaze",
+    store.gaze.value.keys.some((key) => cellOf(axis, key) === cell),
+  );
   if (bar.verdict) rect.style.fill = `url(#${id}-${bar.verdict})`;
   if (axis.size < VALUE_PX) return [rect];
   const text = short(bar.value) + (bar.verdict && axis.size >= WORD_PX ? ` ${words[bar.verdict]}` : "");
-  const value = svg("text", "strength-value", { x: (cell + 0.5) * axis.size, y: HEIGHT + 15, "text-anchor": "middle" }, text);
+  const value = svg(
+    "text",
+    "strength-value",
+    { x: (cell + 0.5) * axis.size, y: HEIGHT + 15, "text-anchor": "middle" },
+    text,
+  );
   return [rect, value];
 }
 
 /** Weak bars are hatched and strong ones crossed, so that the verdict does not hang on colour. */
 function hatching(drawing: string): SVGElement {
   const pattern = (id: string, d: string) =>
-    svg("pattern", "", { id: `${drawing}-${id}`, width: 5, height: 5, patternUnits: "userSpaceOnUse" }, svg("path", "strength-hatch", { d }));
-  return svg("defs", "", {}, pattern("weak", "M-1 6L6 -1M-1 1L1 -1M4 6L6 4"), pattern("strong", "M-1 6L6 -1M-1 -1L6 6"));
+    svg(
+      "pattern",
+      "",
+      { id: `${drawing}-${id}`, width: 5, height: 5, patternUnits: "userSpaceOnUse" },
+      svg("path", "strength-hatch", { d }),
+    );
+  return svg(
+    "defs",
+    "",
+    {},
+    pattern("weak", "M-1 6L6 -1M-1 1L1 -1M4 6L6 4"),
+    pattern("strong", "M-1 6L6 -1M-1 -1L6 6"),
+  );
 }

@@ -11,6 +11,8 @@ import type { View } from "./view.ts";
 
 /** Cells narrower than this show their shade only, in CSS pixels. */
 const TEXT_PX = 24;
+/** Cells narrower than this have no border. */
+const NARROW_PX = 8;
 let nStrips = 0;
 
 interface Strip {
@@ -116,17 +118,22 @@ function mountStrip(host: HTMLElement, store: Store, signal: AbortSignal, strip:
     list.setAttribute("aria-label", strip.label());
     list.setAttribute("aria-activedescendant", gazed >= 0 ? `${id}-${gazed}` : "");
     list.style.width = `${axis.nCells * axis.size}px`;
-    const nodes = setCount(list, texts.length ? axis.nCells : 0, (i) => html("div", "token", { role: "option", id: `${id}-${i}` }));
+    const nodes = setCount(list, texts.length ? axis.nCells : 0, (i) =>
+      html("div", "token", { role: "option", id: `${id}-${i}` }),
+    );
     for (const [cell, node] of nodes.entries()) {
       const [from, to] = tokensOf(axis, cell);
       const weight = cells?.[cell] ?? Number.NaN;
       const rgb = colour(weight / top, store.dark.value);
-      const text = to - from > 1 ? `${shown(texts[from] ?? "")} … ${shown(texts[to - 1] ?? "")}` : shown(texts[from] ?? "");
+      const text =
+        to - from > 1 ? `${shown(texts[from] ?? "")} … ${shown(texts[to - 1] ?? "")}` : shown(texts[from] ?? "");
       setText(node, axis.size >= TEXT_PX ? text : "");
       node.style.left = `${cell * axis.size}px`;
       node.style.width = `${Math.max(1, axis.size - (axis.size > 12 ? 4 : 0))}px`;
       node.style.backgroundColor = cells ? css(rgb) : "";
       node.style.color = cells ? ink(rgb) : "";
+      node.toggleAttribute("data-narrow", axis.size < NARROW_PX);
+      node.toggleAttribute("data-shaded", cells !== null);
       node.toggleAttribute("data-gaze", cell === gazed);
       node.toggleAttribute("data-locked", locked.has(cell));
       node.toggleAttribute("data-ghost", strip.ghost(from));

@@ -31,7 +31,11 @@ export const tooltip: View = {
       const key = keys[0];
       const quiet = (hoveredQuery === null && hoveredKey === null) || key === undefined || !matrix.nQueries;
       tip.toggleAttribute("hidden", quiet);
-      if (!quiet) setText(tip, words.weightOf(shown(queries[query] ?? ""), shown(keyTexts[key] ?? ""), exact(at(matrix, query, key))));
+      if (!quiet)
+        setText(
+          tip,
+          words.weightOf(shown(queries[query] ?? ""), shown(keyTexts[key] ?? ""), exact(at(matrix, query, key))),
+        );
     });
   },
 };
