@@ -98,6 +98,8 @@ def load(path: str | os.PathLike[str]) -> Trace:
     """
     from safetensors import SafetensorError, safe_open
 
+    if Path(path).is_dir():
+        raise TraceError(f"{os.fspath(path)} is a folder, a trace file was expected.")
     try:
         with safe_open(os.fspath(path), framework="np") as file:
             header = _read_header(file.metadata() or {})
@@ -105,7 +107,7 @@ def load(path: str | os.PathLike[str]) -> Trace:
         return _rebuild(header, tensors)
     except SafetensorError as error:
         raise TraceError(f"{os.fspath(path)} is not a whole trace file ({error}). Was it cut short?") from error
-    except (IsADirectoryError, LookupError, TypeError, ValueError, RecursionError, OverflowError) as error:
+    except (LookupError, TypeError, ValueError, RecursionError, OverflowError) as error:
         raise TraceError(f"{os.fspath(path)} is not a trace of this version: {error}") from error
 
 

@@ -1,0 +1,157 @@
+"""A trace only grows, all at once or not at all, and gives back what went in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from attnwidget import Site, Trace
+
+SOURCE = ("the", " cat", "sat", "on", "it")
+
+
+def row(value: float = 0.2, n_keys: int = 5, n_heads: int = 3) -> np.ndarray:
+    return np.full((n_heads, 1, n_keys), value, np.float32)
+
+
+def state(trace: Trace) -> object:
+    """All that can be read of a trace."""
+    return trace.cursor, trace.tokens, trace.sites, trace.steps, [trace.weights(site).tobytes() for site in trace.sites]
+
+
+def test_a_new_trace_is_empty() -> None:
+    assert (Trace().status, Trace().sites, Trace().steps) == ("empty", (), ())
+
+
+def test_each_trace_is_another_run() -> None:
+    assert Trace().run != Trace().run
+
+
+def test_a_step_adds_a_row_a_token_and_its_candidates(live: Trace) -> None:
+    live.append({"cross": row()}, token="die", candidates=[("die", 0.7), ("das", 0.2)])
+    (step,) = live.steps
+    assert (step.index, step.token, [(c.token, c.probability) for c in step.candidates]) == (
+        0,
+        "die",
+        [("die", 0.7), ("das", 0.2)],
+    )
+
+
+def test_steps_fill_the_target(live: Trace) -> None:
+    for token in ("die", "Katze"):
+        live.append({"cross": row()}, token=token)
+    assert live.tokens["target"].texts == ("die", "Katze")
+
+
+def test_a_trace_grows_along_both_axes() -> None:
+    trace = Trace()
+    trace.add_site(Site("own", "decoder", 0, 3, "target", "target"))
+    for n_keys in range(1, 5):
+        trace.append({"own": row(1 / n_keys, n_keys)}, token=str(n_keys))
+    assert trace.weights("own", 0).tolist() == [
+        pytest.approx([1 / n if key < n else 0 for key in range(4)]) for n in range(1, 5)
+    ]
+
+
+def test_a_strip_that_nobody_named_is_numbered() -> None:
+    trace = Trace()
+    trace.add_site(Site("own", "encoder", 0, 3, "source", "source"))
+    trace.append({"own": np.full((3, 4, 5), 0.2)})
+    assert trace.tokens["source"].texts == ("1", "2", "3", "4", "5")
+
+
+def test_the_status_goes_from_empty_to_complete(live: Trace) -> None:
+    seen = [live.status]
+    live.append({"cross": row()}, token="die")
+    seen.append(live.status)
+    live.finish()
+    assert [*seen, live.status] == ["empty", "recording", "complete"]
+
+
+# -- a call that raises changes nothing
+
+BAD_APPENDS: dict[str, Callable[[Trace], object]] = {
+    "no such site": lambda t: t.append({"other": row()}, token="x"),
+    "second site wrong": lambda t: t.append({"cross": row(), "self": row(n_heads=2)}, token="x"),
+    "one site twice": lambda t: t.append({"cross": row(), 0: row()}, token="x"),
+    "no mapping": lambda t: t.append(row(), token="x"),
+    "heads": lambda t: t.append({"cross": row(n_heads=2)}, token="x"),
+    "keys": lambda t: t.append({"cross": row(n_keys=4)}, token="x"),
+    "two rows in a step": lambda t: t.append({"cross": np.full((3, 2, 5), 0.2)}, token="x"),
+    "rank": lambda t: t.append({"cross": np.full((3, 5), 0.2)}, token="x"),
+    "nothing": lambda t: t.append({"cross": None}, token="x"),
+    "text": lambda t: t.append({"cross": [[["a"]]]}, token="x"),
+    "token id": lambda t: t.append({"cross": row()}, token=7),
+    "candidate no pair": lambda t: t.append({"cross": row()}, token="x", candidates=["die"]),
+    "candidate id": lambda t: t.append({"cross": row()}, token="x", candidates=[(7, 0.5)]),
+    "candidate logit": lambda t: t.append({"cross": row()}, token="x", candidates=[("die", -3.2)]),
+    "candidates no list": lambda t: t.append({"cross": row()}, token="x", candidates=5),
+    "tolerance text": lambda t: t.append({"cross": row()}, token="x", tolerance="much"),
+    "tolerance NaN": lambda t: t.append({"cross": row()}, token="x", tolerance=np.nan),
+    "tolerance negative": lambda t: t.append({"cross": row()}, token="x", tolerance=-1),
+    "tokens again": lambda t: t.set_tokens("source", ["a"]),
+    "no tokens": lambda t: t.set_tokens("target", []),
+    "other strip": lambda t: t.set_tokens("src", ["a"]),
+    "ids as tokens": lambda t: t.set_tokens("target", [1]),
+    "site again": lambda t: t.add_site(Site("cross", "cross", 1, 3, "target", "source")),
+    "site without heads": lambda t: t.add_site(Site("new", "cross", 1, 0, "target", "source")),
+    "site of half a head": lambda t: t.add_site(Site("new", "cross", 1, 1.5, "target", "source")),
+    "site below 0": lambda t: t.add_site(Site("new", "cross", -1, 3, "target", "source")),
+    "site of no kind": lambda t: t.add_site(Site("new", "self", 1, 3, "target", "source")),
+    "site of no strip": lambda t: t.add_site(Site("new", "cross", 1, 3, "target", "src")),
+    "site without a name": lambda t: t.add_site(Site(7, "cross", 1, 3, "target", "source")),
+    "other end": lambda t: t.finish("done"),
+}
+
+
+@pytest.mark.parametrize("call", BAD_APPENDS.values(), ids=BAD_APPENDS.keys())
+def test_a_call_that_raises_changes_nothing(live: Trace, call: Callable[[Trace], object]) -> None:
+    live.add_site(Site("self", "decoder", 0, 3, "target", "target"))
+    live.append({"cross": row(), "self": row(1, 1)}, token="die")
+    before = state(live)
+    with pytest.raises((TypeError, ValueError, KeyError)):
+        call(live)
+    assert state(live) == before
+
+
+def test_a_trace_that_is_complete_takes_nothing(live: Trace) -> None:
+    live.append({"cross": row()}, token="die")
+    live.finish()
+    with pytest.raises(ValueError, match="this trace is complete, nothing can be added"):
+        live.append({"cross": row()}, token="Katze")
+
+
+def test_a_target_that_was_given_limits_the_steps() -> None:
+    trace = Trace(source=SOURCE, target=["die"])
+    trace.add_site(Site("cross", "cross", 0, 3, "target", "source"))
+    trace.append({"cross": row()}, token="die")
+    with pytest.raises(ValueError, match="given with 1 tokens"):
+        trace.append({"cross": row()}, token="Katze")
+
+
+def test_a_target_that_was_given_must_be_reached() -> None:
+    trace = Trace(source=SOURCE, target=["die", "Katze"])
+    trace.add_site(Site("cross", "cross", 0, 3, "target", "source"))
+    trace.append({"cross": row()}, token="die")
+    with pytest.raises(ValueError, match="1 queries but strip 'target' has 2 tokens"):
+        trace.finish()
+
+
+def test_a_step_without_any_site_is_refused() -> None:
+    with pytest.raises(ValueError, match="step 0 has no weights"):
+        Trace().append({}, token="die")
+
+
+@pytest.mark.parametrize("title", [None, 7, b"title"])
+def test_a_title_is_a_string(title: object) -> None:
+    with pytest.raises(TypeError, match="title: "):
+        Trace(title=title)
+
+
+def test_counts_of_numpy_become_plain_numbers() -> None:
+    trace = Trace()
+    trace.add_site(Site("own", "encoder", np.int64(0), np.int64(3), "source", "source"))
+    (site,) = trace.sites
+    assert (type(site.layer), type(site.n_heads)) == (int, int)
