@@ -7,12 +7,15 @@ from typing import Literal
 
 import labkit
 from demo import COMPLETE, DRAWN_MS, PAGE
+from playwright.sync_api import expect
 from stamps import ROOT
 
 IMAGES = ROOT / "docs" / "images"
 WIDTH_PX = 1120
-HEIGHT_PX = 800
+HEIGHT_PX = 690
 SCALE = 2
+STEPS_BEFORE_LAST = 2  # in mid-sentence, so that what is not decoded yet is seen too
+GHOST = ".attnwidget-output .attnwidget-token[data-ghost]"
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
@@ -31,6 +34,12 @@ def main() -> None:
             )
             page.goto(PAGE.as_uri())
             page.locator(COMPLETE).first.wait_for(timeout=DRAWN_MS)
+            slider = page.get_by_role("slider", name="step")
+            slider.press("End")
+            for _ in range(STEPS_BEFORE_LAST):
+                slider.press("ArrowLeft")
+            slider.blur()
+            expect(page.locator(GHOST)).to_have_count(STEPS_BEFORE_LAST)
             picture = IMAGES / f"widget-{scheme}.png"
             page.screenshot(path=picture, full_page=True)
             page.close()

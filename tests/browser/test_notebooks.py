@@ -1,0 +1,47 @@
+"""The notebooks run from top to bottom, unattended and in front of a reader."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import labkit
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from playwright.sync_api import Page, expect
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+CELL_S = 60
+LONG_MS = 30_000
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_runs_without_a_browser(path: Path, tmp_path: Path) -> None:
+    notebook = nbformat.read(path, 4)
+    NotebookClient(notebook, timeout=CELL_S, resources={"metadata": {"path": str(tmp_path)}}).execute()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_is_saved_without_outputs(path: Path) -> None:
+    notebook = nbformat.read(path, 4)
+    assert [cell.id for cell in notebook.cells if cell.get("outputs")] == []
+    assert "widgets" not in notebook.metadata
+
+
+def test_a_typed_number_is_translated_and_shown(page: Page, lab: labkit.Lab) -> None:
+    name = "01_watch_it_translate.ipynb"
+    shutil.copy(NOTEBOOKS[0].parent / name, lab.root / name)
+    labkit.open_notebook(page, lab, name)
+    labkit.run_all(page)
+    assert labkit.cell_errors(page) == []
+    field = page.get_by_role("textbox", name="number")
+    field.fill("17")
+    field.press("Enter")
+    typed = page.locator(".attnwidget").nth(1)
+    expect(typed.locator(".attnwidget-output .attnwidget-token").first).to_have_text("siebzehn", timeout=LONG_MS)
+    expect(typed.locator(".attnwidget-input .attnwidget-token")).to_have_text(["seventeen"])
+    expect(typed).to_have_attribute("data-status", "complete")
+    field.fill("seventeen bananas")
+    field.press("Enter")
+    expect(page.get_by_text("word 1 names no number in English")).to_be_visible(timeout=LONG_MS)
