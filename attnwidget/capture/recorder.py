@@ -50,6 +50,7 @@ class Recorder:
         self._sites: dict[str, Site] = {}
         self._notes: dict[str, None] = {}  # in order
         self._tolerance: float | None = None
+        self._n_steps = 0
         self._n_target = len(trace.tokens["target"])  # 0 where the steps will tell
 
     def take(self, call: Call) -> None:
@@ -77,8 +78,8 @@ class Recorder:
 
     def step(self, token: str, candidates: Iterable[tuple[str, float]]) -> None:
         """Give the rows since the last step to a token."""
-        index = len(self.trace.steps)
-        if not self._pending and not self.trace.sites:
+        index = self._n_steps
+        if not self._pending and not self._sites:
             raise CaptureError(f"Step 0 has no weights: {self._what_ran()}")
         if index < self._n_target and token != self.trace.tokens["target"][index]:
             raise ValueError(
@@ -99,25 +100,25 @@ class Recorder:
         if early:
             self.trace.append(early, tolerance=self._tolerance)
         self.trace.append(rows, token=token, candidates=candidates, tolerance=self._tolerance)
+        self._n_steps += 1
 
     def finish(self) -> None:
         """Give what is left to the trace, and close it."""
-        by_site = self._by_site(by_step=bool(self.trace.steps))
-        if self.trace.steps and by_site:
-            count = max(len(parts) for parts in by_site.values())
+        if self._n_steps and self._pending:
+            count = max(Counter(taken.name for taken in self._pending).values())
             self._notes[
                 f"Attention ran {count} more time{'s' * (count > 1)} after the last aw.step(token); "
                 "those rows chose no token and were left out of the trace."
             ] = None
         else:
-            whole = {name: self._merged(parts) for name, parts in by_site.items()}
+            whole = {name: self._merged(parts) for name, parts in self._by_site(by_step=False).items()}
             kinds = {name: self._kind(name, rows, step=None) for name, rows in whole.items()}
             alone = not self._n_target and "cross" not in kinds.values()
             for name, rows in whole.items():
                 self._add_site(name, kinds[name], rows.shape[0], alone=alone)
                 self.trace.append({name: self._fitted(name, rows)}, tolerance=self._tolerance)
         self._pending.clear()
-        if not self.trace.sites:
+        if not self._sites:
             raise CaptureError(self._what_ran())
         self.trace.finish()
         for note in self._notes:

@@ -1,0 +1,83 @@
+"""The shipped models are recorded as they compute, while they decode."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import attnwidget as aw
+from attnwidget import models
+from attnwidget.models import Translator
+from attnwidget.models.train import unseen
+from attnwidget.models.translator import END, DecoderStep
+
+NAMES = ["dates", "numbers-de", "reverse"]
+
+
+class Run:
+    """One shipped model on one unseen input: its own steps, the trace, and how far the trace was after each step."""
+
+    def __init__(self, name: str) -> None:
+        self.model: Translator = models.pretrained(name)
+        (example,) = unseen(name, seed=3, count=1)
+        self.source = list(example.source)
+        self.steps: list[DecoderStep] = list(self.model.steps(self.source))
+        self.seen: list[tuple[int, int]] = []
+        with aw.record(self.model, source=self.source) as self.trace:
+            self.trace.observe(self.look)
+            self.result = self.model.translate(self.source, on_token=aw.step)
+
+    def look(self, trace: aw.Trace) -> None:
+        grown = (len(trace.steps), trace.sites[0].n_queries)
+        if trace.steps and grown not in self.seen:
+            self.seen.append(grown)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def run(request: pytest.FixtureRequest) -> Run:
+    return Run(request.param)
+
+
+def test_every_shipped_model_is_here() -> None:
+    assert [card.name for card in models.available()] == NAMES
+
+
+def test_weights_are_those_that_the_network_computed(run: Run) -> None:
+    computed = np.stack([step.weights.numpy() for step in run.steps])[None]
+    assert np.array_equal(run.trace.weights(), computed)
+
+
+def test_steps_are_the_tokens_with_the_end_mark(run: Run) -> None:
+    assert [step.token for step in run.trace.steps] == [step.token for step in run.steps]
+    assert run.trace.tokens["target"].texts[-1] == END
+
+
+def test_candidates_are_those_of_the_network(run: Run) -> None:
+    told = [[(it.token, it.probability) for it in step.candidates] for step in run.trace.steps]
+    assert told == [step.candidates for step in run.steps]
+
+
+def test_the_site_is_cross_attention_named_by_its_module(run: Run) -> None:
+    (site,) = run.trace.sites
+    assert (site.name, site.kind, site.layer, site.n_heads) == ("network.attention", "cross", 0, 1)
+    assert (site.query, site.key) == ("target", "source")
+    assert (site.n_queries, site.n_keys) == (len(run.steps), len(run.source))
+
+
+def test_nothing_is_unusual(run: Run) -> None:
+    assert run.trace.flags == ()
+    assert run.trace.status == "complete"
+
+
+def test_rows_appear_while_it_decodes(run: Run) -> None:
+    assert run.seen == [(i, i) for i in range(1, len(run.steps) + 1)]
+
+
+def test_the_translation_is_that_without_recording(run: Run) -> None:
+    assert run.result == run.model.translate(run.source)
+
+
+def test_a_run_without_steps_is_recorded_whole(run: Run) -> None:
+    with aw.record(run.model, source=run.source) as trace:
+        run.model(run.source)
+    assert np.array_equal(trace.weights(), run.trace.weights())
