@@ -93,19 +93,19 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
 
         layout = ipywidgets.Layout(width="100%", height="230px")
         margin = {"top": 12, "bottom": 46, "left": 54, "right": 20}
-        x, y = bqplot.LinearScale(), bqplot.LinearScale(min=0.0)
+        x, y = _scale(-0.5, 0.5), _scale(0.0, 1.0)
         self._bars = bqplot.Bars(x=[0], y=[0], scales={"x": x, "y": y}, colors=[BAR], padding=0.4)
         self._line = bqplot.Lines(x=[0], y=[0], scales={"x": x, "y": y}, colors=[LINE], line_style="dashed")
         self._key_axis = bqplot.Axis(scale=x, label="input", grid_lines="none", tick_format="d")
         axes = [
             self._key_axis,
-            bqplot.Axis(scale=y, orientation="vertical", label="strength so far", num_ticks=4, tick_format=".1f"),
+            bqplot.Axis(scale=y, orientation="vertical", label="strength so far", tick_format=".1f"),
         ]
         self.strength_figure = bqplot.Figure(
             marks=[self._bars, self._line], axes=axes, layout=layout, fig_margin=margin, animation_duration=0
         )
 
-        t, s = bqplot.LinearScale(), bqplot.LinearScale(min=0.0)
+        t, s = _scale(0.0, 1.0), _scale(0.0, 1.0)
         self._curves = bqplot.Lines(
             x=[0, 0], y=[0, 0], scales={"x": t, "y": s}, colors=LINE_COLOURS, display_legend=True, labels=[""]
         )
@@ -114,7 +114,7 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
         self._step_axis = bqplot.Axis(scale=t, label="decoder step", grid_lines="none", tick_format="d")
         axes = [
             self._step_axis,
-            bqplot.Axis(scale=s, orientation="vertical", label="strength", num_ticks=4, tick_format=".1f"),
+            bqplot.Axis(scale=s, orientation="vertical", label="strength", tick_format=".1f"),
         ]
         self.steps_figure = bqplot.Figure(
             marks=[self._curves], axes=axes, interaction=self._selector, layout=layout, fig_margin=margin,
@@ -145,6 +145,7 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
         total = strength(weights[None])[0]
         chosen = list(self.widget.locked) or [int(k) for k in np.argsort(-total)[:N_LINES]]
         running = strength_by_step(weights[None])[0]
+        _fit(self._curves, len(weights) - 1, float(running.max(initial=0)))
         steps = np.arange(len(weights)) if len(weights) > 1 else np.zeros(2, int)  # bqplot squeezes a lone step away
         with self._curves.hold_sync():
             self._curves.x = steps
@@ -158,13 +159,16 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
         weights = self._weights()
         step = min(self.widget.step, len(weights) - 1)
         n_keys = weights.shape[1]
-        level = {"one": 1.0, "ratio": (step + 1) / n_keys, "none": np.nan}[self.widget.expectation]
+        level = {"one": 1.0, "ratio": (step + 1) / n_keys, "none": 0.0}[self.widget.expectation]
+        received = strength(weights[None, : step + 1])[0]
+        _fit(self._bars, n_keys - 0.5, max(level, float(received.max(initial=0))))
         with self._bars.hold_sync():
             self._bars.x = np.arange(n_keys)
-            self._bars.y = strength(weights[None, : step + 1])[0]
+            self._bars.y = received
         with self._line.hold_sync():
             self._line.x = np.array([-0.5, n_keys - 0.5])
             self._line.y = np.array([level, level])
+            self._line.visible = level > 0
         if self._selected() != step:
             self._selector.selected = np.array([float(step)])
 
@@ -183,6 +187,19 @@ def _label(texts: tuple[str, ...], index: int) -> str:
     text = texts[index] if index < len(texts) else str(index + 1)
     whole = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return whole if len(whole) <= MAX_LABEL_CHARS else whole[: MAX_LABEL_CHARS - 1] + "…"
+
+
+def _scale(low: float, high: float) -> bqplot.LinearScale:
+    """Return a scale that ends where it is told to: bqplot's own padding of a first single bar would never go away."""
+    import bqplot
+
+    return bqplot.LinearScale(min=low, max=high, allow_padding=False)
+
+
+def _fit(mark: bqplot.Mark, last: float, top: float) -> None:
+    """Let the axes of a mark end at its last value and a little above its top; left alone they keep old extremes."""
+    mark.scales["x"].max = max(last, mark.scales["x"].min + 1)
+    mark.scales["y"].max = max(top * 1.1, 1e-3)
 
 
 def _name_ticks(axis: bqplot.Axis, texts: tuple[str, ...], count: int) -> None:
