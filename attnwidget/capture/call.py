@@ -42,12 +42,12 @@ def to_call(
         batched: whether the first of two axes counts examples.
         note: what a person must know about them.
     """
-    n_heads = _n_heads(owner)
+    n_heads = _n_heads(owner) if weights.ndim == 3 and len(weights) > 1 else 1
     if weights.ndim == 1:
         weights = weights[None, None, None]  # [1, 1, 1, key]
     elif weights.ndim == 2:
         weights = weights[:, None, None] if batched else weights[None, None]  # [batch, 1, query, key]
-    elif weights.ndim == 3 and n_heads > 1 and weights.shape[0] % n_heads == 0:
+    elif n_heads > 1 and len(weights) % n_heads == 0:
         weights = weights.reshape(-1, n_heads, *weights.shape[1:])  # [batch, head, query, key]
     elif weights.ndim == 3:
         weights = weights[:, None]  # [batch, 1, query, key]

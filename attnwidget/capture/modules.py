@@ -57,7 +57,8 @@ class RunningModules:
                 if not isinstance(module, _CARRIERS):
                     path = self._paths.get(id(module))
                     if path is not None:
-                        return Owner(path, module, self._modules[path.rpartition(".")[0]] if path else None)
+                        parent = self._modules[path.rpartition(".")[0]] if path else None
+                        return Owner(path.replace("._orig_mod", ""), module, parent)  # as before torch.compile
                     other = type(module).__name__
             frame = frame.f_back
         if not other:

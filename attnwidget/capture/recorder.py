@@ -69,7 +69,12 @@ class Recorder:
             self._tolerance = _HALF_TOLERANCE
         if call.note:
             self._notes[call.note] = None
-        rows = call.weights[index].to(device="cpu", dtype=torch.float32, copy=True).numpy()
+        try:
+            rows = call.weights[index].to(device="cpu", dtype=torch.float32, copy=True).numpy()
+        except (RuntimeError, NotImplementedError) as error:
+            raise CaptureError(
+                f"{name}: its weights hold no numbers yet. Is it on the meta device, or inside torch.func.vmap?"
+            ) from error
         self._pending.append(_Taken(call, name, self.modules.n_forwards, rows))
 
     def withdraw(self, call: Call) -> None:

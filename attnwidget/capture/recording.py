@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from typing import cast
 
 import torch
 
@@ -57,10 +59,10 @@ def record(
     if _open.get() is not None:
         raise CaptureError("a recording is open already in this thread; close it before another one.")
     trace = _trace(into, source, target, title)
-    recorder = Recorder(model, trace, example)
+    recorder = Recorder(getattr(model, "_orig_mod", model), trace, example)  # what torch.compile wrapped
     _open.set(recorder)
     try:
-        with recorder.modules.watching(), Hub(recorder, ADAPTERS).watching():
+        with _uncompiled(), recorder.modules.watching(), Hub(recorder, ADAPTERS).watching():
             yield trace
         recorder.finish()
     except BaseException:
@@ -86,6 +88,14 @@ def step(token: str, candidates: Iterable[tuple[str, float]] = ()) -> None:
     if recorder is None:
         raise CaptureError("aw.step was called outside `with aw.record(model)`, or in another thread than it.")
     recorder.step(token, candidates)
+
+
+def _uncompiled() -> AbstractContextManager[object]:
+    """Have what torch.compile compiled run its own Python code, where torch functions can be seen."""
+    set_stance = getattr(torch.compiler, "set_stance", None)  # since torch 2.6
+    if "torch._dynamo" not in sys.modules or set_stance is None:
+        return nullcontext()
+    return cast("AbstractContextManager[object]", set_stance("force_eager"))
 
 
 def _trace(

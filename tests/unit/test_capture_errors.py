@@ -254,6 +254,15 @@ def _record(model: Decoder, *, target: list[str], n_steps: int = N_TARGET) -> No
         model(keys(), n_steps)
 
 
+@pytest.mark.parametrize("place", ["meta", "vmap"])
+def test_weights_without_numbers_are_refused(model: Decoder, place: str) -> None:
+    def run(x: Tensor) -> Tensor:
+        return model.to(x.device)(x, steps=False)  # type: ignore[no-any-return]
+
+    with pytest.raises(aw.CaptureError, match="attention: its weights hold no numbers yet"), aw.record(model):
+        torch.func.vmap(run)(keys()[None]) if place == "vmap" else run(keys().to("meta"))
+
+
 class Failing:
     """Raises at the nth call."""
 

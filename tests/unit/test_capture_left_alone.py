@@ -205,6 +205,32 @@ def test_a_scripted_part_does_not_stop_the_recording() -> None:
     assert [site.name for site in trace.sites] == ["0"]
 
 
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_compiled_model_is_recorded_and_stays_compiled(warm: bool) -> None:
+    graphs: list[object] = []
+
+    def backend(graph: torch.fx.GraphModule, _: object) -> Callable[..., object]:
+        graphs.append(graph)
+        return graph.forward
+
+    model = torch.compile(Model(), backend=backend)
+    if warm:
+        model(inputs())
+    with aw.record(model) as trace:
+        output = model(inputs())
+    assert [site.name for site in trace.sites] == ["Model"]
+    assert len(graphs) == warm
+    assert torch.equal(model(inputs()), output)
+    assert len(graphs) == 1
+
+
+def test_a_compiled_part_keeps_its_name() -> None:
+    model = nn.Sequential(torch.compile(Model(), backend="eager"))
+    with aw.record(model) as trace:
+        model(inputs())
+    assert [site.name for site in trace.sites] == ["0"]
+
+
 class Whole(Adapter):
     """Claims a function whose body holds a softmax of its own."""
 
