@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ _CALLER = 4  # frames from a warning to the user's `with`
 class _Taken:
     """A call that belongs to no step yet, with its rows: float32 [head, query, key]."""
 
-    call: Call
+    call: weakref.ref[Call]  # whose weights may be on another device, and large
     name: str
     forward: int
     rows: np.ndarray
@@ -75,11 +76,11 @@ class Recorder:
             raise CaptureError(
                 f"{name}: its weights hold no numbers yet. Is it on the meta device, or inside torch.func.vmap?"
             ) from error
-        self._pending.append(_Taken(call, name, self.modules.n_forwards, rows))
+        self._pending.append(_Taken(weakref.ref(call), name, self.modules.n_forwards, rows))
 
     def withdraw(self, call: Call) -> None:
         """Drop a call that no step has used yet."""
-        self._pending = [taken for taken in self._pending if taken.call is not call]
+        self._pending = [taken for taken in self._pending if taken.call() is not call]
 
     def step(self, token: str, candidates: Iterable[tuple[str, float]]) -> None:
         """Give the rows since the last step to a token."""

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils.checkpoint import checkpoint
 
 import attnwidget as aw
@@ -85,18 +86,17 @@ def test_weights_that_the_model_drops_are_held_until_the_product_only() -> None:
     class Dropping(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             weights = (x @ x.mT).softmax(-1)
-            references.append(weakref.ref(weights))
-            half = weights.double()
+            storages.append(StorageWeakRef(weights.untyped_storage()))
+            double = weights.double()
             del weights
-            values = half @ x.double()
-            references.append(weakref.ref(half))
-            return values
+            storages.append(StorageWeakRef(double.untyped_storage()))
+            return double @ x.double()
 
-    references: list[weakref.ref[Tensor]] = []
+    storages: list[StorageWeakRef] = []
     with torch.no_grad(), aw.record(model := Dropping()) as trace:
         values = model(inputs())
         gc.collect()
-        assert [reference() for reference in references] == [None, None]
+        assert [storage.expired() for storage in storages] == [True, True]
     assert values.shape == inputs().shape
     assert trace.weights().shape == (N_HEADS, N_KEYS + 1, N_KEYS + 1)
 
