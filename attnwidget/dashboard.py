@@ -93,7 +93,7 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
 
         layout = ipywidgets.Layout(width="100%", height="230px")
         margin = {"top": 12, "bottom": 46, "left": 54, "right": 20}
-        x, y = _scale(-0.5, 0.5), _scale(0.0, 1.0)
+        x, y = _scale(), _scale(0.0)
         self._bars = bqplot.Bars(x=[0], y=[0], scales={"x": x, "y": y}, colors=[BAR], padding=0.4)
         self._line = bqplot.Lines(x=[0], y=[0], scales={"x": x, "y": y}, colors=[LINE], line_style="dashed")
         self._key_axis = bqplot.Axis(scale=x, label="input", grid_lines="none", tick_format="d")
@@ -105,7 +105,7 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
             marks=[self._bars, self._line], axes=axes, layout=layout, fig_margin=margin, animation_duration=0
         )
 
-        t, s = _scale(0.0, 1.0), _scale(0.0, 1.0)
+        t, s = _scale(), _scale(0.0)
         self._curves = bqplot.Lines(
             x=[0, 0], y=[0, 0], scales={"x": t, "y": s}, colors=LINE_COLOURS, display_legend=True, labels=[""]
         )
@@ -145,7 +145,6 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
         total = strength(weights[None])[0]
         chosen = list(self.widget.locked) or [int(k) for k in np.argsort(-total)[:N_LINES]]
         running = strength_by_step(weights[None])[0]
-        _fit(self._curves, len(weights) - 1, float(running.max(initial=0)))
         steps = np.arange(len(weights)) if len(weights) > 1 else np.zeros(2, int)  # bqplot squeezes a lone step away
         with self._curves.hold_sync():
             self._curves.x = steps
@@ -160,11 +159,9 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
         step = min(self.widget.step, len(weights) - 1)
         n_keys = weights.shape[1]
         level = {"one": 1.0, "ratio": (step + 1) / n_keys, "none": 0.0}[self.widget.expectation]
-        received = strength(weights[None, : step + 1])[0]
-        _fit(self._bars, n_keys - 0.5, max(level, float(received.max(initial=0))))
         with self._bars.hold_sync():
             self._bars.x = np.arange(n_keys)
-            self._bars.y = received
+            self._bars.y = strength(weights[None, : step + 1])[0]
         with self._line.hold_sync():
             self._line.x = np.array([-0.5, n_keys - 0.5])
             self._line.y = np.array([level, level])
@@ -189,17 +186,11 @@ def _label(texts: tuple[str, ...], index: int) -> str:
     return whole if len(whole) <= MAX_LABEL_CHARS else whole[: MAX_LABEL_CHARS - 1] + "…"
 
 
-def _scale(low: float, high: float) -> bqplot.LinearScale:
-    """Return a scale that ends where it is told to: bqplot's own padding of a first single bar would never go away."""
+def _scale(least: float | None = None) -> bqplot.LinearScale:
+    """Return a scale that ends where the data do: bqplot's own padding of a first single bar would never go away."""
     import bqplot
 
-    return bqplot.LinearScale(min=low, max=high, allow_padding=False)
-
-
-def _fit(mark: bqplot.Mark, last: float, top: float) -> None:
-    """Let the axes of a mark end at its last value and a little above its top; left alone they keep old extremes."""
-    mark.scales["x"].max = max(last, mark.scales["x"].min + 1)
-    mark.scales["y"].max = max(top * 1.1, 1e-3)
+    return bqplot.LinearScale(min=least, allow_padding=False)
 
 
 def _name_ticks(axis: bqplot.Axis, texts: tuple[str, ...], count: int) -> None:

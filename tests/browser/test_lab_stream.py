@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import labkit
 import pytest
 from playwright.sync_api import Page, expect
@@ -112,9 +110,26 @@ def test_a_reload_in_mid_run_ends_with_every_row(page: Page, lab: labkit.Lab) ->
     expect(page.locator(WIDGET)).to_have_attribute("data-verified", digests(page, 3), timeout=LONG_MS)
 
 
+def test_the_figure_grows_to_its_whole_width(page: Page, lab: labkit.Lab) -> None:
+    labkit.write_notebook(lab.root / "figure.ipynb", SETUP, "aw.show(trace)", "decode(trace, 9, pause=0.1)")
+    labkit.open_notebook(page, lab, "figure.ipynb")
+    labkit.run_all(page)
+    page.wait_for_function(
+        """() => {
+          const bars = [...document.querySelectorAll(".bqplot rect.bar")].map((bar) => bar.getBoundingClientRect());
+          const figure = document.querySelector(".bqplot .plotarea_events")?.getBoundingClientRect();
+          return bars.length === 5 && bars[4].right - bars[0].left > 0.7 * figure.width && bars[0].width > 20;
+        }""",
+        timeout=LONG_MS,
+    )
+
+
 def test_an_exception_leaves_the_finished_steps_and_says_so(page: Page, lab: labkit.Lab) -> None:
-    stop = "decode_part = new_trace(); widget.trace = decode_part\n" + re.sub(
-        r"^", "", "decode_part.append({'cross': np.full((2, 1, 5), 0.2)}, token='a'); decode_part.finish('stopped')"
+    stop = (
+        "part = new_trace()\n"
+        "widget.trace = part\n"
+        "part.append({'cross': np.full((2, 1, 5), 0.2)}, token='a')\n"
+        "part.finish('stopped')"
     )
     open_widget(page, lab, "stopped.ipynb", stop)
     labkit.run_cell(page, 2)
