@@ -73,7 +73,7 @@ class Publisher:
 
     def resend(self, seqs: list[int]) -> None:
         """Send some rows messages again."""
-        for seq in seqs:
+        for seq in dict.fromkeys(seqs):
             if 0 <= seq < self.seq:
                 self._ask(("rows", seq), partial(self._send_rows, seq))
 
@@ -178,6 +178,8 @@ class Publisher:
 
     def _settle(self) -> None:
         """Renew the frame if it lacks rows, and say the end once everything is out."""
+        if self._closed:
+            return
         if self._stale or self._selected:
             self._stale = self._selected = False
             self._framed_at = self._clock()

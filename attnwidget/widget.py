@@ -71,7 +71,8 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
 
     def close(self) -> None:
         """Close the widget and stop watching its trace."""
-        self._publisher.close()
+        if hasattr(self, "_publisher"):  # ipywidgets closes what is deleted, also what was never made
+            self._publisher.close()
         super().close()
 
     # -- what the publisher calls

@@ -64,24 +64,24 @@ def new_blocks(trace: Trace, since: Cursor, until: Cursor) -> Iterator[Block]:
 
 def limited(trace: Trace, since: Cursor, until: Cursor, budget: int = MESSAGE_BYTES) -> Cursor:
     """Return the farthest cursor up to which what is new fits into `budget` bytes; one row of one site always does."""
-    with trace.lock:
-        names = [name for name, end in until.n_queries.items() if end > since.n_queries.get(name, 0)]
-        cut, part = until, max(until.n_steps - since.n_steps, *_growth(since, until), 1)
-        while (n_bytes := _n_bytes(trace, since, cut)) > budget and (part > 1 or len(names) > 1):
-            if part > 1:
-                part = max(1, min(part - 1, part * budget // n_bytes))
-            else:
-                names = names[: len(names) // 2]
-            cut = Cursor(
-                min(until.n_steps, since.n_steps + part),
-                {name: min(end, since.n_tokens.get(name, 0) + part) for name, end in until.n_tokens.items()},
-                {
-                    name: min(end, since.n_queries.get(name, 0) + part * (name in names))
-                    for name, end in until.n_queries.items()
-                },
-                until.n_keys,
-                since.status,
-            )
+    lags = {name: end - since.n_queries.get(name, 0) for name, end in until.n_queries.items()}
+    names = sorted((name for name, lag in lags.items() if lag), key=lambda name: -lags[name])
+    cut, part = until, max(until.n_steps - since.n_steps, *_growth(since, until), 1)
+    while (n_bytes := _n_bytes(trace, since, cut)) > budget and (part > 1 or len(names) > 1):
+        if part > 1:
+            part = max(1, min(part - 1, part * budget // n_bytes))
+        else:
+            names = names[: len(names) // 2]
+        cut = Cursor(
+            min(until.n_steps, since.n_steps + part),
+            {name: min(end, since.n_tokens.get(name, 0) + part) for name, end in until.n_tokens.items()},
+            {
+                name: min(end, since.n_queries.get(name, 0) + part * (name in names))
+                for name, end in until.n_queries.items()
+            },
+            until.n_keys,
+            since.status,
+        )
     return cut
 
 

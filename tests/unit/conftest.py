@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,3 +44,58 @@ def hostile_texts() -> list[str]:
     """Texts that break pages, files and terminals."""
     path = Path(__file__).parents[1] / "data" / "hostile_tokens.json"
     return [case["text"] * case.get("repeat", 1) for case in json.loads(path.read_text("utf-8"))["tokens"]]
+
+
+@dataclass(frozen=True)
+class Read:
+    """A picture as a page reads it: its header, and its blocks by (site, head)."""
+
+    header: dict[str, Any]
+    blocks: dict[tuple[int, int], np.ndarray]
+
+    def merged_into(self, heads: dict[tuple[int, int], np.ndarray]) -> None:
+        """Put the rows where they belong; keys that a row did not see are 0, rows that did not come NaN."""
+        for block in self.header["blocks"]:
+            name, at, rows = (block["site"], block["head"]), block["at"], self.blocks[block["site"], block["head"]]
+            old = heads.get(name, np.zeros((0, 0), np.float32))
+            new = np.full((max(len(old), at + len(rows)), max(old.shape[1], rows.shape[1])), np.nan, np.float32)
+            come = ~np.isnan(old).all(1)
+            new[: len(old)][come] = 0
+            new[: len(old), : old.shape[1]][come] = old[come]
+            new[at : at + len(rows)] = 0
+            new[at : at + len(rows), : rows.shape[1]] = rows
+            heads[name] = new
+
+
+@pytest.fixture(scope="session")
+def read_picture() -> Callable[[bytes], Read]:
+    """Return a reader of pictures, written from docs/wire.md alone."""
+
+    def levels(data: bytes, n_rows: int, n_columns: int, n_odd: int) -> np.ndarray:
+        low, high = np.frombuffer(data, "<f4", n_rows * 2).astype("f8").reshape(n_rows, 2).T[..., None]
+        level = np.frombuffer(data, "u1", n_rows * n_columns, n_rows * 8).reshape(n_rows, n_columns)
+        values = (low + level / 255 * (high - low)).astype("<f4")
+        for index, code in np.frombuffer(data, "<u4", n_odd * 2, len(data) - n_odd * 8).reshape(n_odd, 2):
+            values.flat[index] = (np.nan, np.inf, -np.inf)[code]
+        return values
+
+    def read(data: bytes) -> Read:
+        (length,) = struct.unpack_from("<I", data)
+        header = json.loads(data[4 : 4 + length].decode("ascii"))
+        blocks = {}
+        for block in header["blocks"]:
+            assert block["offset"] % 4 == 0
+            start = 4 + length + block["offset"]
+            own = data[start : start + block["n_bytes"]]
+            assert len(own) == block["n_bytes"]
+            n_rows, n_columns = (-(-block[axis] // block["pool"]) for axis in ("n_queries", "n_keys"))
+            if block["dtype"] == "u1":
+                values = levels(own, n_rows, n_columns, block["n_odd"])
+            else:
+                values = np.frombuffer(own, "<" + block["dtype"]).reshape(n_rows, n_columns).astype("<f4")
+            if block["pool"] > 1:
+                values = values.repeat(block["pool"], 0).repeat(block["pool"], 1)
+            blocks[block["site"], block["head"]] = values[: block["n_queries"], : block["n_keys"]]
+        return Read(header, blocks)
+
+    return read

@@ -1,0 +1,173 @@
+"""An exported page is one file that runs nothing but its own script and asks for nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import zlib
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from attnwidget import Trace, export
+
+Reader = Callable[[bytes], Any]
+
+
+class Page(HTMLParser):
+    """The elements of a page, each with its attributes and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None], list[str]]] = []
+        self.open = False
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs), []))
+
+        self.open = True
+
+    def handle_endtag(self, tag: str) -> None:
+        self.open = False
+
+    def handle_data(self, data: str) -> None:
+        if self.elements and self.open:
+            self.elements[-1][2].append(data)
+
+    def text(self, tag: str, place: int = 0) -> str:
+        return "".join([text for name, _, text in self.elements if name == tag][place])
+
+    def attributes(self, tag: str, place: int = 0) -> dict[str, str | None]:
+        return [attributes for name, attributes, _ in self.elements if name == tag][place]
+
+    def policy(self) -> str:
+        (policy,) = (a["content"] for _, a, _ in self.elements if a.get("http-equiv") == "Content-Security-Policy")
+        return policy or ""
+
+
+@pytest.fixture(autouse=True)
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A front end that holds what could end it."""
+    path = tmp_path / "standalone.js"
+    path.write_text('const a = "</script>", b = "<!--<script>", c = "</SCRIPT >";\n', "utf-8")
+    monkeypatch.setattr(export, "SCRIPT", path)
+    return path
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Callable[[Trace], str]:
+    def write(trace: Trace) -> str:
+        trace.to_html(tmp_path / "run.html")
+        return (tmp_path / "run.html").read_text("utf-8")
+
+    return write
+
+
+def sha256(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def test_the_policy_lets_only_the_pages_own_script_run(complete: Trace, exported: Callable[[Trace], str]) -> None:
+    page = Page(exported(complete))
+    assert f"script-src '{sha256(page.text('script', 1))}';" in page.policy()
+
+
+def test_the_policy_lets_only_the_pages_own_style_in(complete: Trace, exported: Callable[[Trace], str]) -> None:
+    page = Page(exported(complete))
+    assert f"style-src '{sha256(page.text('style'))}';" in page.policy()
+
+
+def test_the_policy_forbids_all_else(complete: Trace, exported: Callable[[Trace], str]) -> None:
+    assert Page(exported(complete)).policy().startswith("default-src 'none';")
+
+
+def test_the_page_asks_for_nothing(complete: Trace, exported: Callable[[Trace], str]) -> None:
+    assert re.findall(r"https?:|\bsrc=|\bhref=|url\(", exported(complete)) == []
+
+
+def test_a_script_that_holds_its_end_does_not_end(complete: Trace, exported: Callable[[Trace], str]) -> None:
+    page = Page(exported(complete))
+    assert (page.text("script", 1).count("const"), [name for name, _, _ in page.elements].count("script")) == (1, 2)
+
+
+@pytest.mark.parametrize("title", ["<script>x</script>", "</title><img src=x>", "a & b", '"><b>', "{data}", "<!--"])
+def test_a_title_is_only_text(weights: np.ndarray, exported: Callable[[Trace], str], title: str) -> None:
+    trace = Trace.from_weights(weights, source=list("abcde"), target=list("wxyz"), title=title)
+    page = Page(exported(trace))
+    names = [name for name, _, _ in page.elements]
+    assert (page.text("title"), names.count("script"), {"img", "b"} & set(names)) == (title, 2, set())
+
+
+def test_a_title_that_is_no_unicode_is_written(weights: np.ndarray, exported: Callable[[Trace], str]) -> None:
+    trace = Trace.from_weights(weights, source=list("abcde"), target=list("wxyz"), title="a\ud800b")
+    assert Page(exported(trace)).text("title") == "a?b"
+
+
+def test_a_trace_without_a_title_has_one(live: Trace, exported: Callable[[Trace], str]) -> None:
+    assert Page(exported(live)).text("title") == "Attention"
+
+
+def test_hostile_tokens_are_not_in_the_page(hostile_texts: list[str], exported: Callable[[Trace], str]) -> None:
+    trace = Trace.from_weights(np.full((1, 1, len(hostile_texts)), 0.1), source=hostile_texts, target=["</script>"])
+    page = Page(exported(trace))
+    expected = ["html", "head", "meta", "meta", "meta", "title", "style", "body", "main", "script", "script"]
+    assert [name for name, _, _ in page.elements] == expected
+
+
+def test_hostile_tokens_come_back(
+    hostile_texts: list[str], exported: Callable[[Trace], str], read_picture: Reader
+) -> None:
+    trace = Trace.from_weights(np.full((1, 1, len(hostile_texts)), 0.1), source=hostile_texts, target=["x"])
+    data = base64.b64decode(Page(exported(trace)).text("script"))
+    assert read_picture(zlib.decompress(data)).header["strips"][0]["texts"] == hostile_texts
+
+
+def test_weights_come_back(
+    complete: Trace, weights: np.ndarray, exported: Callable[[Trace], str], read_picture: Reader
+) -> None:
+    blocks = read_picture(zlib.decompress(base64.b64decode(Page(exported(complete)).text("script")))).blocks
+    assert all(np.array_equal(blocks[layer, head], weights[layer, head]) for layer in range(2) for head in range(3))
+
+
+def test_the_page_opens_at_the_last_step_and_the_mean(complete: Trace, exported: Callable[[Trace], str]) -> None:
+    told = Page(exported(complete)).attributes("script")
+    assert (told["data-step"], told["data-site"], told["data-head"]) == ("3", "0", "-1")
+
+
+def test_an_empty_trace_is_a_page_too(exported: Callable[[Trace], str]) -> None:
+    assert Page(exported(Trace())).attributes("script")["data-step"] == "0"
+
+
+def test_a_page_of_one_head_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    weights = np.random.default_rng(0).dirichlet(np.ones(64), 64)
+    Trace.from_weights(weights, source=["token"] * 64).to_html(tmp_path / "run.html")
+    assert (tmp_path / "run.html").stat().st_size < 250_000
+
+
+def test_a_page_that_cannot_be_written_leaves_the_old_one(
+    complete: Trace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run.html").write_text("old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        complete.to_html(tmp_path / "run.html")
+    assert {path.name: path.read_text()[:3] for path in tmp_path.glob("*run*")} == {"run.html": "old"}
+
+
+def test_a_front_end_that_was_not_built_is_not_found(complete: Trace, tmp_path: Path, script: Path) -> None:
+    script.unlink()
+    with pytest.raises(FileNotFoundError):
+        complete.to_html(tmp_path / "run.html")
