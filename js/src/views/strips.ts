@@ -11,6 +11,8 @@ import type { View } from "./view.ts";
 
 /** Cells narrower than this show their shade only, in CSS pixels. */
 const TEXT_PX = 24;
+/** Cells narrower than this have smaller text. */
+const SMALL_PX = 76;
 /** Cells narrower than this have no border. */
 const NARROW_PX = 8;
 let nStrips = 0;
@@ -117,6 +119,7 @@ function mountStrip(host: HTMLElement, store: Store, signal: AbortSignal, strip:
     setText(label, strip.label());
     list.setAttribute("aria-label", strip.label());
     list.setAttribute("aria-activedescendant", gazed >= 0 ? `${id}-${gazed}` : "");
+    list.toggleAttribute("data-small", axis.size < SMALL_PX);
     list.style.width = `${axis.nCells * axis.size}px`;
     const nodes = setCount(list, texts.length ? axis.nCells : 0, (i) =>
       html("div", "token", { role: "option", id: `${id}-${i}` }),
