@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from attnwidget import analysis, models, tasks
-    from attnwidget.capture import CaptureError, mark, record, step
+    from attnwidget.capture import CaptureError, record, step
+    from attnwidget.capture.mark import mark
     from attnwidget.dashboard import show
     from attnwidget.file import TraceError, load
     from attnwidget.outline import Site
