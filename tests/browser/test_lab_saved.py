@@ -53,10 +53,10 @@ def test_a_saved_notebook_draws_and_steps_without_its_kernel(chrome: Browser, tm
         page.evaluate(SHUT_DOWN)
         page.close()
 
-        page = chrome.new_page()  # its kernel is a new one, which knows nothing of the widget, and is ended at once
+        page = chrome.new_page()  # its kernel is a new one, which knows nothing of the widget and then ends
         labkit.open_notebook(page, lab, path.name)
-        page.evaluate(SHUT_DOWN)
         expect(page.locator(WIDGET)).to_have_attribute("data-rows", "64", timeout=LONG_MS)
+        page.evaluate(SHUT_DOWN)
         page.get_by_role("button", name="first step").click()
         expect(page.locator(STEP)).to_have_text("step 1 of 64")
         page.get_by_role("button", name="next step").click()
