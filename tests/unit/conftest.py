@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from heard import Heard
 
-from attnwidget import Site, Trace
+from attnwidget import Site, Trace, stream
 
 SOURCE = ("the", " cat", "sat", "on", "it")
 TARGET = ("die", "Katze", "sass", "da")
@@ -99,3 +100,17 @@ def read_picture() -> Callable[[bytes], Read]:
         return Read(header, blocks)
 
     return read
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that have nothing to tell end soon."""
+    monkeypatch.setattr(stream, "IDLE_SECONDS", 0.02)
+
+
+@pytest.fixture
+def widget(complete: Trace, impatient: None) -> Iterator[Heard]:
+    """A widget of a whole trace."""
+    made = Heard(complete)
+    yield made
+    made.close()

@@ -3,47 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import traitlets
+from heard import Heard
 
-from attnwidget import AttentionWidget, Site, Trace, stream
+from attnwidget import AttentionWidget, Site, Trace
 from attnwidget.wire import MEAN, Traits
 
 Reader = Callable[[bytes], Any]
 ROWS = np.full((3, 1, 5), 0.2, np.float32)
 HOSTILE = Path(__file__).parents[1] / "data" / "hostile_messages.json"
-
-
-class Heard(AttentionWidget):
-    """A widget that keeps what it would send."""
-
-    def __init__(self, trace: Trace, **traits: object) -> None:
-        self.sent: list[dict[str, Any]] = []
-        self.told: list[str] = []
-        super().__init__(trace, **traits)
-
-    def send(self, content: dict[str, Any], buffers: object = None) -> None:
-        self.sent.append(content)
-
-    def send_state(self, key: str | set[str] | None = None) -> None:
-        self.told += [key] if isinstance(key, str) else sorted(key or [])
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "IDLE_SECONDS", 0.02)
-
-
-@pytest.fixture
-def widget(complete: Trace) -> Iterator[Heard]:
-    made = Heard(complete)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from heard import Heard
 
 from attnwidget import AttentionWidget, Trace, stream
 from attnwidget.wire import MEAN
@@ -16,35 +17,8 @@ Reader = Callable[[bytes], Any]
 ROWS = np.full((3, 1, 5), 0.2, np.float32)
 
 
-class Heard(AttentionWidget):
-    """A widget that keeps what it would send."""
-
-    def __init__(self, trace: Trace, **traits: object) -> None:
-        self.sent: list[dict[str, Any]] = []
-        self.told: list[str] = []
-        super().__init__(trace, **traits)
-
-    def send(self, content: dict[str, Any], buffers: object = None) -> None:
-        self.sent.append(content)
-
-    def send_state(self, key: str | set[str] | None = None) -> None:
-        self.told += [key] if isinstance(key, str) else sorted(key or [])
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "IDLE_SECONDS", 0.02)
-
-
 @pytest.fixture
-def widget(complete: Trace) -> Iterator[Heard]:
-    made = Heard(complete)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def following(live: Trace, monkeypatch: pytest.MonkeyPatch) -> Iterator[Heard]:
+def following(live: Trace, impatient: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Heard]:
     """A widget of a trace of 3 steps that goes on; frames come when asked for."""
     monkeypatch.setattr(stream.Publisher, "_wake", lambda _: None)
     made = Heard(live)
