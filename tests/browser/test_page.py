@@ -261,3 +261,19 @@ def test_the_panel_goes_below_on_a_narrow_page(
 def test_it_follows_the_colour_scheme_live(opened: Page, scheme: str) -> None:
     opened.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     expect(opened.locator(".attnwidget")).to_have_attribute("data-theme", scheme)
+
+
+def test_a_click_on_a_cell_locks_it_alone_and_escape_lets_go(opened: Page) -> None:
+    grid = opened.locator(GRID)
+    for query, key in ((1, 2), (2, 4)):
+        x, y = cell_middle(opened, query, key)
+        grid.click(position={"x": x, "y": y})
+    opened.mouse.move(0, 0)
+    locked = opened.locator(".attnwidget-input .attnwidget-token[data-locked]")
+    expect(opened.locator(STEP)).to_have_text("step 3 of 4")
+    expect(locked).to_have_text(["in4"])
+    x, y = cell_middle(opened, 2, 0)
+    grid.click(position={"x": x, "y": y}, modifiers=["Shift"])
+    expect(locked).to_have_text(["in0", "in4"])
+    grid.press("Escape")
+    expect(locked).to_have_count(0)

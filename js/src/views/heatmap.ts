@@ -41,9 +41,12 @@ export const heatmap: View = {
       return { query: q, key: k };
     };
     const leave = () => (store.focus.value = { query: null, key: null });
-    const lock = (query: number, key: number) => {
+    const lock = (query: number, key: number, more: boolean) => {
+      const { step, locked } = store.selection.value;
+      const again = step === query && locked.length === 1 && locked[0] === key;
       store.select({ step: Math.min(query, store.slice.value.matrix.nQueries - 1) });
-      store.toggleKey(key);
+      if (more) store.toggleKey(key);
+      else store.select({ locked: again ? [] : [key] });
     };
     panAndZoom(grid, store, layout, signal, placeAt);
     grid.addEventListener(
@@ -57,7 +60,7 @@ export const heatmap: View = {
       "click",
       (event) => {
         const place = placeAt(event);
-        if (place) lock(place.query, place.key);
+        if (place) lock(place.query, place.key, event.ctrlKey || event.metaKey || event.shiftKey);
       },
       { signal },
     );
@@ -72,9 +75,11 @@ export const heatmap: View = {
             query: clamp(query + step.rows, matrix.nQueries),
             key: clamp((keys[0] ?? (step.columns ? -step.columns : 0)) + step.columns, matrix.nKeys),
           };
-        } else if (event.key === "Enter" || event.key === " ") lock(query, keys[0] ?? 0);
-        else if (event.key === "Escape") leave();
-        else return;
+        } else if (event.key === "Enter" || event.key === " ") lock(query, keys[0] ?? 0, event.shiftKey);
+        else if (event.key === "Escape") {
+          leave();
+          store.select({ locked: [] });
+        } else return;
         take(event);
       },
       { signal },

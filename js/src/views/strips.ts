@@ -101,8 +101,10 @@ function mountStrip(host: HTMLElement, store: Store, signal: AbortSignal, strip:
       const step = move(event);
       if (step?.columns) strip.hover(clamp(Math.max(0, strip.gazed()) + step.columns, strip.texts().length));
       else if (event.key === "Enter" || event.key === " ") strip.choose(Math.max(0, strip.gazed()));
-      else if (event.key === "Escape") strip.hover(null);
-      else return;
+      else if (event.key === "Escape") {
+        strip.hover(null);
+        store.select({ locked: [] });
+      } else return;
       take(event);
     },
     { signal },
