@@ -10,7 +10,7 @@ import numpy as np
 import traitlets
 
 from attnwidget.analysis import strength, strength_by_step
-from attnwidget.widget import AttentionWidget
+from attnwidget.widget import AttentionWidget, checked
 from attnwidget.wire import MEAN
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ BAR, LINE, ACCENT = "#6b7fc4", "#5c6370", "#c2410c"
 LINE_COLOURS = ["#c2410c", "#3d5bc4", "#14838a", "#8d4bb0", "#7a6a12", "#b0365f"]
 MODES = ("strength of each input so far", "strength over decoder steps")
 N_LINES = 3  # inputs whose lines are drawn while none is locked: the strongest ones
-MAX_LABELS = 40
+MAX_LABELS = 24
 MAX_LABEL_CHARS = 24
 
 
@@ -38,7 +38,7 @@ def show(trace: Trace, *, figure: bool = True) -> Dashboard:
         The dashboard: an ipywidgets box. `dashboard.widget` is the AttentionWidget, `dashboard.strength_figure` and
         `dashboard.steps_figure` are the bqplot figures.
     """
-    dashboard = Dashboard(AttentionWidget(trace), figure=figure)
+    dashboard = Dashboard(AttentionWidget(checked(trace)), figure=figure)
     dashboard._ipython_display_()
     return dashboard
 
@@ -66,6 +66,7 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
             widget.observe(self._draw_strength, names=["step", "expectation"])
             self._draw_all()
         super().__init__(children=children, layout=ipywidgets.Layout(width="100%"))
+        self.add_class("attnwidget-dashboard")
 
     @property
     def trace(self) -> Trace:

@@ -71,6 +71,10 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
         OSError: the file could not be written; what was there before is untouched.
     """
     target = Path(path).resolve()
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a folder, the name of a file was expected.")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"the folder {target.parent} does not exist; make it first.")
     temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("xb") as file:
@@ -106,7 +110,10 @@ def load(path: str | os.PathLike[str]) -> Trace:
             tensors = [file.get_tensor(f"weights.{i}") for i in range(len(header["sites"]))]
         return _rebuild(header, tensors)
     except SafetensorError as error:
-        raise TraceError(f"{os.fspath(path)} is not a whole trace file ({error}). Was it cut short?") from error
+        raise TraceError(
+            f"{os.fspath(path)} is not a whole trace file ({error}). It was cut short, or something else wrote it; "
+            "arrays of weights become a trace with Trace.from_weights."
+        ) from error
     except (LookupError, TypeError, ValueError, RecursionError, OverflowError) as error:
         raise TraceError(f"{os.fspath(path)} is not a trace of this version: {error}") from error
 

@@ -242,5 +242,5 @@ class Ledger:
 def _count_error(site: Site, axis: str, count: int, strip: str, n_tokens: int) -> str:
     return (
         f"{site.name}: weights have {count} {axis} but strip {strip!r} has {n_tokens} tokens. "
-        "Was padding or a start token left out of the strip, or is the matrix transposed?"
+        "Was padding or a start token left out, is the matrix transposed, or are source and target swapped?"
     )

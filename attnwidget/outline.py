@@ -19,8 +19,12 @@ _SAYS: dict[str, str] = {
     "above_one": "weights are above 1",
     "row_sum": "rows do not sum to 1",
     "zero_row": "rows are all zero",
-    "column_sum": "heads have columns that sum to 1 where rows were expected to: is the matrix transposed?",
+    "column_sum": "heads have columns that sum to 1 where rows were expected to",
     "missing": "steps have no weights: no attention ran in them",
+}
+_ASKS: dict[str, str] = {
+    "negative": ": are these scores from before softmax?",
+    "column_sum": ": is the matrix transposed?",
 }
 
 
@@ -42,7 +46,7 @@ class Flag:
         head, query, key = self.where[0] if self.where else (-1, -1, -1)
         names = (("head", head), ("query", query), ("key", key))
         place = ", ".join(f"{name} {index}" for name, index in names if index >= 0)
-        return f"{self.count} {_SAYS[self.kind]}" + (f" (first: {place})" if place else "")
+        return f"{self.count} {_SAYS[self.kind]}" + (f" (first: {place})" if place else "") + _ASKS.get(self.kind, "")
 
     def plus(self, other: Flag) -> Flag:
         """Return this flag with another of the same kind added to it."""

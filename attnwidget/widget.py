@@ -34,15 +34,19 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
     Raises:
         FileNotFoundError: the front end was not built.
         TraitError: a value that the trace does not have.
+        TypeError: trace is no Trace, or there is no such trait.
     """
 
     _esm = STATIC / "widget.js"
 
     def __init__(self, trace: Trace | None = None, *, site: int = 0, head: int = MEAN, **traits: object) -> None:
+        unknown = [name for name in traits if not self.has_trait(name)]
+        if unknown:
+            raise TypeError(f"AttentionWidget has no trait {unknown[0]!r}; it has {', '.join(Traits.class_traits())}.")
         self._quiet_in: int | None = None  # the thread in which a new step is not told to the page
         self._turn = threading.RLock()  # the page's changes and ours, one at a time
         with self._turn:
-            self._publisher = Publisher(_checked(Trace() if trace is None else trace), self)
+            self._publisher = Publisher(checked(Trace() if trace is None else trace), self)
             try:
                 self._check("site", site, site)
                 self._check("head", head, site)
@@ -62,7 +66,7 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
     @trace.setter
     def trace(self, trace: Trace) -> None:
         with self._turn:
-            if _checked(trace) is self.trace:
+            if checked(trace) is self.trace:
                 return
             self._publisher.close()
             self._publisher = Publisher(trace, self)
@@ -206,12 +210,19 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             self._publisher.tell_end()
 
 
-def _checked(trace: object) -> Trace:
+def checked(trace: object) -> Trace:
+    """Return a trace.
+
+    Raises:
+        TypeError: it is something else.
+    """
     if not isinstance(trace, Trace):
-        raise TypeError(
-            f"trace: {type(trace).__name__} came, a Trace was expected. "
-            "Weights of another library become one with Trace.from_weights(weights, source=tokens)."
+        remedy = (
+            "Pass its .trace."
+            if isinstance(getattr(trace, "trace", None), Trace)
+            else "Weights of another library become one with Trace.from_weights(weights, source=tokens)."
         )
+        raise TypeError(f"trace: {type(trace).__name__} came, a Trace was expected. {remedy}")
     return trace
 
 

@@ -119,6 +119,11 @@ class Recorder:
         else:
             whole = {name: self._merged(parts) for name, parts in self._by_site(by_step=False).items()}
             kinds = {name: self._kind(name, rows, step=None) for name, rows in whole.items()}
+            if not self._n_target and sum(taken.rows.shape[1] == 1 for taken in self._pending) > len(whole):
+                self._notes[
+                    "Rows came one by one and aw.step(token) was never called, so output tokens are numbered. Call it "
+                    "once a token in the decode loop, as in model.translate(words, on_token=aw.step), or pass target=."
+                ] = None
             alone = not self._n_target and "cross" not in kinds.values()
             for name, rows in whole.items():
                 self._add_site(name, kinds[name], rows.shape[0], alone=alone)

@@ -53,7 +53,10 @@ def record(
         TypeError: model is not a torch module, or into is not a Trace.
     """
     if not isinstance(model, torch.nn.Module):
-        raise TypeError(f"model: {type(model).__name__} came, a torch.nn.Module was expected.")
+        raise TypeError(
+            f"model: {type(model).__name__} came, a torch.nn.Module was expected: a model that is made already, "
+            "such as attnwidget.models.pretrained(name)."
+        )
     if example is not None and not isinstance(example, int):
         raise TypeError(f"example: {type(example).__name__} came, the position of one example was expected.")
     if _open.get() is not None:

@@ -17,6 +17,9 @@ from attnwidget.wire import PROTOCOL, BlockData, PictureData, SiteData
 _CODES = {"nan": 0, "+inf": 1, "-inf": 2}  # how u1 blocks name what is not finite
 
 
+Dtype = Literal["f4", "f2", "u1"]
+
+
 @dataclass(frozen=True)
 class Block:
     """Weights that a picture is to hold.
@@ -26,15 +29,14 @@ class Block:
         head: index of the head, or MEAN.
         at: the first query.
         weights: float32 [query, key].
+        dtype: how to store these, where it is not as the others of the picture.
     """
 
     site: int
     head: int
     at: int
     weights: np.ndarray
-
-
-Dtype = Literal["f4", "f2", "u1"]
+    dtype: Dtype | None = None
 
 
 def pack(
@@ -60,7 +62,8 @@ def pack(
     """
     since, parts, described, offset = since or Cursor(), [], [], 0
     for block in blocks:
-        data, n_odd = _encode(_pooled(block.weights, pool), dtype)
+        own = block.dtype or dtype
+        data, n_odd = _encode(_pooled(block.weights, pool), own)
         n_queries, n_keys = block.weights.shape
         described.append(
             BlockData(
@@ -69,7 +72,7 @@ def pack(
                 at=block.at,
                 n_queries=n_queries,
                 n_keys=n_keys,
-                dtype=dtype,
+                dtype=own,
                 pool=pool,
                 offset=offset,
                 n_bytes=len(data),

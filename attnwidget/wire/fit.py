@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -34,9 +35,11 @@ def frame(trace: Trace, seq: int, site: int, head: int, budget: int = FRAME_BYTE
     dtype: Dtype = "f4" if n_cells * 4 <= exact else "f2" if n_cells * 2 <= exact else "u1"
     if dtype == "f2" and any(np.abs(block.weights).max(initial=0) > 1 for block in wanted):
         dtype = "u1"  # float16 ends at 65,504; weights above 1 are odd already and keep their range in u1
+    if wanted and wanted[0].weights.size * 4 <= exact:
+        wanted[0] = replace(wanted[0], dtype="f4")  # what is looked at is exact where it alone would be
     budget = max(budget, len(zlib.compress(pack(trace, seq, []), 6)) + budget // 4)
     while True:
-        data = zlib.compress(pack(trace, seq, _without_needless_mean(trace, wanted), dtype=dtype), 6)
+        data = zlib.compress(pack(trace, seq, _without_needless_mean(trace, wanted, dtype), dtype=dtype), 6)
         if len(data) <= budget or len(wanted) <= 1:
             break
         wanted = wanted[: max(1, min(len(wanted) - 1, len(wanted) * budget // len(data)))]
@@ -128,9 +131,9 @@ def _up_to(n_cells: int, blocks: Iterable[Block]) -> Iterator[Block]:
             return
 
 
-def _without_needless_mean(trace: Trace, blocks: list[Block]) -> list[Block]:
-    """Leave out the mean where every head is there: the page makes it itself."""
-    if not blocks or blocks[0].head != MEAN:
+def _without_needless_mean(trace: Trace, blocks: list[Block], dtype: Dtype) -> list[Block]:
+    """Leave out the mean where every head is there, no less exact than it: the page makes it itself."""
+    if not blocks or blocks[0].head != MEAN or dtype != (blocks[0].dtype or dtype):
         return blocks
     site = blocks[0].site
     n_blocks = sum(block.site == site for block in blocks)

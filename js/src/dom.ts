@@ -10,6 +10,8 @@ function fill<E extends Element>(node: E, attributes: Attributes, children: Chil
   return node;
 }
 
+const FOCUSABLE = new Set<string>(["button", "input", "select"]);
+
 /** An HTML element; `part` becomes the class `attnwidget-part`. */
 export function html<K extends keyof HTMLElementTagNameMap>(
   tag: K,
@@ -18,6 +20,8 @@ export function html<K extends keyof HTMLElementTagNameMap>(
   ...children: Child[]
 ): HTMLElementTagNameMap[K] {
   const node = fill(document.createElement(tag), attributes, children);
+  // JupyterLab leaves keys alone only where the element that has the focus says so, not one around it.
+  if (FOCUSABLE.has(tag) || "tabindex" in attributes) node.dataset.lmSuppressShortcuts = "true";
   if (part) node.className = `attnwidget-${part}`;
   return node;
 }
@@ -55,6 +59,11 @@ export function setOptions(control: HTMLSelectElement, choices: [value: string, 
     choices.every(([v, t], i) => control.options[i]?.value === v && control.options[i]?.text === t);
   if (!same) control.replaceChildren(...choices.map(([value, text]) => html("option", "", { value }, text)));
   control.value = chosen;
+}
+
+/** Shows whether a button does anything now. It stays where the focus can be, which would else fall to the page. */
+export function setEnabled(button: HTMLButtonElement, enabled: boolean): void {
+  button.setAttribute("aria-disabled", String(!enabled));
 }
 
 /** Sets text without disturbing a node that has it. */

@@ -129,7 +129,8 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
     if (!end || lacking(end.count).length) return;
     const equal = end.digests.filter(({ site, head, crc }) => {
       const matrix = store.matrix(site, head);
-      const same = matrix !== null && worst(matrix) === Precision.Exact && crc32(matrix.values) === crc;
+      if (!matrix || worst(matrix) < Precision.Exact) return false; // fetched when it is looked at
+      const same = crc32(matrix.values) === crc;
       if (!same) fetch(site, head);
       return same;
     });

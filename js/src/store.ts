@@ -56,6 +56,8 @@ export interface Store {
   slice: ReadonlySignal<Slice>;
   /** colour of 1, for each row: 1, or the row's maximum */
   rowTop: (weights: Float32Array) => number;
+  /** steps of the selected site, also where this picture has no weights of the selected head */
+  nSteps: ReadonlySignal<number>;
   expected: ReadonlySignal<number | null>;
   window: Signal<{ queries: Window; keys: Window }>;
   links: Signal<Links>;
@@ -124,8 +126,10 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     };
   });
 
+  const nSteps = computed(() => Math.max(slice.value.site?.nQueries ?? 0, slice.value.matrix.nQueries));
+
   const gaze = computed<Gaze>(() => {
-    const last = Math.max(0, slice.value.matrix.nQueries - 1);
+    const last = Math.max(0, nSteps.value - 1);
     const { query, key } = focus.value;
     const keys = selection.value.locked.filter((k) => k < slice.value.matrix.nKeys);
     return {
@@ -173,6 +177,7 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     slice,
     rowTop: (weights) =>
       selection.value.scale === "absolute" ? 1 : weights.reduce((m, w) => (w > m && w < 1e38 ? w : m), 0) || 1,
+    nSteps,
     expected,
     window: state<{ queries: Window; keys: Window }>({ queries: null, keys: null }),
     links: state<Links>("step"),

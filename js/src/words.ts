@@ -53,7 +53,8 @@ export const words = {
   pooled: "overview: each cell shows the maximum of several weights",
   binned: (n: number) => `each cell shows the maximum of up to ${n} weights; zoom in for single ones`,
   waiting: "Waiting for the first step.",
-  noWeights: "These weights are not in this picture. Run the notebook to fetch them.",
+  noWeights: "The weights of this head are not in this picture. Run the notebook to fetch them.",
+  spreadOut: "weights are spread out: the scale “row maximum” shows more",
   missing: (n: number) => `${n} ${n === 1 ? "row has" : "rows have"} not arrived`,
   recording: "recording",
   stopped: (n: number) => `stopped after step ${n}`,
@@ -73,9 +74,13 @@ export const words = {
     above_one: (n: number) => `${n} ${n === 1 ? "weight is" : "weights are"} above 1`,
     row_sum: (n: number) => `${n} ${n === 1 ? "row does" : "rows do"} not sum to 1`,
     zero_row: (n: number) => `${n} ${n === 1 ? "row is" : "rows are"} all zero`,
-    column_sum: () => "columns sum to 1 where rows were expected to: is the matrix transposed?",
+    column_sum: () => "columns sum to 1 where rows were expected to",
     missing: (n: number) => `${n} ${n === 1 ? "step has" : "steps have"} no weights`,
   } as Record<string, (n: number) => string>,
+  hints: {
+    negative: ": are these scores from before softmax?",
+    column_sum: ": is the matrix transposed?",
+  } as Record<string, string>,
   first_place: (head: number, query: number, key: number) =>
     [head >= 0 ? `head ${head + 1}` : "", query >= 0 ? `row ${query + 1}` : "", key >= 0 ? `column ${key + 1}` : ""]
       .filter(Boolean)
@@ -97,11 +102,17 @@ export const short = (value: number): string =>
     : exact(value);
 
 export const percent = (value: number): string =>
-  !Number.isFinite(value) ? exact(value) : value > 0 && value < 0.005 ? "< 1 %" : `${Math.round(value * 100)} %`;
+  !Number.isFinite(value)
+    ? exact(value)
+    : value > 0 && value < 0.001
+      ? "< 0.1 %"
+      : `${(value * 100).toFixed(value > 0 && value < 0.0995 ? 1 : 0).replace("-", "−")} %`;
 
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}]|(?! )\p{Zs}/u;
 const NAMED: Record<string, string> = { "\n": "⏎", "\t": "⇥", "\r": "␍" };
 const MAX_SHOWN = 60;
+
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
 
 /** A token so that it can be told from any other by eye: hidden characters get a sign, long ones are cut. */
 export function shown(text: string, limit = MAX_SHOWN): string {
@@ -117,5 +128,6 @@ export function shown(text: string, limit = MAX_SHOWN): string {
     else if (HIDDEN.test(c) && !joins) result += NAMED[c] ?? `⟨${(c.codePointAt(0) ?? 0).toString(16).toUpperCase()}⟩`;
     else result += c;
   }
-  return characters.length > limit ? `${result}…` : result;
+  if (characters.length > limit) result += "…";
+  return RIGHT_TO_LEFT.test(result) ? `\u2068${result}\u2069` : result; // isolated: it must not move its neighbours
 }

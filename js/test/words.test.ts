@@ -17,6 +17,7 @@ describe("a token is shown so that it can be told apart", () => {
     ["\ud800", "⟨D800⟩"],
     ["👨‍👩‍👧", "👨‍👩‍👧"],
     ["<b>&amp;</b>", "<b>&amp;</b>"],
+    ["ילד", "\u2068ילד\u2069"],
   ])("%j", (token, expected) => expect(shown(token)).toBe(expected));
 
   it("is cut when it is long, by whole characters", () => {
@@ -36,6 +37,7 @@ describe("a number", () => {
   });
 
   it("is a percentage that never rounds something to nothing", () => {
-    expect([percent(0.76), percent(0.004), percent(0), percent(1)]).toEqual(["76 %", "< 1 %", "0 %", "100 %"]);
+    const told = [0.76, 0.063, 0.0004, 0, 1].map(percent);
+    expect(told).toEqual(["76 %", "6.3 %", "< 0.1 %", "0 %", "100 %"]);
   });
 });

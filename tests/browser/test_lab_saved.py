@@ -140,3 +140,24 @@ def test_both_figures_are_drawn(page: Page, lab: labkit.Lab) -> None:
     expect(page.locator(".bqplot path.area")).to_have_count(3)
     page.get_by_text("strength of each input so far").click()
     expect(page.locator(".bqplot rect.bar")).to_have_count(5)
+
+
+@pytest.mark.parametrize("part", ["grid", "slider", "listbox", "button", "combobox", "panel"])
+def test_keys_that_are_typed_in_the_widget_stay_there(page: Page, lab: labkit.Lab, part: str) -> None:
+    labkit.write_notebook(lab.root / f"keys-{part}.ipynb", setup(7, 5), "aw.AttentionWidget(trace)", "'last'")
+    labkit.open_notebook(page, lab, f"keys-{part}.ipynb")
+    labkit.run_all(page)
+    widget = page.locator(WIDGET)
+    widget.wait_for()
+    if part == "panel":
+        widget.locator(".attnwidget-heading").first.click()
+    else:
+        widget.get_by_role(part).first.focus()  # type: ignore[arg-type]
+    active = "() => window.jupyterapp.shell.currentWidget.content.activeCellIndex"
+    before = page.evaluate(active)
+    for key in ["a", "b", "x", "z", "m", "y", "d", "d", "0", "0", "ArrowDown", "ArrowUp", "k", "j"]:
+        page.keyboard.press(key)
+    assert page.locator(".jp-Notebook .jp-Cell").count() == 3
+    assert page.locator(".jp-Notebook .jp-CodeCell").count() == 3
+    assert page.evaluate(active) == before
+    assert widget.evaluate("(root) => root.contains(document.activeElement)")

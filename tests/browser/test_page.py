@@ -183,7 +183,7 @@ def test_play_goes_to_the_end_and_stops(opened: Page) -> None:
 
 def test_candidates_stand_with_their_probabilities(opened: Page) -> None:
     rows = opened.locator(".attnwidget-candidate").all_inner_texts()
-    assert [re.sub(r"\s+", " ", row) for row in rows] == ["out3 75 %", "other 20 %", "rare < 1 %"]
+    assert [re.sub(r"\s+", " ", row) for row in rows] == ["out3 75 %", "other 20 %", "rare 0.1 %"]
 
 
 def test_heads_can_be_chosen_and_their_mean(page: Page, tmp_path: Path) -> None:
@@ -277,3 +277,43 @@ def test_a_click_on_a_cell_locks_it_alone_and_escape_lets_go(opened: Page) -> No
     expect(locked).to_have_text(["in0", "in4"])
     grid.press("Escape")
     expect(locked).to_have_count(0)
+
+
+def test_rounded_weights_say_how_exact_they_are(page: Page, tmp_path: Path) -> None:
+    weights = make_weights(300, 500, n_heads=2)
+    open_page(page, make_trace(weights), tmp_path)
+    page.get_by_label("head").select_option("1")
+    cell = page.get_by_role("gridcell")
+    page.get_by_role("grid").focus()
+    page.get_by_role("grid").press("ArrowRight")
+    expect(cell).to_have_attribute("aria-label", re.compile(r"^row 300, out299; column 1, in0; weight (≈|<) "))
+    told = (cell.get_attribute("aria-label") or "").rpartition(" ")[2]
+    assert float(told) == pytest.approx(float(weights[1, 299, 0]), abs=float(weights[1, 299].max()) / 500)
+
+
+def test_the_head_that_is_shown_first_is_exact(page: Page, tmp_path: Path) -> None:
+    weights = make_weights(150, 300, n_heads=5)
+    open_page(page, make_trace(weights), tmp_path)
+    page.get_by_role("grid").focus()
+    page.get_by_role("grid").press("ArrowRight")
+    cell = page.get_by_role("gridcell")
+    expect(cell).to_have_attribute("aria-label", re.compile("^row 150, out149; column 1, in0; "))
+    told = float((cell.get_attribute("aria-label") or "").rpartition(" ")[2])
+    assert told == pytest.approx(float(weights[:, 149, 0].mean()), rel=1e-4)
+
+
+def test_the_gazed_row_is_named_where_labels_are_thinned(page: Page, tmp_path: Path) -> None:
+    open_page(page, make_trace(make_weights(65, 70)), tmp_path)
+    expect(page.locator(".attnwidget-row-label[data-gaze]")).to_have_text("out64")
+    page.get_by_role("grid").focus()
+    page.get_by_role("grid").press("ArrowUp")
+    expect(page.locator(".attnwidget-row-label[data-gaze]")).to_have_text("out63")
+    expect(page.locator(".attnwidget-column-label[data-gaze]")).to_have_text("in0")
+
+
+def test_a_trace_without_steps_waits(page: Page, tmp_path: Path) -> None:
+    trace = aw.Trace(source=["a", "b"])
+    trace.add_site(aw.Site("cross", "cross", 0, 1, "target", "source"))
+    open_page(page, trace, tmp_path)
+    expect(page.locator(".attnwidget-sentence-text")).to_have_text("Waiting for the first step.")
+    expect(page.locator(".attnwidget-heatmap .attnwidget-note")).to_have_text("Waiting for the first step.")

@@ -1,6 +1,6 @@
 /** What is shown and when: site, layer, head, and the step with its player. */
 import { effect } from "@preact/signals-core";
-import { html, iconButton, select, setOptions, setText } from "../dom.ts";
+import { html, iconButton, select, setEnabled, setOptions, setText } from "../dom.ts";
 import type { Store } from "../store.ts";
 import type { Site } from "../wire.ts";
 import { MEAN } from "../wire.gen.ts";
@@ -82,7 +82,7 @@ function siteName(sites: Site[], index: number, groups: Map<string, number[]>): 
 }
 
 function player(store: Store, signal: AbortSignal): HTMLElement[] {
-  const last = () => Math.max(0, store.slice.value.matrix.nQueries - 1);
+  const last = () => Math.max(0, store.nSteps.value - 1);
   const go = (step: number) => {
     store.playing.value = false;
     store.select({ step: Math.max(0, Math.min(last(), step)) });
@@ -109,6 +109,7 @@ function player(store: Store, signal: AbortSignal): HTMLElement[] {
   play.addEventListener(
     "click",
     () => {
+      if (store.nSteps.value < 2) return;
       if (!store.playing.value && step() >= last()) store.select({ step: 0 });
       store.playing.value = !store.playing.value;
     },
@@ -116,8 +117,8 @@ function player(store: Store, signal: AbortSignal): HTMLElement[] {
   );
   playOn(store, signal, () => 1000 / Number(speed.control.value), last);
   store.draw(signal, () => {
-    const { matrix, queries } = store.slice.value;
-    const n = matrix.nQueries;
+    const { queries } = store.slice.value;
+    const n = store.nSteps.value;
     const on = store.playing.value;
     slider.max = String(last());
     slider.value = String(step());
@@ -127,9 +128,9 @@ function player(store: Store, signal: AbortSignal): HTMLElement[] {
     play.setAttribute("aria-label", on ? words.pause : words.play);
     play.title = on ? words.pause : words.play;
     play.querySelector("path")?.setAttribute("d", on ? ICONS.pause : ICONS.play);
-    for (const button of [first, previous]) button.disabled = step() === 0;
-    for (const button of [next, end]) button.disabled = step() >= last();
-    play.disabled = n < 2;
+    for (const button of [first, previous]) setEnabled(button, step() > 0);
+    for (const button of [next, end]) setEnabled(button, step() < last());
+    setEnabled(play, n > 1);
   });
   const buttons = html(
     "span",

@@ -5,36 +5,47 @@ import { Precision } from "../wire.ts";
 import { words } from "../words.ts";
 import type { View } from "./view.ts";
 
+/** A greatest weight below this leaves the picture pale on the absolute scale. */
+const SPREAD = 0.35;
+
 export const flags: View = {
   name: "flags",
   mount(host, store, _layout, signal) {
     host.setAttribute("role", "status");
     store.draw(signal, () => {
-      const notes = notesOf(store);
-      host.toggleAttribute("hidden", !notes.length);
-      const nodes = setCount(host, notes.length, () => html("span", "flag"));
-      for (const [i, node] of nodes.entries()) {
-        setText(node, notes[i]?.text ?? "");
-        node.toggleAttribute("data-warning", notes[i]?.warning ?? false);
-      }
+      const warnings = warningsOf(store);
+      host.toggleAttribute("hidden", !warnings.length);
+      const nodes = setCount(host, warnings.length, () => html("span", "flag"));
+      for (const [i, node] of nodes.entries()) setText(node, warnings[i] ?? "");
     });
   },
 };
 
-export function notesOf(store: Store): { text: string; warning: boolean }[] {
+/** Warnings: the numbers, or the picture of them, are not what a reader would take them for. */
+export function warningsOf(store: Store): string[] {
   const { site, precision, matrix } = store.slice.value;
   const { status, steps } = store.outline.value;
   const notes = (site?.flags ?? []).map(({ kind, count, where }) => {
     const [head = -1, query = -1, key = -1] = where[0] ?? [];
     const place = words.first_place(head, query, key);
-    return { text: (words.flags[kind]?.(count) ?? `${kind}: ${count}`) + (place && ` (${place})`), warning: true };
+    return (words.flags[kind]?.(count) ?? `${kind}: ${count}`) + (place && ` (${place})`) + (words.hints[kind] ?? "");
   });
-  if (store.problem.value) notes.unshift({ text: store.problem.value, warning: true });
-  if (store.nMissing.value) notes.push({ text: words.missing(store.nMissing.value), warning: true });
-  if (status === "stopped") notes.push({ text: words.stopped(steps.length || matrix.nQueries), warning: true });
-  if (status === "recording") notes.push({ text: words.recording, warning: false });
-  if (store.selection.value.scale === "row") notes.push({ text: words.rowScaled, warning: false });
-  if (matrix.nQueries && precision === Precision.Rounded) notes.push({ text: words.rounded, warning: false });
-  if (matrix.nQueries && precision === Precision.Pooled) notes.push({ text: words.pooled, warning: true });
+  if (store.problem.value) notes.unshift(store.problem.value);
+  if (store.nMissing.value) notes.push(words.missing(store.nMissing.value));
+  if (status === "stopped") notes.push(words.stopped(steps.length || matrix.nQueries));
+  if (matrix.nQueries && precision === Precision.Pooled) notes.push(words.pooled);
   return notes;
+}
+
+/** Remarks: how the picture is drawn. They stand where they move nothing when they come and go. */
+export function remarksOf(store: Store): string[] {
+  const { precision, matrix } = store.slice.value;
+  const { scale } = store.selection.value;
+  const remarks: string[] = [];
+  if (store.outline.value.status === "recording") remarks.push(words.recording);
+  if (scale === "row") remarks.push(words.rowScaled);
+  else if (matrix.nQueries && matrix.values.reduce((most, w) => (w > most ? w : most), 0) < SPREAD)
+    remarks.push(words.spreadOut);
+  if (matrix.nQueries && precision === Precision.Rounded) remarks.push(words.rounded);
+  return remarks;
 }

@@ -184,12 +184,8 @@ function frameGaze(
   const r = cellOf(queries, store.gaze.value.query);
   if (r >= 0 && store.slice.value.matrix.nQueries) {
     context.lineWidth = 2;
-    context.strokeRect(
-      1,
-      Math.max(1, r * queries.size - 1),
-      width - 2,
-      Math.min(queries.size + 1, height - r * queries.size),
-    );
+    const y = Math.max(1, r * queries.size - 1);
+    context.strokeRect(1, y, width - 2, Math.min(height - 1, (r + 1) * queries.size) - y);
   }
   context.lineWidth = 1;
   for (const key of store.gaze.value.keys) {

@@ -4,10 +4,11 @@ import { clamp, move, take } from "../keys.ts";
 import { at } from "../matrix.ts";
 import { cellAt, cellOf, every, tokensOf, type Axis } from "../scales.ts";
 import type { Store } from "../store.ts";
-import { exact, shown, words } from "../words.ts";
+import { shown, words } from "../words.ts";
 import { paint } from "./heatmap-paint.ts";
 import { colourBar } from "./colour-bar.ts";
 import { panAndZoom } from "./pan-zoom.ts";
+import { told } from "./told.ts";
 import type { View } from "./view.ts";
 
 /** Room that a label needs to be read, in CSS pixels. */
@@ -100,17 +101,8 @@ export const heatmap: View = {
       labelRows(rows, store, queries, height);
       moveCell(cell, store, keys, queries);
       const binned = Math.max(keys.per, queries.per);
-      const { outline } = store;
-      setText(
-        note,
-        absent
-          ? outline.value.sites.length
-            ? words.noWeights
-            : words.waiting
-          : binned > 1
-            ? words.binned(keys.per * queries.per)
-            : "",
-      );
+      const missing = store.nSteps.value ? words.noWeights : words.waiting;
+      setText(note, absent ? missing : binned > 1 ? words.binned(keys.per * queries.per) : "");
     });
   },
 };
@@ -129,18 +121,21 @@ function labelColumns(host: HTMLElement, store: Store, axis: Axis, width: number
   const texts = store.slice.value.keys;
   const upright = axis.size < UPRIGHT_PX;
   const step = every(axis.size, upright ? LABEL_PX : UPRIGHT_PX);
-  const focused = store.gaze.value.keys.map((key) => cellOf(axis, key));
+  const focused = store.gaze.value.keys;
   host.style.width = `${width}px`;
   host.toggleAttribute("data-upright", upright);
   const nodes = setCount(host, Math.ceil(axis.nCells / step), () => html("span", "column-label"));
   for (const [i, node] of nodes.entries()) {
-    const cell = i * step;
-    setText(node, shown(texts[tokensOf(axis, cell)[0]] ?? ""));
-    node.style.left = `${cell * axis.size}px`;
+    const gazed = focused.find((key) => isIn(cellOf(axis, key), i * step, step));
+    setText(node, shown(texts[gazed ?? tokensOf(axis, i * step)[0]] ?? ""));
+    node.style.left = `${i * step * axis.size}px`;
     node.style.width = `${axis.size * step}px`;
-    node.toggleAttribute("data-gaze", focused.includes(cell));
+    node.toggleAttribute("data-gaze", gazed !== undefined);
   }
 }
+
+/** Labels are thinned where they do not fit; the one that stands for the gazed token names that token. */
+const isIn = (cell: number, first: number, count: number) => cell >= first && cell < first + count;
 
 function labelRows(host: HTMLElement, store: Store, axis: Axis, height: number): void {
   const texts = store.slice.value.queries;
@@ -149,12 +144,13 @@ function labelRows(host: HTMLElement, store: Store, axis: Axis, height: number):
   host.style.height = `${height}px`;
   const nodes = setCount(host, Math.ceil(axis.nCells / step), () => html("span", "row-label"));
   for (const [i, node] of nodes.entries()) {
-    const [query] = tokensOf(axis, i * step);
+    const isGazed = isIn(gazed, i * step, step);
+    const query = isGazed ? store.gaze.value.query : tokensOf(axis, i * step)[0];
     setText(node, shown(texts[query] ?? ""));
     node.style.top = `${i * step * axis.size}px`;
     node.style.height = `${axis.size * step}px`;
     node.style.lineHeight = `${axis.size * step}px`;
-    node.toggleAttribute("data-gaze", gazed >= i * step && gazed < (i + 1) * step);
+    node.toggleAttribute("data-gaze", isGazed);
     node.toggleAttribute("data-ghost", query > store.selection.value.step);
   }
 }
@@ -175,6 +171,6 @@ function moveCell(cell: HTMLElement, store: Store, keys: Axis, queries: Axis): v
   cell.setAttribute("aria-colindex", String(key + 1));
   cell.setAttribute(
     "aria-label",
-    words.cell(query, shown(queryTexts[query] ?? ""), key, shown(keyTexts[key] ?? ""), exact(at(matrix, query, key))),
+    words.cell(query, shown(queryTexts[query] ?? ""), key, shown(keyTexts[key] ?? ""), told(matrix, query, key)),
   );
 }

@@ -1,4 +1,5 @@
 /** All views, in the order in which they stand. A new view is one file and one line here. */
+import { effect } from "@preact/signals-core";
 import { html } from "../dom.ts";
 import type { Store } from "../store.ts";
 import controlsStyle from "../style/controls.css";
@@ -32,15 +33,19 @@ export function mount(host: HTMLElement, store: Store, signal: AbortSignal): voi
   const root = html(
     "div",
     "",
-    { role: "group", "aria-label": words.name },
+    { role: "group", tabindex: -1, "aria-label": words.name },
     bar,
     notes,
     html("div", "body", {}, picture, side),
   );
   root.className = "attnwidget";
-  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves our keys alone
   host.append(root);
   signal.addEventListener("abort", () => root.remove(), { once: true });
+
+  const stop = effect(() => {
+    root.dataset.theme = store.dark.value ? "dark" : "light"; // at once, so that canvases read the new colours
+  });
+  signal.addEventListener("abort", stop, { once: true });
 
   const layout = watchLayout(picture, store, signal);
   controls.mount(bar, store, layout, signal);
@@ -58,7 +63,6 @@ export function mount(host: HTMLElement, store: Store, signal: AbortSignal): voi
     picture.style.setProperty("--attnwidget-right", `${left + keys.nCells * keys.size}px`);
   });
   store.draw(signal, () => {
-    root.dataset.theme = store.dark.value ? "dark" : "light";
     root.dataset.status = store.outline.value.status;
     root.dataset.rows = String(store.slice.value.matrix.nQueries);
     root.dataset.missing = String(store.nMissing.value);

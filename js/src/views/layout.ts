@@ -42,9 +42,9 @@ function layoutOf(store: Store, width: number): Layout {
   const left = width < NARROW ? LABELS_NARROW : LABELS;
   const plot = Math.max(120, width - left - COLOUR_BAR);
   const { matrix, queries, keys } = store.slice.value;
-  const nQueries = Math.max(matrix.nQueries, queries.length, 1);
+  const nQueries = Math.max(matrix.nQueries, queries.length);
   const windows = store.window.value;
-  const columns = axis(Math.max(matrix.nKeys, keys.length, 1), plot, MIN_CELL, MAX_COLUMN, windows.keys);
+  const columns = axis(Math.max(matrix.nKeys, keys.length), plot, MIN_CELL, MAX_COLUMN, windows.keys);
   return {
     left,
     keys: columns,
@@ -52,7 +52,7 @@ function layoutOf(store: Store, width: number): Layout {
       nQueries,
       HEATMAP_HEIGHT,
       MIN_CELL,
-      Math.max(MAX_ROW[0], Math.min(MAX_ROW[1], FEW_ROWS_HEIGHT / nQueries)),
+      Math.max(MAX_ROW[0], Math.min(MAX_ROW[1], FEW_ROWS_HEIGHT / Math.max(1, nQueries))),
       windows.queries,
     ),
     output: axis(nQueries, plot, MIN_CELL, columns.size, windows.queries),

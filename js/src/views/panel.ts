@@ -1,13 +1,16 @@
 /** Beside the picture: the candidates of the step, numbers read off the row, and how to draw. */
-import { html, select, setCount, setOptions, setText } from "../dom.ts";
+import { html, select, setCount, setEnabled, setOptions, setText } from "../dom.ts";
 import { entropy, row, strength, strongest } from "../matrix.ts";
 import { zoomed } from "../scales.ts";
 import type { Expectation, Links, Scale, Store } from "../store.ts";
 import { percent, short, shown, words } from "../words.ts";
+import { remarksOf } from "./flags.ts";
 import { sentence } from "./sentence.ts";
 import type { View } from "./view.ts";
 
 const MAX_CANDIDATES = 6;
+/** Zooming ends at this many tokens. */
+const LEAST_WINDOW = 4;
 
 export const panel: View = {
   name: "panel",
@@ -18,6 +21,7 @@ export const panel: View = {
       said,
       reading(store, signal),
       choices(store, signal),
+      remarks(store, signal),
       html("p", "note", {}, words.suggests),
     );
     sentence.mount(said, store, layout, signal);
@@ -153,8 +157,14 @@ function zoom(store: Store, signal: AbortSignal): HTMLElement {
   store.draw(signal, () => {
     const { keys, queries } = store.window.value;
     const { nKeys, nQueries } = store.slice.value.matrix;
-    whole.disabled = !keys && !queries;
-    closer.disabled = Math.min(keys?.count ?? nKeys, nKeys) <= 4 && Math.min(queries?.count ?? nQueries, nQueries) <= 4;
+    setEnabled(whole, Boolean(keys || queries));
+    setEnabled(closer, Math.max(keys?.count ?? nKeys, queries?.count ?? nQueries) > LEAST_WINDOW);
   });
   return html("div", "zoom", {}, closer, whole);
+}
+
+function remarks(store: Store, signal: AbortSignal): HTMLElement {
+  const line = html("p", "note attnwidget-remarks", { role: "status" });
+  store.draw(signal, () => setText(line, remarksOf(store).join(" · ")));
+  return line;
 }

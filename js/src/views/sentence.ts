@@ -31,7 +31,7 @@ export const sentence: View = {
 export function sentenceOf(store: Store): string {
   const { matrix, queries, keys } = store.slice.value;
   const { query } = store.gaze.value;
-  if (!matrix.nQueries) return store.outline.value.sites.length ? words.noWeights : words.waiting;
+  if (!matrix.nQueries) return store.nSteps.value ? words.noWeights : words.waiting;
   const weights = row(matrix, query);
   const [first, second] = strongest(weights, 2);
   const token = shown(queries[query] ?? "");

@@ -9,7 +9,7 @@ import type { View } from "./view.ts";
 /** CSS pixels. */
 const HEIGHT = 60;
 const VALUE_PX = 30;
-const WORD_PX = 64;
+const WORD_PX = 84;
 /** Below and above these shares of the expectation an input is called weak or strong. */
 export const WEAK = 0.5;
 export const STRONG = 1.5;

@@ -1,7 +1,7 @@
 /** The exact weight under the pointer, in words. */
 import { html, setText } from "../dom.ts";
-import { at } from "../matrix.ts";
-import { exact, shown, words } from "../words.ts";
+import { shown, words } from "../words.ts";
+import { told } from "./told.ts";
 import type { View } from "./view.ts";
 
 /** Distance from the pointer, in CSS pixels. */
@@ -32,10 +32,7 @@ export const tooltip: View = {
       const quiet = (hoveredQuery === null && hoveredKey === null) || key === undefined || !matrix.nQueries;
       tip.toggleAttribute("hidden", quiet);
       if (!quiet)
-        setText(
-          tip,
-          words.weightOf(shown(queries[query] ?? ""), shown(keyTexts[key] ?? ""), exact(at(matrix, query, key))),
-        );
+        setText(tip, words.weightOf(shown(queries[query] ?? ""), shown(keyTexts[key] ?? ""), told(matrix, query, key)));
     });
   },
 };
