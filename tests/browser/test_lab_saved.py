@@ -27,6 +27,11 @@ SAVE_STATE = {"@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": True}}
 SHUT_DOWN = "() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()"
 LONG_MS = 30_000
 
+# What JupyterLab itself logs when a kernel ends under it.
+without_kernel = pytest.mark.console_errors(
+    "Could not send widget sync message", "Could not restore the debugger state"
+)
+
 
 def setup(n_queries: int, n_keys: int) -> str:
     return WEIGHTS.replace("QUERIES", str(n_queries)).replace("KEYS", str(n_keys))
@@ -64,7 +69,7 @@ def test_a_saved_notebook_draws_and_steps_without_its_kernel(chrome: Browser, tm
         page.close()
 
 
-@pytest.mark.console_errors("Could not send widget sync message")
+@without_kernel
 def test_a_linked_slider_steps_with_the_kernel_shut_down(page: Page, lab: labkit.Lab) -> None:
     link = (
         "widget = aw.AttentionWidget(trace)\n"
@@ -122,7 +127,7 @@ def test_the_index_selector_is_the_step_both_ways(page: Page, lab: labkit.Lab) -
     )
 
 
-@pytest.mark.console_errors("Could not send widget sync message")
+@without_kernel
 def test_the_index_selector_is_the_step_with_the_kernel_shut_down(page: Page, lab: labkit.Lab) -> None:
     open_dashboard(page, lab, "selector-dead.ipynb")
     page.evaluate(SHUT_DOWN)
