@@ -8,6 +8,7 @@ import torch
 
 from attnwidget.capture.modules import Owner
 
+BEFORE_DROPOUT = "Dropout is on: the weights shown are before dropout. model.eval() shows what inference uses."
 _HEAD_COUNTS = ("num_heads", "n_heads", "num_attention_heads", "n_head", "nhead", "nheads", "heads", "h")
 
 
@@ -20,12 +21,18 @@ class Call:
         route: name of the adapter that saw it.
         weights: [batch, head, query, key], after softmax, as the model computed them.
         note: what a person must know about all weights of this kind; it becomes a warning, once.
+        cross: keys are of another sequence than queries; None where the adapter cannot know.
+        causal: a query sees no later key; None where the adapter cannot know.
+        sinks: rows sum to less than 1 by design, because a part goes to no token.
     """
 
     module: str
     route: str
     weights: torch.Tensor
     note: str = ""
+    cross: bool | None = None
+    causal: bool | None = None
+    sinks: bool = False
 
 
 def to_call(

@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from attnwidget.capture.adapter import Adapter
 from attnwidget.capture.call import Call
+from attnwidget.capture.fast_path import kept_open
 from attnwidget.capture.modules import Owner
 from attnwidget.capture.recorder import Recorder
 
@@ -48,6 +49,7 @@ class Hub(TorchFunctionMode):
         with ExitStack() as stack:
             for adapter in self._adapters:
                 stack.enter_context(adapter.watching())
+            stack.enter_context(kept_open(Hub))
             stack.enter_context(self)
             yield
 

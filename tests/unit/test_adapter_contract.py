@@ -57,6 +57,16 @@ class SoftmaxLayer(Layer):
         return torch.softmax(q @ k.mT, dim=-1) @ v
 
 
+class MhaLayer(Layer):
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        unit, size = torch.eye(N_HEADS * D_HEAD), N_HEADS * D_HEAD
+        q, k, v = (it.permute(2, 0, 1, 3).flatten(2) for it in (q * D_HEAD**0.5, k, v))  # [token, batch, d_model]
+        out, _ = nn.functional.multi_head_attention_forward(
+            q, k, v, size, N_HEADS, unit.repeat(3, 1), None, None, None, False, 0.0, unit, None, need_weights=False
+        )
+        return out.unflatten(2, (N_HEADS, D_HEAD)).permute(1, 2, 0, 3)  # [batch, head, query, d_head]
+
+
 class ExampleLayer(Layer):
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return nn.functional.scaled_dot_product_attention(q, k, v, scale=1.0)
@@ -76,7 +86,7 @@ class Model(nn.Module):
         return queries
 
 
-MODELS: dict[str, Callable[[], Layer]] = {"mark": MarkLayer, "softmax": SoftmaxLayer}
+MODELS: dict[str, Callable[[], Layer]] = {"mark": MarkLayer, "mha": MhaLayer, "softmax": SoftmaxLayer}
 
 
 def example() -> type[Adapter]:
@@ -133,7 +143,12 @@ def left_behind(model: nn.Module) -> dict[str, object]:
         "hooks": sum(len(getattr(module, kind)) for module in model.modules() for kind in kinds),
         "modes": len(_get_current_function_mode_stack()),
         "context": [name for name, value in ours.items() if value is not None],
-        "patched": [name for name, it in vars(nn.functional).items() if "attnwidget" in getattr(it, "__module__", "")],
+        "patched": [
+            name
+            for place in (nn.functional, torch.overrides)
+            for name, it in vars(place).items()
+            if "attnwidget" in str(getattr(it, "__module__", ""))
+        ],
     }
 
 
