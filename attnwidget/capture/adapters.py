@@ -5,6 +5,7 @@ from __future__ import annotations
 from attnwidget.capture.adapter import Adapter
 from attnwidget.capture.mark import MarkAdapter
 from attnwidget.capture.mha import MhaAdapter
+from attnwidget.capture.sdpa import SdpaAdapter
 from attnwidget.capture.softmax import SoftmaxAdapter
 
-ADAPTERS: tuple[type[Adapter], ...] = (MarkAdapter, MhaAdapter, SoftmaxAdapter)
+ADAPTERS: tuple[type[Adapter], ...] = (MarkAdapter, MhaAdapter, SdpaAdapter, SoftmaxAdapter)

@@ -36,7 +36,14 @@ class Call:
 
 
 def to_call(
-    weights: torch.Tensor, *, owner: Owner, route: str, name: str = "", batched: bool = True, note: str = ""
+    weights: torch.Tensor,
+    *,
+    owner: Owner,
+    route: str,
+    name: str = "",
+    batched: bool = True,
+    note: str = "",
+    causal: bool | None = None,
 ) -> Call:
     """Bring weights to [batch, head, query, key].
 
@@ -48,6 +55,7 @@ def to_call(
         name: what to call the site; by default the path of the module.
         batched: whether the first of two axes counts examples.
         note: what a person must know about them.
+        causal: a query sees no later key; None where that is not known.
     """
     n_heads = _n_heads(owner) if weights.ndim == 3 and len(weights) > 1 else 1
     if weights.ndim == 1:
@@ -60,7 +68,7 @@ def to_call(
         weights = weights[:, None]  # [batch, 1, query, key]
     elif weights.ndim > 4:
         weights = weights.flatten(1, -3)  # [batch, head, query, key]
-    return Call(name or owner.path, route, weights, note)
+    return Call(name or owner.path, route, weights, note, causal=causal)
 
 
 def _n_heads(owner: Owner) -> int:

@@ -67,7 +67,7 @@ class MhaLayer(Layer):
         return out.unflatten(2, (N_HEADS, D_HEAD)).permute(1, 2, 0, 3)  # [batch, head, query, d_head]
 
 
-class ExampleLayer(Layer):
+class SdpaLayer(Layer):
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return nn.functional.scaled_dot_product_attention(q, k, v, scale=1.0)
 
@@ -86,7 +86,12 @@ class Model(nn.Module):
         return queries
 
 
-MODELS: dict[str, Callable[[], Layer]] = {"mark": MarkLayer, "mha": MhaLayer, "softmax": SoftmaxLayer}
+MODELS: dict[str, Callable[[], Layer]] = {
+    "mark": MarkLayer,
+    "mha": MhaLayer,
+    "sdpa": SdpaLayer,
+    "softmax": SoftmaxLayer,
+}
 
 
 def example() -> type[Adapter]:
@@ -104,7 +109,7 @@ def model(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Mo
     if request.param in MODELS:
         return Model(MODELS[request.param])
     monkeypatch.setattr(recording, "ADAPTERS", (example(), *ADAPTERS))
-    return Model(ExampleLayer)
+    return Model(SdpaLayer)
 
 
 @pytest.fixture
