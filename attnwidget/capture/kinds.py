@@ -13,6 +13,11 @@ _SELF = re.compile(r"self_?att|slf_?att|masked_?att", re.IGNORECASE)
 _TOWER = re.compile(r"(?:^|[._])(enc|dec)(?:oders?|s)?(?=$|[._\d])", re.IGNORECASE)
 
 
+def says_cross(name: str) -> bool:
+    """Tell whether the name of a module speaks of cross-attention."""
+    return bool(_CROSS.search(name))
+
+
 def kind_of(
     name: str,
     rows: np.ndarray,
@@ -34,7 +39,7 @@ def kind_of(
         cross: keys are of another sequence than queries; None where no adapter knows.
         causal: a query sees no later key; None where no adapter knows.
     """
-    if cross or (cross is None and not causal and _CROSS.search(name)):
+    if cross or (cross is None and not causal and says_cross(name)):
         return "cross"
     if causal:
         return "decoder"

@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.overrides import _get_current_function_mode_stack
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, AttentionInterface
 
 import attnwidget as aw
 from attnwidget.capture import recording
@@ -57,6 +58,14 @@ class SoftmaxLayer(Layer):
         return torch.softmax(q @ k.mT, dim=-1) @ v
 
 
+class HuggingFaceLayer(Layer):
+    is_causal = False
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        attention = ALL_ATTENTION_FUNCTIONS.get_interface("sdpa", None)
+        return torch.as_tensor(attention(self, q, k, v, None, scaling=1.0)[0].transpose(1, 2))
+
+
 class MhaLayer(Layer):
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         unit, size = torch.eye(N_HEADS * D_HEAD), N_HEADS * D_HEAD
@@ -88,6 +97,7 @@ class Model(nn.Module):
 
 MODELS: dict[str, Callable[[], Layer]] = {
     "mark": MarkLayer,
+    "hugging_face": HuggingFaceLayer,
     "mha": MhaLayer,
     "sdpa": SdpaLayer,
     "softmax": SoftmaxLayer,
@@ -150,7 +160,7 @@ def left_behind(model: nn.Module) -> dict[str, object]:
         "context": [name for name, value in ours.items() if value is not None],
         "patched": [
             name
-            for place in (nn.functional, torch.overrides)
+            for place in (nn.functional, torch.overrides, AttentionInterface)
             for name, it in vars(place).items()
             if "attnwidget" in str(getattr(it, "__module__", ""))
         ],
