@@ -216,9 +216,10 @@ def built(name: str, attention: str | None = None) -> nn.Module:
 
 
 def eager(model: nn.Module) -> nn.Module:
-    twin = copy.deepcopy(model)
-    if not isinstance(model, tf.FalconForCausalLM):  # chooses its classes when it is built
-        twin.set_attn_implementation("eager")  # type: ignore[operator]
+    """Return a twin that attends eagerly. Some models choose their classes by it, so it is built again."""
+    config = copy.deepcopy(model.config)
+    twin: nn.Module = type(model)._from_config(config, attn_implementation="eager").eval()  # type: ignore[attr-defined]
+    twin.load_state_dict(model.state_dict())
     return twin
 
 
@@ -250,8 +251,6 @@ def expected_of(name: str, model: nn.Module, batch: dict[str, Tensor]) -> list[T
     if name == "CLIP":
         output = twin(**batch, output_attentions=True)
         return [*output.vision_model_output.attentions, *output.text_model_output.attentions]
-    if name == "Falcon":  # drops its causal mask when it is asked for weights and has none
-        batch = batch | {"attention_mask": batch["attention_mask"]}
     found = returned(twin(**batch, output_attentions=True))
     return [it for kind in ("alone", *KINDS) for it in found.get(kind, [])]
 
