@@ -166,7 +166,7 @@ class Recorder:
             n_before = sum(rows.shape[1] for rows in kept)
             _, n_queries, n_keys = part.rows.shape
             first = n_keys - n_queries
-            if part.causal and 0 < first <= n_before:
+            if (part.causal and 0 < first <= n_before) or (kept and first == n_before == kept[-1].shape[2]):
                 kept = [_padded(kept)[:, :first]]
             elif n_queries > 1 and kept:
                 if n_before >= n_queries:
@@ -227,8 +227,8 @@ class Recorder:
         more = f" and {len(ran) - _LISTED} more" if len(ran) > _LISTED else ""
         return (
             f"no attention was found in {name}. These modules ran: {', '.join(ran[:_LISTED])}{more}. "
-            "A softmax whose result flows into a product counts; for anything else call aw.mark(weights) where the "
-            "weights are."
+            "Attention of torch.nn and Transformers counts, and so does a softmax whose result flows into a product; "
+            "for anything else call aw.mark(weights) where the weights are."
         )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import flex_attention
 from torch.overrides import _get_current_function_mode_stack
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, AttentionInterface
 
@@ -81,6 +82,12 @@ class SdpaLayer(Layer):
         return nn.functional.scaled_dot_product_attention(q, k, v, scale=1.0)
 
 
+class FlexLayer(Layer):
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        no_backward_on_cpu = flex_attention(q.detach(), k.detach(), v.detach(), scale=1.0)
+        return torch.as_tensor(no_backward_on_cpu) + 0 * (q.sum() + k.sum() + v.sum())
+
+
 class Model(nn.Module):
     def __init__(self, layer: Callable[[], Layer]) -> None:
         super().__init__()
@@ -100,6 +107,7 @@ MODELS: dict[str, Callable[[], Layer]] = {
     "hugging_face": HuggingFaceLayer,
     "mha": MhaLayer,
     "sdpa": SdpaLayer,
+    "flex": FlexLayer,
     "softmax": SoftmaxLayer,
 }
 

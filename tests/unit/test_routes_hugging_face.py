@@ -263,6 +263,7 @@ def by_kind(name: str, trace: aw.Trace) -> list[np.ndarray]:
     return [trace.weights(site) for kind in KINDS for site in sites if site.kind == kind]
 
 
+@pytest.mark.filterwarnings("ignore:Rows sum to less than 1 by design:UserWarning")
 @pytest.mark.parametrize("name", MODELS)
 def test_weights_are_those_of_the_eager_model_and_outputs_stay_to_the_bit(name: str) -> None:
     model, batch, tolerance = built(name), inputs(MODELS[name][2]), MODELS[name][3]
@@ -278,3 +279,154 @@ def test_weights_are_those_of_the_eager_model_and_outputs_stay_to_the_bit(name: 
         rows = slice(0, N_SOURCE - N_PADDING if ours.shape[1] == N_SOURCE else None)  # padding attends as it likes
         np.testing.assert_allclose(ours[:, rows], theirs[EXAMPLE][:, rows], atol=tolerance, rtol=0)
     assert not {flag.kind for flag in trace.flags} - {"zero_row"}
+
+
+def layers(trace: aw.Trace) -> list[tuple[str, int]]:
+    return [(site.kind, site.layer) for site in trace.sites]
+
+
+@pytest.mark.parametrize("name", ["T5", "BART", "Marian", "Whisper", "ViT and GPT-2"])
+def test_an_encoder_and_a_decoder_have_all_three_kinds(name: str) -> None:
+    model = built(name)
+    with aw.record(model, example=EXAMPLE) as trace:
+        model(**inputs(MODELS[name][2]))
+    assert layers(trace) == [
+        ("encoder", 0),
+        ("encoder", 1),
+        ("decoder", 0),
+        ("cross", 0),
+        ("decoder", 1),
+        ("cross", 1),
+    ]
+
+
+@pytest.mark.parametrize("name", ["GPT-2", "OPT", "Llama", "Mistral", "Gemma-2", "Falcon", "Bloom"])
+def test_a_language_model_is_a_decoder_of_one_strip(name: str) -> None:
+    model = built(name)
+    with aw.record(model, source=[str(i) for i in range(N_SOURCE)], example=EXAMPLE) as trace:
+        model(**inputs("text"))
+    assert layers(trace) == [("decoder", 0), ("decoder", 1)]
+    assert {(site.query, site.key) for site in trace.sites} == {("source", "source")}
+
+
+def test_layers_that_share_a_module_are_told_apart() -> None:
+    model = built("ALBERT")
+    with aw.record(model, example=EXAMPLE) as trace:
+        model(**inputs("text"))
+    first, second = (site.name for site in trace.sites)
+    assert second == f"{first}#2"
+    assert layers(trace) == [("encoder", 0), ("encoder", 1)]
+
+
+def test_sinks_are_told_and_not_flagged() -> None:
+    model, trace = built("GPT-OSS"), aw.Trace()
+
+    def run() -> None:
+        with aw.record(model, example=0, into=trace):
+            model(**inputs("text"))
+
+    with pytest.warns(UserWarning, match="Rows sum to less than 1 by design"):
+        run()
+    assert trace.weights().sum(-1).max() < 0.999
+    assert trace.flags == ()
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa", "flex_attention"])
+@pytest.mark.filterwarnings("ignore:Flex attention that is compiled:UserWarning")
+def test_each_implementation_attends_alike(attention: str) -> None:
+    model = built("Llama", attention)
+    with aw.record(model, example=EXAMPLE) as trace:
+        model(**inputs("text"))
+    expected = expected_of("Llama", model, inputs("text"))
+    for ours, theirs in zip(by_kind("Llama", trace), expected, strict=True):
+        np.testing.assert_allclose(ours[:, :-N_PADDING], theirs[EXAMPLE][:, :-N_PADDING], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_training_draws_the_same_numbers_and_shows_weights_before_dropout(attention: str) -> None:
+    config = tf.LlamaConfig(**GROUPED, attention_dropout=0.5)
+    model = tf.LlamaForCausalLM._from_config(config, attn_implementation=attention).train()
+    batch, trace = inputs("text"), aw.Trace()
+    plain, recorded = [], []
+
+    def run() -> None:
+        with torch.enable_grad(), aw.record(model, example=0, into=trace):
+            recorded.extend(step())
+
+    def step() -> list[Tensor]:
+        torch.manual_seed(5)
+        model.zero_grad()
+        loss = model(**batch, labels=batch["input_ids"]).loss
+        loss.backward()
+        return [loss, *(parameter.grad for parameter in model.parameters() if parameter.grad is not None)]
+
+    with torch.enable_grad():
+        plain.extend(step())
+    with pytest.warns(UserWarning, match="Dropout is on"):
+        run()
+    assert all(torch.equal(a, b) for a, b in zip(plain, recorded, strict=True))
+    np.testing.assert_allclose(trace.weights().sum(-1), 1, atol=1e-6)
+
+
+def test_another_model_in_the_block_does_not_count() -> None:
+    model, other = built("GPT-2"), built("Llama")
+    with aw.record(model) as trace:
+        other(tokens(4))
+        model(tokens(N_SOURCE, n_examples=1))
+        other(tokens(4))
+    assert [site.name for site in trace.sites] == ["transformer.h.0.attn", "transformer.h.1.attn"]
+
+
+def test_another_thread_is_not_recorded_and_the_interface_is_as_before() -> None:
+    before = AttentionInterface.get_interface
+    model, other, outputs = built("GPT-2"), built("Llama"), []
+    plain = other(tokens(4)).logits
+
+    def run() -> None:
+        with torch.no_grad():
+            outputs.append(other(tokens(4)).logits)
+            with aw.record(other, example=0):
+                other(tokens(4))
+
+    with aw.record(model):
+        assert AttentionInterface.get_interface is not before
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+        model(tokens(N_SOURCE, n_examples=1))
+        assert AttentionInterface.get_interface is not before
+    assert AttentionInterface.get_interface is before
+    assert torch.equal(outputs[0], plain)
+
+
+def test_a_whole_graph_compiles_after_a_recording() -> None:
+    model = built("Llama")
+    with aw.record(model, example=0):
+        model(tokens(N_SOURCE))
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(tokens(N_SOURCE)).logits, model(tokens(N_SOURCE)).logits)
+
+
+@pytest.mark.parametrize("name", ["Mistral", "Gemma-2", "GPT-OSS", "BERT"])
+@pytest.mark.filterwarnings("ignore:Rows sum to less than 1 by design:UserWarning")
+def test_a_flash_kernel_is_understood_by_its_arguments(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel itself needs a GPU; what reaches it is what reaches the eager function, but for the mask."""
+    model, batch = built(name, "eager"), inputs("text")
+    found: list[Tensor] = []
+    original = AttentionInterface.get_interface
+
+    def get_interface(*args: object) -> Callable[..., object]:
+        function = original(*args)
+
+        def attend(module: nn.Module, q: Tensor, k: Tensor, v: Tensor, _: object, **options: object) -> object:
+            options.setdefault("s_aux", getattr(module, "sinks", None))
+            found.append(flash_weights(module, q, k, v, batch["attention_mask"], **options))  # type: ignore[arg-type]
+            return function(module, q, k, v, _, **{key: it for key, it in options.items() if key != "s_aux"})
+
+        return attend
+
+    monkeypatch.setattr(AttentionInterface, "get_interface", get_interface)
+    output = model(**batch, output_attentions=True)
+    for ours, theirs in zip(found, output.attentions, strict=True):
+        rows = slice(0, N_SOURCE - N_PADDING)
+        np.testing.assert_allclose(ours[EXAMPLE, :, rows], theirs[EXAMPLE, :, rows], atol=1e-5, rtol=0)
