@@ -38,9 +38,9 @@ def dot_product_weights(
     dtype = torch.promote_types(query.dtype, torch.float32)
     if query.ndim > 2 and key.shape[-3] not in (1, query.shape[-3]):
         key = key.repeat_interleave(query.shape[-3] // key.shape[-3], dim=-3)  # [..., head, key, d_head]
+    scaled = query.to(dtype) * (query.shape[-1] ** -0.5 if scale is None else scale)
     with _full_precision(query.device.type):
-        scores = query.to(dtype) @ key.to(dtype).mT  # [..., head, query, key]
-    scores = scores * (query.shape[-1] ** -0.5 if scale is None else scale)
+        scores = scaled @ key.to(dtype).mT  # [..., head, query, key]
     if change is not None:
         scores = change(scores)
     if mask is not None and mask.dtype == torch.bool:
@@ -50,8 +50,8 @@ def dot_product_weights(
     if causal:
         later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
         scores = scores.masked_fill(later, float("-inf"))
-    blind = (scores == float("-inf")).all(-1, keepdim=True)
-    return scores.softmax(-1).masked_fill(blind, 0)
+    blind = scores.amax(-1, keepdim=True) == float("-inf")
+    return scores.softmax(-1).masked_fill_(blind, 0)
 
 
 def _full_precision(device: str) -> AbstractContextManager[object]:

@@ -96,15 +96,14 @@ class HuggingFaceAdapter(Adapter):
         self, owner: Owner, shape: tuple[int, ...], extra: torch.Tensor | None, seen: list[Call], *, drops: bool
     ) -> Call | None:
         """Return what the function returned as weights, or else the one call that another adapter saw in it."""
-        returned = extra is not None and extra.ndim == 4 and extra.shape == shape
-        if extra is not None and returned:
+        returned: Call | None = None
+        if extra is not None and extra.ndim == 4 and extra.shape == shape:
             self.sink.claim(extra, by=self)
-            if not drops:
-                return Call(owner.path, self.name, extra.detach())
+            returned = Call(owner.path, self.name, extra.detach())
+        if returned is not None and not drops:
+            return returned
         if len(seen) != 1:
-            return (
-                Call(owner.path, self.name, extra.detach(), BEFORE_DROPOUT) if returned and extra is not None else None
-            )
+            return returned
         (call,) = seen
         n_weights = call.weights.numel() // call.weights.shape[-1]
         if n_weights != shape[0] * shape[1] * shape[2]:
