@@ -108,8 +108,8 @@ class HuggingFaceAdapter(Adapter):
         n_weights = call.weights.numel() // call.weights.shape[-1]
         if n_weights != shape[0] * shape[1] * shape[2]:
             return None
-        # Transformers packs the heads that share a key into the query axis when there is one query.
-        return replace(call, route=self.name, weights=call.weights.reshape(*shape[:3], -1))
+        # Heads that share a key are packed into the query axis where there is one query; a sink is one key more.
+        return replace(call, route=self.name, weights=call.weights.reshape(*shape[:3], -1)[..., : shape[3]])
 
     def _take(
         self,
