@@ -37,6 +37,9 @@ class Sink(Protocol):
     def muted(self) -> AbstractContextManager[None]:
         """Run what is in the block unseen by adapters. Inside `Adapter.run` it is so already."""
 
+    def collected(self) -> AbstractContextManager[list[Call]]:
+        """Give what other adapters take in the block to this list instead."""
+
 
 class Adapter:
     """Hands each attention computation that it sees to the sink, as a Call.

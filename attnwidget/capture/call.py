@@ -8,6 +8,7 @@ import torch
 
 from attnwidget.capture.modules import Owner
 
+BEFORE_DROPOUT = "Dropout is on: the weights shown are before dropout. model.eval() shows what inference uses."
 _HEAD_COUNTS = ("num_heads", "n_heads", "num_attention_heads", "n_head", "nhead", "nheads", "heads", "h")
 
 
@@ -20,16 +21,29 @@ class Call:
         route: name of the adapter that saw it.
         weights: [batch, head, query, key], after softmax, as the model computed them.
         note: what a person must know about all weights of this kind; it becomes a warning, once.
+        cross: keys are of another sequence than queries; None where the adapter cannot know.
+        causal: a query sees no later key; None where the adapter cannot know.
+        sinks: rows sum to less than 1 by design, because a part goes to no token.
     """
 
     module: str
     route: str
     weights: torch.Tensor
     note: str = ""
+    cross: bool | None = None
+    causal: bool | None = None
+    sinks: bool = False
 
 
 def to_call(
-    weights: torch.Tensor, *, owner: Owner, route: str, name: str = "", batched: bool = True, note: str = ""
+    weights: torch.Tensor,
+    *,
+    owner: Owner,
+    route: str,
+    name: str = "",
+    batched: bool = True,
+    note: str = "",
+    causal: bool | None = None,
 ) -> Call:
     """Bring weights to [batch, head, query, key].
 
@@ -41,6 +55,7 @@ def to_call(
         name: what to call the site; by default the path of the module.
         batched: whether the first of two axes counts examples.
         note: what a person must know about them.
+        causal: a query sees no later key; None where that is not known.
     """
     n_heads = _n_heads(owner) if weights.ndim == 3 and len(weights) > 1 else 1
     if weights.ndim == 1:
@@ -53,7 +68,7 @@ def to_call(
         weights = weights[:, None]  # [batch, 1, query, key]
     elif weights.ndim > 4:
         weights = weights.flatten(1, -3)  # [batch, head, query, key]
-    return Call(name or owner.path, route, weights, note)
+    return Call(name or owner.path, route, weights, note, causal=causal)
 
 
 def _n_heads(owner: Owner) -> int:

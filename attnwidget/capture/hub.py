@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from attnwidget.capture.adapter import Adapter
 from attnwidget.capture.call import Call
+from attnwidget.capture.fast_path import kept_open
 from attnwidget.capture.modules import Owner
 from attnwidget.capture.recorder import Recorder
 
@@ -26,6 +27,7 @@ class Hub(TorchFunctionMode):
     def __init__(self, recorder: Recorder, adapters: Sequence[type[Adapter]]) -> None:
         super().__init__()
         self._recorder, self._n_muted = recorder, 0
+        self._collected: list[list[Call]] = []
         self._adapters = [adapter(self) for adapter in adapters]
         self._runs = {name: adapter.run for adapter in reversed(self._adapters) for name in adapter.functions}
 
@@ -48,6 +50,7 @@ class Hub(TorchFunctionMode):
         with ExitStack() as stack:
             for adapter in self._adapters:
                 stack.enter_context(adapter.watching())
+            stack.enter_context(kept_open(Hub))
             stack.enter_context(self)
             yield
 
@@ -58,7 +61,7 @@ class Hub(TorchFunctionMode):
     def take(self, call: Call) -> None:
         """Keep a call; what runs again for the backward pass (gradient checkpointing) was seen before."""
         if torch._C._current_graph_task_id() == -1:
-            self._recorder.take(call)
+            (self._collected[-1].append if self._collected else self._recorder.take)(call)
 
     def withdraw(self, call: Call) -> None:
         """Drop a call that was taken."""
@@ -78,3 +81,12 @@ class Hub(TorchFunctionMode):
             yield
         finally:
             self._n_muted -= 1
+
+    @contextmanager
+    def collected(self) -> Iterator[list[Call]]:
+        """Give what adapters take in the block to this list instead."""
+        self._collected.append([])
+        try:
+            yield self._collected[-1]
+        finally:
+            self._collected.pop()

@@ -13,7 +13,21 @@ _SELF = re.compile(r"self_?att|slf_?att|masked_?att", re.IGNORECASE)
 _TOWER = re.compile(r"(?:^|[._])(enc|dec)(?:oders?|s)?(?=$|[._\d])", re.IGNORECASE)
 
 
-def kind_of(name: str, rows: np.ndarray, *, n_source: int, n_target: int, step: int | None) -> Kind:
+def says_cross(name: str) -> bool:
+    """Tell whether the name of a module speaks of cross-attention."""
+    return bool(_CROSS.search(name))
+
+
+def kind_of(
+    name: str,
+    rows: np.ndarray,
+    *,
+    n_source: int,
+    n_target: int,
+    step: int | None,
+    cross: bool | None = None,
+    causal: bool | None = None,
+) -> Kind:
     """Tell encoder self-attention, decoder self-attention and cross-attention apart.
 
     Args:
@@ -22,19 +36,24 @@ def kind_of(name: str, rows: np.ndarray, *, n_source: int, n_target: int, step: 
         n_source: tokens in the source strip; 0 where it is not known.
         n_target: tokens in the target strip, likewise.
         step: the decoder step that they belong to; None for a recording without steps.
+        cross: keys are of another sequence than queries; None where no adapter knows.
+        causal: a query sees no later key; None where no adapter knows.
     """
-    if _CROSS.search(name):
+    if cross or (cross is None and not causal and says_cross(name)):
         return "cross"
+    if causal:
+        return "decoder"
     towers = _TOWER.findall(name)
     tower = towers[-1].lower() if towers else ""
-    is_self = bool(_SELF.search(name))
+    is_self = cross is False or bool(_SELF.search(name))
     _, n_queries, n_keys = rows.shape
     square = n_queries == n_keys
     ahead = bool(np.triu(rows, 1).any())
     if tower == "enc" and (square or is_self):
         return "encoder"
     if is_self:
-        return "encoder" if ahead and tower != "dec" else "decoder"
+        later = np.triu(rows, max(n_keys - n_queries, 0) + 1).any()  # the last query is the last key
+        return "encoder" if (later or causal is False) and tower != "dec" else "decoder"
     if step is not None and n_queries == 1:
         return "decoder" if n_keys == step + 1 != n_source else "cross"
     if not square or (ahead and tower == "dec"):

@@ -10,9 +10,12 @@ from types import FrameType
 from typing import NamedTuple
 
 import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 # Modules that only carry a function; what happens in them belongs to the module that called them.
 _CARRIERS = (torch.nn.Softmax, torch.nn.Softmax2d, torch.nn.LogSoftmax, torch.nn.Dropout, torch.nn.Identity)
+# It leaves its fast path, and the bits of it, where it or a module in it has a hook.
+_UNHOOKED = torch.nn.TransformerEncoderLayer
 # A frame of one of these says that its first argument, a module, is running. Two hooks on each module would tell the
 # same at several times the cost, and would not tell of modules of other models.
 _CALLS = {torch.nn.Module._call_impl.__code__, torch.nn.Module._wrapped_call_impl.__code__}
@@ -71,12 +74,18 @@ class RunningModules:
         """Watch inside the block; no hook is left behind."""
         try:
             for module in self._modules.values():
-                if not isinstance(module, torch.jit.ScriptModule):  # takes no hooks
+                if module is self._model and isinstance(module, _UNHOOKED):
+                    self._handles[id(module)] = register_module_forward_pre_hook(self._note_model)
+                elif not isinstance(module, torch.jit.ScriptModule):  # takes no hooks
                     self._handles[id(module)] = module.register_forward_pre_hook(self._note)
             yield
         finally:
             for handle in self._handles.values():
                 handle.remove()
+
+    def _note_model(self, module: torch.nn.Module, inputs: object) -> None:
+        if module is self._model:
+            self._note(module, inputs)
 
     def _note(self, module: torch.nn.Module, _: object) -> None:
         """Note that a module ran. Once is enough to know, so that only the model itself is watched further."""
@@ -89,6 +98,10 @@ class RunningModules:
             return
         else:
             self._handles[id(module)].remove()
+        if isinstance(module, _UNHOOKED):
+            for inner in module.modules():
+                if inner is not self._model and id(inner) in self._handles:
+                    self._handles[id(inner)].remove()
         if threading.get_ident() != self._thread:
             self.ran_elsewhere = True
         else:

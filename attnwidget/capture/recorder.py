@@ -32,6 +32,8 @@ class _Taken:
     name: str
     forward: int
     rows: np.ndarray
+    cross: bool | None
+    causal: bool | None
 
 
 class Recorder:
@@ -68,6 +70,8 @@ class Recorder:
             raise CaptureError(f"example {index} was asked for, {name} has a batch of {n_examples}.")
         if call.weights.dtype in (torch.float16, torch.bfloat16):
             self._tolerance = _HALF_TOLERANCE
+        if call.sinks:
+            self._tolerance = 1.0
         if call.note:
             self._notes[call.note] = None
         try:
@@ -76,7 +80,7 @@ class Recorder:
             raise CaptureError(
                 f"{name}: its weights hold no numbers yet. Is it on the meta device, or inside torch.func.vmap?"
             ) from error
-        self._pending.append(_Taken(weakref.ref(call), name, self.modules.n_forwards, rows))
+        self._pending.append(_Taken(weakref.ref(call), name, self.modules.n_forwards, rows, call.cross, call.causal))
 
     def withdraw(self, call: Call) -> None:
         """Drop a call that no step has used yet."""
@@ -95,9 +99,9 @@ class Recorder:
         early: dict[str, np.ndarray] = {}
         rows: dict[str, np.ndarray] = {}
         for name, parts in self._by_site(by_step=True).items():
-            last = parts[-1]
+            last = parts[-1].rows
             if name not in self._sites:
-                self._add_site(name, self._kind(name, last, step=index), last.shape[0])
+                self._add_site(name, self._kind(name, parts[-1], last, step=index), last.shape[0])
                 if self._sites[name].query == "source":
                     early[name] = last
             if self._sites[name].query == "target":
@@ -117,9 +121,10 @@ class Recorder:
                 "those rows chose no token and were left out of the trace."
             ] = None
         else:
-            whole = {name: self._merged(parts) for name, parts in self._by_site(by_step=False).items()}
-            kinds = {name: self._kind(name, rows, step=None) for name, rows in whole.items()}
-            if not self._n_target and sum(taken.rows.shape[1] == 1 for taken in self._pending) > len(whole):
+            by_site = self._by_site(by_step=False)
+            whole = {name: self._merged(parts) for name, parts in by_site.items()}
+            kinds = {name: self._kind(name, by_site[name][0], rows, step=None) for name, rows in whole.items()}
+            if not self._n_target and any(len(by_site[name]) > 1 for name, kind in kinds.items() if kind == "cross"):
                 self._notes[
                     "Rows came one by one and aw.step(token) was never called, so output tokens are numbered. Call it "
                     "once a token in the decode loop, as in model.translate(words, on_token=aw.step), or pass target=."
@@ -135,7 +140,7 @@ class Recorder:
         for note in self._notes:
             warnings.warn(note, stacklevel=_CALLER)
 
-    def _by_site(self, *, by_step: bool) -> dict[str, list[np.ndarray]]:
+    def _by_site(self, *, by_step: bool) -> dict[str, list[_Taken]]:
         """Tell apart what one module did several times in a forward pass.
 
         Matrices are layers that share it, and so is everything within a step. Single rows follow each other in time,
@@ -143,7 +148,7 @@ class Recorder:
         """
         n_single = Counter((taken.name, taken.forward) for taken in self._pending if taken.rows.shape[1] == 1)
         ordinals: Counter[tuple[str, int]] = Counter()
-        by_site: dict[str, list[np.ndarray]] = {}
+        by_site: dict[str, list[_Taken]] = {}
         for taken in self._pending:
             place = (taken.name, taken.forward)
             ordinal = ordinals[place]
@@ -152,28 +157,43 @@ class Recorder:
                 fits = self._n_target and n_single[place] % self._n_target == 0
                 ordinal %= n_single[place] // self._n_target if fits else 1
             name = taken.name if ordinal == 0 else f"{taken.name}#{ordinal + 1}"
-            by_site.setdefault(name, []).append(taken.rows)
+            by_site.setdefault(name, []).append(taken)
         return by_site
 
-    def _merged(self, parts: list[np.ndarray]) -> np.ndarray:
-        """Put single rows under what came before; a later matrix has computed the earlier rows again."""
+    def _merged(self, parts: list[_Taken]) -> np.ndarray:
+        """Put rows under what came before; a later matrix has computed the earlier rows again.
+
+        A decoder that keeps its keys says by their number where its rows belong, so that a part of a prompt, or
+        a row that was decoded again, takes its place.
+        """
         kept: list[np.ndarray] = []
         for part in parts:
-            if part.shape[1] > 1 and kept:
-                n_before = sum(rows.shape[1] for rows in kept)
-                if n_before >= part.shape[1]:
+            n_before = sum(rows.shape[1] for rows in kept)
+            _, n_queries, n_keys = part.rows.shape
+            first = n_keys - n_queries
+            if (part.causal and 0 < first <= n_before) or (kept and first == n_before == kept[-1].shape[2]):
+                kept = [_padded(kept)[:, :first]]
+            elif n_queries > 1 and kept:
+                if n_before >= n_queries:
                     self._notes[
                         f"{type(self._model).__name__} ran more than once without aw.step(token), and a trace holds "
                         "one run: the last one. Open one aw.record a run to see them all."
                     ] = None
                 kept.clear()
-            kept.append(part)
-        n_keys = max(part.shape[2] for part in kept)
-        return np.concatenate([np.pad(part, ((0, 0), (0, 0), (0, n_keys - part.shape[2]))) for part in kept], axis=1)
+            kept.append(part.rows)
+        return _padded(kept)
 
-    def _kind(self, name: str, rows: np.ndarray, *, step: int | None) -> Kind:
+    def _kind(self, name: str, taken: _Taken, rows: np.ndarray, *, step: int | None) -> Kind:
         n_source = len(self.trace.tokens["source"])
-        return kind_of(name, rows, n_source=n_source, n_target=self._n_target, step=step)
+        return kind_of(
+            name,
+            rows,
+            n_source=n_source,
+            n_target=self._n_target,
+            step=step,
+            cross=taken.cross,
+            causal=taken.causal,
+        )
 
     def _add_site(self, name: str, kind: Kind, n_heads: int, *, alone: bool = False) -> None:
         """Add a site; `alone` says that there is one strip only, as in a language model."""
@@ -212,6 +232,12 @@ class Recorder:
         more = f" and {len(ran) - _LISTED} more" if len(ran) > _LISTED else ""
         return (
             f"no attention was found in {name}. These modules ran: {', '.join(ran[:_LISTED])}{more}. "
-            "A softmax whose result flows into a product counts; for anything else call aw.mark(weights) where the "
-            "weights are."
+            "Attention of torch.nn and Transformers counts, and so does a softmax whose result flows into a product; "
+            "for anything else call aw.mark(weights) where the weights are."
         )
+
+
+def _padded(parts: list[np.ndarray]) -> np.ndarray:
+    """Join rows that saw more and more keys."""
+    n_keys = max(part.shape[2] for part in parts)
+    return np.concatenate([np.pad(part, ((0, 0), (0, 0), (0, n_keys - part.shape[2]))) for part in parts], axis=1)

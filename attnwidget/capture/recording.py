@@ -32,9 +32,11 @@ def record(
 ) -> Iterator[Trace]:
     """Record what a model attends to while it runs in this block. The model needs no change and stays as it was.
 
-    Attention is found as the model computes it: a softmax whose result flows into a product. A decode loop that calls
-    `aw.step(token)` makes the trace grow by one row a step; a single forward pass is recorded whole when the block
-    ends.
+    Attention is found as the model computes it, by the first that sees it: `aw.mark`, the attention interface of
+    Transformers, the attention layer of torch.nn, `scaled_dot_product_attention`, flex attention, a softmax whose
+    result flows into a product. Where a kernel returns no weights they are computed again beside it, in float32. A
+    decode loop that calls `aw.step(token)` makes the trace grow by one row a step; a forward pass, or a prompt and
+    what follows it from a cache, is recorded whole when the block ends.
 
     Args:
         model: any torch module; its outputs, gradients, mode, hooks and random numbers are those without recording.

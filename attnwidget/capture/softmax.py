@@ -18,7 +18,7 @@ import torch
 
 from attnwidget.capture.adapter import Adapter, Sink, TorchFunction
 from attnwidget.capture.axes import by_equation, counts_examples, normalised_axis, softmax_axis, spreads, tensors
-from attnwidget.capture.call import Call, to_call
+from attnwidget.capture.call import BEFORE_DROPOUT, Call, to_call
 from attnwidget.capture.modules import Owner
 
 _SOFTMAX = frozenset({"softmax", "_softmax", "special_softmax"})
@@ -47,7 +47,6 @@ _SEVERAL = _MATRIX_PRODUCTS | _PRODUCTS | {"where"}  # look at more than their f
 # A mixture of experts weighs its experts by a softmax too; that is routing, not attention.
 _ROUTER = re.compile(r"router|gating|moe|(^|[._])(gate|experts?)($|[._\d])", re.IGNORECASE)
 _ATTENTION = re.compile(r"att(entio)?n", re.IGNORECASE)
-_BEFORE_DROPOUT = "Dropout is on: the weights shown are before dropout. model.eval() shows what inference uses."
 
 
 class _State(Enum):
@@ -161,7 +160,7 @@ class SoftmaxAdapter(Adapter):
             source = self._find(tensor)
             if source is not None:
                 if name in _DROPOUT and result is not tensor and _drops(args, kwargs):
-                    source.origin.note = _BEFORE_DROPOUT
+                    source.origin.note = BEFORE_DROPOUT
                 for part in tensors([result]):
                     self._follow(part, source, moved=name in _MOVES, repeated=name in _REPEATS)
                 return

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import flex_attention
 from torch.overrides import _get_current_function_mode_stack
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, AttentionInterface
 
 import attnwidget as aw
 from attnwidget.capture import recording
@@ -57,9 +59,33 @@ class SoftmaxLayer(Layer):
         return torch.softmax(q @ k.mT, dim=-1) @ v
 
 
-class ExampleLayer(Layer):
+class HuggingFaceLayer(Layer):
+    is_causal = False
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        attention = ALL_ATTENTION_FUNCTIONS.get_interface("sdpa", None)
+        return torch.as_tensor(attention(self, q, k, v, None, scaling=1.0)[0].transpose(1, 2))
+
+
+class MhaLayer(Layer):
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        unit, size = torch.eye(N_HEADS * D_HEAD), N_HEADS * D_HEAD
+        q, k, v = (it.permute(2, 0, 1, 3).flatten(2) for it in (q * D_HEAD**0.5, k, v))  # [token, batch, d_model]
+        out, _ = nn.functional.multi_head_attention_forward(
+            q, k, v, size, N_HEADS, unit.repeat(3, 1), None, None, None, False, 0.0, unit, None, need_weights=False
+        )
+        return out.unflatten(2, (N_HEADS, D_HEAD)).permute(1, 2, 0, 3)  # [batch, head, query, d_head]
+
+
+class SdpaLayer(Layer):
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return nn.functional.scaled_dot_product_attention(q, k, v, scale=1.0)
+
+
+class FlexLayer(Layer):
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        no_backward_on_cpu = flex_attention(q.detach(), k.detach(), v.detach(), scale=1.0)
+        return torch.as_tensor(no_backward_on_cpu) + 0 * (q.sum() + k.sum() + v.sum())
 
 
 class Model(nn.Module):
@@ -76,7 +102,14 @@ class Model(nn.Module):
         return queries
 
 
-MODELS: dict[str, Callable[[], Layer]] = {"mark": MarkLayer, "softmax": SoftmaxLayer}
+MODELS: dict[str, Callable[[], Layer]] = {
+    "mark": MarkLayer,
+    "hugging_face": HuggingFaceLayer,
+    "mha": MhaLayer,
+    "sdpa": SdpaLayer,
+    "flex": FlexLayer,
+    "softmax": SoftmaxLayer,
+}
 
 
 def example() -> type[Adapter]:
@@ -94,7 +127,7 @@ def model(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Mo
     if request.param in MODELS:
         return Model(MODELS[request.param])
     monkeypatch.setattr(recording, "ADAPTERS", (example(), *ADAPTERS))
-    return Model(ExampleLayer)
+    return Model(SdpaLayer)
 
 
 @pytest.fixture
@@ -133,7 +166,12 @@ def left_behind(model: nn.Module) -> dict[str, object]:
         "hooks": sum(len(getattr(module, kind)) for module in model.modules() for kind in kinds),
         "modes": len(_get_current_function_mode_stack()),
         "context": [name for name, value in ours.items() if value is not None],
-        "patched": [name for name, it in vars(nn.functional).items() if "attnwidget" in getattr(it, "__module__", "")],
+        "patched": [
+            name
+            for place in (nn.functional, torch.overrides, AttentionInterface)
+            for name, it in vars(place).items()
+            if "attnwidget" in str(getattr(it, "__module__", ""))
+        ],
     }
 
 

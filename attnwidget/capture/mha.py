@@ -1,0 +1,108 @@
+"""Adapter: the attention layer of torch.nn as a whole, by any of the three functions that compute it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import torch
+from torch.nn import functional as F
+
+from attnwidget.capture.adapter import Adapter, TorchFunction
+from attnwidget.capture.call import BEFORE_DROPOUT, Call
+from attnwidget.capture.modules import Owner
+
+_FORWARD = inspect.signature(F.multi_head_attention_forward)
+# The fast paths are builtins without a signature; these are the arguments of torch's native_functions.yaml.
+_NATIVE = (
+    *("query", "key", "value", "embed_dim", "num_head", "qkv_weight", "qkv_bias", "proj_weight", "proj_bias"),
+    *("mask", "need_weights", "average_attn_weights", "mask_type"),
+)
+_LAYER = (
+    *("src", "embed_dim", "num_heads", "qkv_weight", "qkv_bias", "proj_weight", "proj_bias", "use_gelu"),
+    *("norm_first", "eps", "norm_weight_1", "norm_bias_1", "norm_weight_2", "norm_bias_2", "ffn_weight_1"),
+    *("ffn_bias_1", "ffn_weight_2", "ffn_bias_2", "mask", "mask_type"),
+)
+
+
+class MhaAdapter(Adapter):
+    """Runs what the model asked for, and beside it the same attention with its weights (Vaswani et al. 2017)."""
+
+    name = "mha"
+    functions = frozenset(
+        {
+            "multi_head_attention_forward",
+            "_native_multi_head_attention",
+            "_transformer_encoder_layer_fwd",
+            "_nested_tensor_from_mask",
+        }
+    )
+    n_padded = 0  # tokens of an example before padding was left out
+
+    def run(self, func: TorchFunction, args: Sequence[object], kwargs: Mapping[str, object]) -> object:
+        """Run the function, hand over its weights, return its result."""
+        result = func(*args, **kwargs)
+        if func.__name__ == "_nested_tensor_from_mask":
+            self.n_padded = args[0].shape[1] if isinstance(args[0], torch.Tensor) else 0
+            return result
+        owner = self.sink.owner()
+        if owner is None:
+            return result
+        with torch.no_grad():
+            if func.__name__ == "multi_head_attention_forward":
+                call = self._seen(func, owner, _FORWARD.bind(*args, **kwargs))
+            elif func.__name__ == "_native_multi_head_attention":
+                call = self._fast(owner, {**dict(zip(_NATIVE, args, strict=False)), **kwargs})
+            else:
+                call = self._fast_layer(owner, {**dict(zip(_LAYER, args, strict=False)), **kwargs})
+        self.sink.take(call)
+        return result
+
+    def _seen(self, func: TorchFunction, owner: Owner, bound: inspect.BoundArguments) -> Call:
+        bound.apply_defaults()
+        given = bound.arguments
+        query, key = given["query"], given["key"]
+        hinted = given["is_causal"] and given["key_padding_mask"] is None and not given["need_weights"]
+        drops = given["training"] and given["dropout_p"] > 0
+        given.update(need_weights=True, average_attn_weights=False, dropout_p=0.0)
+        weights = cast("tuple[object, torch.Tensor]", func(*bound.args, **bound.kwargs))[1]
+        weights = weights[None] if weights.ndim == 3 else weights  # [batch, head, query, key]
+        if hinted:  # torch then attends by the hint, whatever the mask says
+            weights = weights.tril()
+            weights = weights / weights.sum(-1, keepdim=True)
+        return Call(
+            owner.path,
+            self.name,
+            weights,
+            BEFORE_DROPOUT if drops else "",
+            cross=_is_cross(owner, query, key),
+            causal=True if given["is_causal"] else None,
+        )
+
+    def _fast(self, owner: Owner, given: dict[str, Any], path: str = "") -> Call:
+        given.update(need_weights=True, average_attn_weights=False)
+        arguments: list[Any] = [given.get(name) for name in _NATIVE]
+        _, weights = torch._native_multi_head_attention(*arguments)
+        if given["query"].is_nested:  # what is left out as padding has no weights
+            missing = max(self.n_padded - weights.shape[-1], 0)
+            weights = F.pad(weights, (0, missing, 0, missing))
+        return Call(path or owner.path, self.name, weights, cross=False)
+
+    def _fast_layer(self, owner: Owner, given: dict[str, Any]) -> Call:
+        source = given["src"]
+        if given["norm_first"]:
+            source = F.layer_norm(
+                source, (given["embed_dim"],), given["norm_weight_1"], given["norm_bias_1"], given["eps"]
+            )
+        given.update(query=source, key=source, value=source, num_head=given["num_heads"])
+        return self._fast(owner, given, f"{owner.path}.self_attn".lstrip("."))
+
+
+def _is_cross(owner: Owner, query: torch.Tensor, key: torch.Tensor) -> bool | None:
+    """Tell whether keys are of another sequence; None where the same may come in two tensors, as from a cache."""
+    if query is key or (query.data_ptr() == key.data_ptr() and query.shape == key.shape):
+        return False
+    if isinstance(owner.parent, torch.nn.TransformerDecoderLayer):
+        return owner.module is owner.parent.multihead_attn
+    return None
