@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 SETUP = """
-import time
+import threading
 import numpy as np
 import attnwidget as aw
 
@@ -21,7 +21,7 @@ def decode(trace, n_steps, pause=0.0):
     for index in range(n_steps):
         row = rng.random((2, 1, 5)).astype("float32")
         trace.append({"cross": row / row.sum(-1, keepdims=True)}, token=f"t{index}", candidates=[(f"t{index}", 0.9)])
-        time.sleep(pause)
+        threading.Event().wait(pause)  # the pace of the model
     trace.finish()
 
 trace = new_trace()
