@@ -110,8 +110,9 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
         self._curves = bqplot.Lines(
             x=[0, 0], y=[0, 0], scales={"x": t, "y": s}, colors=LINE_COLOURS, display_legend=True, labels=[""]
         )
-        self._selector = IndexSelector(scale=t, marks=[self._curves], color=ACCENT, line_width=2)
-        self._selector.observe(self._follow_selector, names=["selected"])
+        # The page ties it to the step, both ways. Tied here as well, late news of the one would undo the other.
+        step = np.array([float(self.widget.step)])
+        self._selector = IndexSelector(scale=t, marks=[self._curves], color=ACCENT, line_width=2, selected=step)
         self._step_axis = bqplot.Axis(scale=t, label="decoder step", grid_lines="none", tick_format="d")
         axes = [
             self._step_axis,
@@ -167,17 +168,6 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
             self._line.x = np.array([-0.5, n_keys - 0.5])
             self._line.y = np.array([level, level])
             self._line.visible = level > 0
-        if self._selected() != step:
-            self._selector.selected = np.array([float(step)])
-
-    def _selected(self) -> int | None:
-        selected = np.ravel([] if self._selector.selected is None else self._selector.selected)
-        return round(float(selected[0])) if len(selected) and np.isfinite(selected[0]) else None
-
-    def _follow_selector(self, _: traitlets.Bunch) -> None:
-        step = self._selected()
-        if step is not None:
-            self.widget.step = min(max(step, 0), len(self._weights()) - 1)
 
 
 def _label(texts: tuple[str, ...], index: int) -> str:

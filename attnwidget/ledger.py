@@ -186,6 +186,8 @@ class Ledger:
                 strip, n_queries = record.site.query, record.store.n_queries
                 if strip in self.known and n_queries not in (0, len(self.strips[strip])):
                     raise ValueError(_count_error(record.site, "queries", n_queries, strip, len(self.strips[strip])))
+            if not self.steps and any(record.site.query == TARGET for record in self.records.values()):
+                self.restore_steps((token, ()) for token in self.strips[TARGET])  # rows that came as one matrix
         self.status = status
 
     def _checked_step(self, token: str, candidates: Iterable[tuple[str, float]]) -> Step:

@@ -83,7 +83,6 @@ class Trace:
         for site, array, tolerance in as_sites(weights, has_target=target is not None):
             trace.add_site(site)
             trace.append({site.name: array}, tolerance=tolerance)
-        trace.ledger.restore_steps((token, ()) for token in trace.tokens[TARGET])
         trace.finish()
         return trace
 

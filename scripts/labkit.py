@@ -24,6 +24,7 @@ __all__ = [
     "open_notebook",
     "run_all",
     "run_cell",
+    "run_until",
     "save",
     "server",
     "wait_until_idle",
@@ -33,6 +34,7 @@ __all__ = [
 
 OPEN_MS = 90_000
 RUN_MS = 300_000
+RUNS = 30
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -135,6 +137,15 @@ def cell_errors(page: Page) -> list[str]:
     """Return the name and message of every error among the outputs, in cell order."""
     errors: list[str] = page.evaluate(ERRORS)
     return errors
+
+
+def run_until(page: Page, index: int, expected: str) -> bool:
+    """Run a cell until it prints what is expected: what a page told the kernel may come after a cell that it preceded."""
+    for _ in range(RUNS):
+        run_cell(page, index)
+        if cell_outputs(page, index)[-1].strip() == expected:
+            return True
+    return False
 
 
 def save(page: Page) -> None:

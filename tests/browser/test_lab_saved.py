@@ -118,8 +118,7 @@ def test_the_index_selector_is_the_step_both_ways(page: Page, lab: labkit.Lab) -
     open_dashboard(page, lab, "selector.ipynb")
     drag_selector(page, 0.5)
     expect(page.locator(STEP)).to_have_text("step 4 of 7")
-    labkit.run_cell(page, 2)
-    assert labkit.cell_outputs(page, 2)[-1].strip() == "3"
+    assert labkit.run_until(page, 2, "3")
     before = selector_x(page)
     page.get_by_role("button", name="first step").click()
     page.wait_for_function(

@@ -69,23 +69,17 @@ def test_curves_are_of_the_locked_inputs(board: Dashboard) -> None:
     assert board._curves.labels == ["it", "the"]
 
 
-def test_the_selector_moves_the_step(board: Dashboard) -> None:
+def test_the_selector_begins_at_the_step(board: Dashboard) -> None:
+    assert board._selector.selected.tolist() == [float(board.widget.step)]
+    assert board.widget.selector == board._selector.model_id
+
+
+def test_selector_and_step_are_left_to_the_page(board: Dashboard) -> None:
+    step = board.widget.step
     board._selector.selected = np.array([1.2])
-    assert board.widget.step == 1
-
-
-def test_the_step_moves_the_selector(board: Dashboard) -> None:
-    board.widget.step = 2
-    assert board._selector.selected.tolist() == [2.0]
-
-
-@pytest.mark.parametrize(("selected", "step"), [([-3.0], 0), ([99.0], 3), ([np.nan], 2), ([np.inf], 2), ([], 2)])
-def test_a_selector_outside_the_figure_moves_no_step_outside(
-    board: Dashboard, selected: list[float], step: int
-) -> None:
-    board.widget.step = 2
-    board._selector.selected = np.array(selected)
     assert board.widget.step == step
+    board.widget.step = 2
+    assert board._selector.selected.tolist() == [1.2]
 
 
 def test_every_text_goes_over_json_as_utf8(hostile_texts: list[str]) -> None:

@@ -155,3 +155,11 @@ def test_counts_of_numpy_become_plain_numbers() -> None:
     trace.add_site(Site("own", "encoder", np.int64(0), np.int64(3), "source", "source"))
     (site,) = trace.sites
     assert (type(site.layer), type(site.n_heads)) == (int, int)
+
+
+def test_rows_that_come_as_one_matrix_are_steps_too(weights: np.ndarray) -> None:
+    trace = Trace(source=SOURCE, target=("die", "Katze", "sass", "da"))
+    trace.add_site(Site("cross", "cross", 0, 3, "target", "source"))
+    trace.append({"cross": weights[0]})
+    trace.finish()
+    assert [step.token for step in trace.steps] == ["die", "Katze", "sass", "da"]
