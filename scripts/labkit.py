@@ -140,7 +140,7 @@ def cell_errors(page: Page) -> list[str]:
 
 
 def run_until(page: Page, index: int, expected: str) -> bool:
-    """Run a cell until it prints what is expected: what a page told the kernel may come after a cell that it preceded."""
+    """Run a cell until it prints what is expected: what a page told the kernel may come later than the cell."""
     for _ in range(RUNS):
         run_cell(page, index)
         if cell_outputs(page, index)[-1].strip() == expected:
