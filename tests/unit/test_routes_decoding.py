@@ -8,49 +8,14 @@ import numpy as np
 import pytest
 import torch
 import transformers as tf
-from torch import Tensor, nn
+from architectures import built, eager, tokens
+from architectures_of_text import N_LAYERS, N_SOURCE, N_TARGET
 
 import attnwidget as aw
 
-N_LAYERS, N_HEADS, D_MODEL, N_VOCABULARY, N_SOURCE, N_TARGET, N_TOKENS = 2, 4, 32, 60, 7, 5, 11
-WINDOW = 4
-SIZES = {"vocab_size": N_VOCABULARY, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-DECODER = SIZES | {
-    "hidden_size": D_MODEL,
-    "num_hidden_layers": N_LAYERS,
-    "num_attention_heads": N_HEADS,
-    "intermediate_size": 40,
-    "max_position_embeddings": 40,
-}
-GROUPED = DECODER | {"num_key_value_heads": 2, "head_dim": 8}
-PAIR = SIZES | {
-    "d_model": D_MODEL,
-    "encoder_layers": N_LAYERS,
-    "decoder_layers": N_LAYERS,
-    "encoder_attention_heads": N_HEADS,
-    "decoder_attention_heads": N_HEADS,
-    "encoder_ffn_dim": 40,
-    "decoder_ffn_dim": 40,
-    "max_position_embeddings": 40,
-    "decoder_start_token_id": 1,
-}
-LANGUAGE_MODELS = {
-    "GPT-2": lambda: tf.GPT2LMHeadModel(
-        tf.GPT2Config(vocab_size=N_VOCABULARY, n_embd=D_MODEL, n_layer=N_LAYERS, n_head=N_HEADS, n_positions=40)
-    ),
-    "Llama": lambda: tf.LlamaForCausalLM(tf.LlamaConfig(**GROUPED)),
-    "Mistral": lambda: tf.MistralForCausalLM(tf.MistralConfig(**GROUPED, sliding_window=WINDOW)),
-    "Gemma-2": lambda: tf.Gemma2ForCausalLM(tf.Gemma2Config(**GROUPED, sliding_window=WINDOW)),
-    "Bloom": lambda: tf.BloomForCausalLM(
-        tf.BloomConfig(vocab_size=N_VOCABULARY, hidden_size=D_MODEL, n_layer=N_LAYERS, n_head=N_HEADS)
-    ),
-}
-PAIRS = {
-    "T5": lambda: tf.T5ForConditionalGeneration(
-        tf.T5Config(vocab_size=N_VOCABULARY, d_model=D_MODEL, d_kv=8, d_ff=40, num_layers=N_LAYERS, num_heads=N_HEADS)
-    ),
-    "BART": lambda: tf.BartForConditionalGeneration(tf.BartConfig(**PAIR)),
-}
+N_TOKENS = 11
+LANGUAGE_MODELS = ("GPT-2", "Llama", "Mistral", "Gemma-2", "Bloom")
+PAIRS = ("T5", "BART")
 PARTS = {
     "one by one": [4, 5, 6, 7, 8, 9, 10, N_TOKENS],
     "in parts": [4, 8, 10, N_TOKENS],
@@ -64,24 +29,6 @@ def no_gradients() -> object:
         yield
 
 
-def sharpened(model: nn.Module) -> nn.Module:
-    """Have weights far from uniform, which they are as they are initialised."""
-    for name, parameter in model.named_parameters():
-        if parameter.ndim > 1 and "emb" not in name and "wte" not in name:
-            parameter.mul_(6)
-    return model.eval()
-
-
-def eager(model: nn.Module) -> nn.Module:
-    twin = copy.deepcopy(model)
-    twin.set_attn_implementation("eager")  # type: ignore[operator]
-    return twin
-
-
-def tokens(n_tokens: int) -> Tensor:
-    return torch.randint(3, N_VOCABULARY, (1, n_tokens), generator=torch.Generator().manual_seed(1))
-
-
 @pytest.mark.parametrize("parts", PARTS)
 @pytest.mark.parametrize(
     ("name", "static"),
@@ -89,7 +36,7 @@ def tokens(n_tokens: int) -> Tensor:
     [(name, static) for name in LANGUAGE_MODELS for static in (False, True) if (name, static) != ("Bloom", True)],
 )
 def test_a_prompt_and_a_cache_give_one_matrix(name: str, static: bool, parts: str) -> None:
-    model, ids = sharpened(LANGUAGE_MODELS[name]()), tokens(N_TOKENS)
+    model, ids = built(name), tokens(N_TOKENS, n_examples=1)
     with aw.record(model, source=[str(i) for i in range(N_TOKENS)]) as trace:
         cache = tf.StaticCache(config=model.config, max_cache_len=N_TOKENS + 5) if static else None
         start = 0
@@ -104,7 +51,7 @@ def test_a_prompt_and_a_cache_give_one_matrix(name: str, static: bool, parts: st
 
 @pytest.mark.parametrize("name", LANGUAGE_MODELS)
 def test_a_language_model_that_starts_with_one_token_grows_by_steps(name: str) -> None:
-    model, ids = sharpened(LANGUAGE_MODELS[name]()), tokens(N_TOKENS)
+    model, ids = built(name), tokens(N_TOKENS, n_examples=1)
     with aw.record(model) as trace:
         cache = None
         for i in range(N_TOKENS):
@@ -117,7 +64,7 @@ def test_a_language_model_that_starts_with_one_token_grows_by_steps(name: str) -
 
 
 def test_rows_that_are_decoded_again_take_the_place_of_the_first() -> None:
-    model, ids = sharpened(LANGUAGE_MODELS["Llama"]()), tokens(N_TOKENS)
+    model, ids = built("Llama"), tokens(N_TOKENS, n_examples=1)
     wrong = ids.clone()
     wrong[:, 6:8] = 3
     with aw.record(model) as trace:
@@ -132,7 +79,7 @@ def test_rows_that_are_decoded_again_take_the_place_of_the_first() -> None:
 @pytest.mark.parametrize("cached", [True, False])
 @pytest.mark.parametrize("name", PAIRS)
 def test_a_translation_grows_by_steps(name: str, cached: bool) -> None:
-    model, source, target = sharpened(PAIRS[name]()), tokens(N_SOURCE), tokens(N_TARGET)
+    model, source, target = built(name), tokens(N_SOURCE, n_examples=1), tokens(N_TARGET, n_examples=1)
     with aw.record(model, source=[str(i) for i in range(N_SOURCE)]) as trace:
         memory, cache = model.get_encoder()(source), None  # type: ignore[operator]
         for i in range(N_TARGET):
