@@ -89,7 +89,7 @@ class TokenText:
         if self._held and added.startswith(_REPLACEMENT):  # they were no character
             added = added.lstrip(_REPLACEMENT)
             for place in self._held:
-                self.spans[place] = (begin, len(self._done) - len(added))
+                self.spans[place] = (self.spans[place][0], len(self._done) - len(added))
         begin = len(self._done) - len(added)
         self._held = [len(self.spans)] if is_open else []
         self.spans.append((begin, len(self._done) + is_open))
