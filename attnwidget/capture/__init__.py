@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from attnwidget.capture.editing import Edit
 from attnwidget.capture.errors import CaptureError
+from attnwidget.capture.generating import generate
 from attnwidget.capture.mark import mark
 from attnwidget.capture.recording import record, step
 
-__all__ = ["CaptureError", "mark", "record", "step"]
+__all__ = ["CaptureError", "Edit", "generate", "mark", "record", "step"]

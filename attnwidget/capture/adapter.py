@@ -17,6 +17,7 @@ from attnwidget.capture.call import Call
 from attnwidget.capture.modules import Owner
 
 TorchFunction = Callable[..., object]
+Place = Callable[[Call], Call]
 
 
 class Sink(Protocol):
@@ -31,14 +32,25 @@ class Sink(Protocol):
     def withdraw(self, call: Call) -> None:
         """Drop a call that was taken, because another adapter has a better claim."""
 
+    @property
+    def edits(self) -> bool:
+        """Whether weights may have to be changed before they are used."""
+
+    def edited(self, call: Call) -> Call | None:
+        """Return the call with edited weights, which must be used then; None where no edit is meant for it."""
+
     def claim(self, tensor: torch.Tensor, *, by: Adapter) -> None:
         """Let all other adapters forget a tensor."""
 
     def muted(self) -> AbstractContextManager[None]:
         """Run what is in the block unseen by adapters. Inside `Adapter.run` it is so already."""
 
-    def collected(self) -> AbstractContextManager[list[Call]]:
-        """Give what other adapters take in the block to this list instead."""
+    def collected(self, place: Place) -> AbstractContextManager[list[Call]]:
+        """Give what other adapters take in the block to this list instead; they see it even in light mode.
+
+        Args:
+            place: brings a call to the shape and the position that only this adapter knows.
+        """
 
 
 class Adapter:

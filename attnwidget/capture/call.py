@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from attnwidget.capture.attention import Attention, Weights
 from attnwidget.capture.modules import Owner
 
 BEFORE_DROPOUT = "Dropout is on: the weights shown are before dropout. model.eval() shows what inference uses."
@@ -19,20 +20,29 @@ class Call:
     Args:
         module: path of the module that made it, or the name that a mark gave; "" for the model itself.
         route: name of the adapter that saw it.
-        weights: [batch, head, query, key], after softmax, as the model computed them.
+        attention: its weights, or what they come from, for the whole batch.
         note: what a person must know about all weights of this kind; it becomes a warning, once.
         cross: keys are of another sequence than queries; None where the adapter cannot know.
         causal: a query sees no later key; None where the adapter cannot know.
         sinks: rows sum to less than 1 by design, because a part goes to no token.
+        first_query: position of the first query in the sequence; None where the adapter cannot know.
+        first_key: position of the first key: what came before it, a window has forgotten.
+        n_keys: how many tokens the sequence had; more keys than that are the empty end of a static cache. None
+            where the adapter cannot know.
+        edited: whether the weights are those of an edit.
     """
 
     module: str
     route: str
-    weights: torch.Tensor
+    attention: Attention
     note: str = ""
     cross: bool | None = None
     causal: bool | None = None
     sinks: bool = False
+    first_query: int | None = None
+    first_key: int = 0
+    n_keys: int | None = None
+    edited: bool = False
 
 
 def to_call(
@@ -68,7 +78,7 @@ def to_call(
         weights = weights[:, None]  # [batch, 1, query, key]
     elif weights.ndim > 4:
         weights = weights.flatten(1, -3)  # [batch, head, query, key]
-    return Call(name or owner.path, route, weights, note, causal=causal)
+    return Call(name or owner.path, route, Weights(weights), note, causal=causal)
 
 
 def _n_heads(owner: Owner) -> int:

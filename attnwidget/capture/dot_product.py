@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-
-ScoreMod = Callable[[torch.Tensor], torch.Tensor]
 
 
 def dot_product_weights(
@@ -15,9 +12,10 @@ def dot_product_weights(
     key: torch.Tensor,
     *,
     mask: torch.Tensor | None = None,
-    causal: bool = False,
+    diagonal: int | None = None,
     scale: float | None = None,
-    change: ScoreMod | None = None,
+    softcap: float | None = None,
+    sinks: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return softmax(scale q k^T + mask), in float32 at least, whatever autocast says.
 
@@ -25,12 +23,13 @@ def dot_product_weights(
         query: [..., head, query, d_head].
         key: [..., head, key, d_head]; fewer heads are shared by groups of those of the query.
         mask: True where a query may see a key, or numbers that are added to the scores; broadcast to [..., query, key].
-        causal: query i sees keys up to i, as torch counts them: from the upper left.
+        diagonal: query i sees keys up to i + diagonal; 0 is causal as torch counts it, from the upper left.
         scale: 1 / sqrt(d_head) by default.
-        change: what happens to the scores before the mask.
+        softcap: scores become softcap * tanh(scores / softcap) before the mask.
+        sinks: [head], one more score a row, which takes its share and is left out.
 
     Returns:
-        [..., head, query, key]; rows sum to 1, and a row that may see nothing is 0.
+        [..., head, query, key]; rows sum to 1 where there are no sinks, and a row that may see nothing is 0.
 
     Source:
         Vaswani et al. 2017, arXiv 1706.03762, equation 1.
@@ -41,15 +40,18 @@ def dot_product_weights(
     scaled = query.to(dtype) * (query.shape[-1] ** -0.5 if scale is None else scale)
     with _full_precision(query.device.type):
         scores = scaled @ key.to(dtype).mT  # [..., head, query, key]
-    if change is not None:
-        scores = change(scores)
+    if softcap:
+        scores = softcap * torch.tanh(scores / softcap)
     if mask is not None and mask.dtype == torch.bool:
         scores = scores.masked_fill(~mask, float("-inf"))
     elif mask is not None:
         scores = scores + mask
-    if causal:
-        later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+    if diagonal is not None:
+        later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1 + diagonal)
         scores = scores.masked_fill(later, float("-inf"))
+    if sinks is not None:
+        sunk = sinks.to(dtype).view(-1, 1, 1).expand(*scores.shape[:-1], 1)
+        return torch.cat([scores, sunk], dim=-1).softmax(-1)[..., :-1]
     blind = scores.amax(-1, keepdim=True) == float("-inf")
     return scores.softmax(-1).masked_fill_(blind, 0)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from attnwidget.capture.dot_product import dot_product_weights
+from attnwidget.capture.attention import DotProduct
 
 
-def flash_weights(
+def flash_attention(
     module: torch.nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
@@ -20,8 +20,8 @@ def flash_weights(
     softcap: float | None = None,
     s_aux: torch.Tensor | None = None,
     **_: object,
-) -> torch.Tensor:
-    """Return weights [batch, head, query, key]; the arguments are those of Transformers' `flash_attention_forward`.
+) -> DotProduct:
+    """Return what the kernel computes; the arguments are those of Transformers' `flash_attention_forward`.
 
     A flash kernel aligns the last query with the last key, and its mask [batch, key] says only what is padding.
     """
@@ -35,15 +35,5 @@ def flash_weights(
         mask = mask & (ages.abs() < sliding_window)
     if attention_mask is not None:
         mask = mask & attention_mask[:, None, None, -n_keys:].bool()  # [batch, 1, query, key]
-    if s_aux is not None:  # one more key, which is no token
-        mask = torch.nn.functional.pad(mask, (0, 1), value=True)
-
-    def change(scores: torch.Tensor) -> torch.Tensor:
-        if softcap:
-            scores = softcap * torch.tanh(scores / softcap)
-        if s_aux is not None:
-            sinks = s_aux.to(scores.dtype).view(1, -1, 1, 1).expand(*scores.shape[:3], 1)
-            scores = torch.cat([scores, sinks], dim=-1)
-        return scores
-
-    return dot_product_weights(query, key, mask=mask, scale=scaling, change=change)[..., :n_keys]
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    return DotProduct(query, key, scale, mask, softcap=softcap, sinks=s_aux)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from types import FrameType
+from typing import cast
 
 import torch
 
@@ -27,17 +28,26 @@ class FlexAdapter(Adapter):
         """Run the operator, hand over its weights, return its result."""
         result = func(*args, **kwargs)
         owner = self.sink.owner()
-        query, key, _, *rest = args
-        if owner is not None and isinstance(query, torch.Tensor) and isinstance(key, torch.Tensor):
-            with torch.no_grad():
-                dtype = torch.promote_types(query.dtype, torch.float32)
-                unit = torch.eye(key.shape[-2], dtype=dtype, device=key.device)
-                unit = unit.expand(*key.shape[:-1], -1).contiguous()  # [batch, head, key, key]
-                answer = func(query.to(dtype), key.to(dtype), unit, *rest, **kwargs)
-                weights = answer[0] if isinstance(answer, tuple) else answer
-            note = _COMPILED if _is_compiled() else ""
-            self.sink.take(to_call(weights, owner=owner, route=self.name, note=note))  # type: ignore[arg-type]
-        return result
+        query, key, value, *rest = args
+        if owner is None or not all(isinstance(it, torch.Tensor) for it in (query, key, value)):
+            return result
+        query, key, value = cast("tuple[torch.Tensor, ...]", (query, key, value))
+        with torch.no_grad():
+            dtype = torch.promote_types(query.dtype, torch.float32)
+            unit = torch.eye(key.shape[-2], dtype=dtype, device=key.device)
+            unit = unit.expand(*key.shape[:-1], -1).contiguous()  # [batch, head, key, key]
+            answer = func(query.to(dtype), key.to(dtype), unit, *rest, **kwargs)
+            weights = cast(torch.Tensor, answer[0] if isinstance(answer, tuple) else answer)
+        note = _COMPILED if _is_compiled() else ""
+        call = to_call(weights, owner=owner, route=self.name, note=note)
+        edited = self.sink.edited(call)
+        self.sink.take(edited or call)
+        if edited is None:
+            return result
+        if value.shape[1] != weights.shape[1]:
+            value = value.repeat_interleave(weights.shape[1] // value.shape[1], dim=1)
+        output = edited.attention.weights().to(value.dtype) @ value
+        return (output, *result[1:]) if isinstance(result, tuple) else output
 
 
 def _is_compiled() -> bool:

@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
-from attnwidget.capture.adapter import Adapter
+from attnwidget.capture.adapter import Adapter, Place
+from attnwidget.capture.attention import Weights
 from attnwidget.capture.call import Call
+from attnwidget.capture.editing import Editor
 from attnwidget.capture.fast_path import kept_open
 from attnwidget.capture.modules import Owner
 from attnwidget.capture.recorder import Recorder
+
+_WHOLE = "hugging_face"  # the adapter that knows by itself when attention runs
 
 
 class Hub(TorchFunctionMode):
     """Stands between adapters and recorder; every torch function of this thread passes it while it is entered.
 
+    Once a whole pass of the model has shown that all its attention comes by the interface of Transformers, the hub is
+    entered only where that interface calls its function, so that the rest of the model runs at its own speed.
+
     Args:
         recorder: where calls go.
         adapters: the adapters in order.
+        editor: what changes weights; None where nothing does.
     """
 
-    def __init__(self, recorder: Recorder, adapters: Sequence[type[Adapter]]) -> None:
+    def __init__(self, recorder: Recorder, adapters: Sequence[type[Adapter]], editor: Editor | None = None) -> None:
         super().__init__()
-        self._recorder, self._n_muted = recorder, 0
-        self._collected: list[list[Call]] = []
+        self._recorder, self._editor, self._n_muted = recorder, editor, 0
+        self._collected: list[tuple[list[Call], Place]] = []
         self._adapters = [adapter(self) for adapter in adapters]
         self._runs = {name: adapter.run for adapter in reversed(self._adapters) for name in adapter.functions}
+        self._routes: set[str] = set()  # of the calls so far
+        self._entered = False
 
     def __torch_function__(
         self,
@@ -50,9 +61,23 @@ class Hub(TorchFunctionMode):
         with ExitStack() as stack:
             for adapter in self._adapters:
                 stack.enter_context(adapter.watching())
-            stack.enter_context(kept_open(Hub))
-            stack.enter_context(self)
+            if not self.edits:  # what is edited cannot be a kernel's
+                stack.enter_context(kept_open(Hub))
+            stack.callback(self._leave)
+            self.__enter__()
+            self._entered = True
+            self._recorder.modules.on_forward = self._lighten
             yield
+
+    def _lighten(self) -> None:
+        """Leave the mode, before another pass of a model whose first one needed no more than the interface."""
+        if self._routes == {_WHOLE} and self._entered and _get_current_function_mode_stack()[-1] is self:
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._entered:
+            self._entered = False
+            self.__exit__(None, None, None)
 
     def owner(self) -> Owner | None:
         """Return the module that runs now, or None if it belongs to another model than the recorded one."""
@@ -60,12 +85,38 @@ class Hub(TorchFunctionMode):
 
     def take(self, call: Call) -> None:
         """Keep a call; what runs again for the backward pass (gradient checkpointing) was seen before."""
-        if torch._C._current_graph_task_id() == -1:
-            (self._collected[-1].append if self._collected else self._recorder.take)(call)
+        if torch._C._current_graph_task_id() != -1:
+            return
+        if self._collected:
+            self._collected[-1][0].append(call)
+        else:
+            self._routes.add(call.route)
+            self._recorder.take(call)
 
     def withdraw(self, call: Call) -> None:
         """Drop a call that was taken."""
         self._recorder.withdraw(call)
+
+    @property
+    def edits(self) -> bool:
+        """Whether weights may have to be changed before they are used."""
+        return self._editor is not None
+
+    def edited(self, call: Call) -> Call | None:
+        """Return the call with edited weights; None where no edit is meant for it."""
+        if self._editor is None:
+            return None
+        placed = call
+        for _, place in reversed(self._collected):
+            placed = place(placed)
+        weights = self._editor.edited(self._recorder.placed(placed))
+        if weights is None:
+            return None
+        *lead, n_keys = call.attention.shape
+        weights = weights.reshape(*lead, -1)
+        if weights.shape[-1] < n_keys:  # a sink stands last, which is no key
+            weights = torch.cat([weights, call.attention.weights()[..., weights.shape[-1] :]], dim=-1)
+        return replace(call, attention=Weights(weights), edited=True)
 
     def claim(self, tensor: torch.Tensor, *, by: Adapter) -> None:
         """Let all adapters but one forget a tensor."""
@@ -83,10 +134,12 @@ class Hub(TorchFunctionMode):
             self._n_muted -= 1
 
     @contextmanager
-    def collected(self) -> Iterator[list[Call]]:
-        """Give what adapters take in the block to this list instead."""
-        self._collected.append([])
+    def collected(self, place: Place) -> Iterator[list[Call]]:
+        """Give what adapters take in the block to this list instead; they see it even in light mode."""
+        own: AbstractContextManager[object] = nullcontext() if self._entered else self
+        self._collected.append(([], place))
         try:
-            yield self._collected[-1]
+            with own:
+                yield self._collected[-1][0]
         finally:
             self._collected.pop()

@@ -13,15 +13,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import torch
 
 from attnwidget.capture.adapter import Adapter
+from attnwidget.capture.attention import DotProduct, Weights
 from attnwidget.capture.call import BEFORE_DROPOUT, Call
-from attnwidget.capture.flash import flash_weights
+from attnwidget.capture.flash import flash_attention
 from attnwidget.capture.kinds import says_cross
 from attnwidget.capture.modules import Owner
+from attnwidget.capture.sdpa import weighed
 
 _Attention = Callable[..., tuple[torch.Tensor, torch.Tensor | None]]
 _SINKS = "Rows sum to less than 1 by design: this model lets a part of the attention go to a sink, which is no token."
@@ -76,70 +79,97 @@ class HuggingFaceAdapter(Adapter):
         owner = self.sink.owner()
         if owner is None:
             return function(module, query, key, *args, **kwargs)
-        with self.sink.collected() as seen:
+        about = _About(owner, scope, query.shape, key, kwargs)
+        with self.sink.collected(about.placed) as seen:
             output, extra = function(module, query, key, *args, **kwargs)
         with torch.no_grad():
-            shape = (*query.shape[:3], key.shape[-2])
-            drops = bool(kwargs.get("dropout"))
-            call = self._call(owner, shape, extra, seen, drops=drops)
+            call = self._call(about, extra, seen)
             if call is None and "flash" in function.__name__:
-                note = BEFORE_DROPOUT if drops else ""
-                call = Call(owner.path, self.name, flash_weights(module, query, key, *args, **kwargs), note)
-            if call is None:  # nothing seen, or several parts
+                note = BEFORE_DROPOUT if kwargs.get("dropout") else ""
+                product = flash_attention(module, query, key, *args, **kwargs)
+                call = about.placed(Call(owner.path, self.name, product, note))
+                edited = self.sink.edited(call)
+                if edited is not None:
+                    call, output = edited, weighed(edited.attention.weights(), query, key, *args).transpose(1, 2)
+            if call is not None:
+                self.sink.take(call)
+            else:  # nothing seen, or several parts
                 for other in seen:
                     self.sink.take(other)
-            else:
-                self._take(call, owner, scope, extra, kwargs)
         return output, extra
 
-    def _call(
-        self, owner: Owner, shape: tuple[int, ...], extra: torch.Tensor | None, seen: list[Call], *, drops: bool
-    ) -> Call | None:
+    def _call(self, about: _About, extra: torch.Tensor | None, seen: list[Call]) -> Call | None:
         """Return what the function returned as weights, or else the one call that another adapter saw in it."""
         returned: Call | None = None
-        if extra is not None and extra.ndim == 4 and extra.shape == shape:
+        if extra is not None and extra.ndim == 4 and extra.shape == about.shape:
             self.sink.claim(extra, by=self)
-            returned = Call(owner.path, self.name, extra.detach())
-        if returned is not None and not drops:
+            returned = about.placed(Call(about.owner.path, self.name, Weights(extra.detach())))
+        if len(seen) == 1 and seen[0].edited:
+            returned = None
+        elif returned is not None and not about.kwargs.get("dropout"):
             return returned
         if len(seen) != 1:
             return returned
         (call,) = seen
-        n_weights = call.weights.numel() // call.weights.shape[-1]
-        if n_weights != shape[0] * shape[1] * shape[2]:
+        if call.attention.shape[0] * call.attention.shape[1] * call.attention.shape[2] != prod(about.shape[:3]):
             return None
-        # Heads that share a key are packed into the query axis where there is one query; a sink is one key more.
-        return replace(call, route=self.name, weights=call.weights.reshape(*shape[:3], -1)[..., : shape[3]])
+        call = about.placed(replace(call, route=self.name))
+        if call.sinks and extra is not None and extra.ndim == 3:  # the logarithm of the sum without the sink
+            share = torch.sigmoid(extra - about.sinks.view(1, -1, 1))[..., None]
+            call = replace(call, attention=Weights(call.attention.weights() * share))
+        return call
 
-    def _take(
+
+class _About:
+    """What the interface knows of a call: the module that attends, to what, and where in the sequence it is.
+
+    Args:
+        owner: the module that attends.
+        scope: the variables of the method that calls the interface.
+        query: shape of the queries, [batch, head, query, d_head].
+        key: [batch, key_head, key, d_head].
+        kwargs: what the method passes.
+    """
+
+    def __init__(
         self,
-        call: Call,
         owner: Owner,
         scope: Mapping[str, object],
-        extra: torch.Tensor | None,
+        query: torch.Size,
+        key: torch.Tensor,
         kwargs: Mapping[str, Any],
     ) -> None:
-        weights, note = call.weights, call.note
-        sinks = kwargs.get("s_aux", getattr(owner.module, "sinks", None))
-        if sinks is not None:
-            note = _SINKS
-            if extra is not None and extra.ndim == 3:  # the logarithm of the sum without the sink
-                weights = weights * torch.sigmoid(extra - sinks.view(1, -1, 1))[..., None]
-        cross = _is_cross(owner, scope)
-        causal = kwargs.get("is_causal")
-        causal = getattr(owner.module, "is_causal", None) if causal is None else causal
-        if not cross:
-            weights = _from_the_start(weights, _n_tokens(owner.module, scope))
-        self.sink.take(
-            replace(
-                call,
-                weights=weights,
-                note=note,
-                cross=cross,
-                causal=None if cross or causal is None else bool(causal),
-                sinks=sinks is not None,
-            )
+        self.owner, self.kwargs, self._key = owner, kwargs, key
+        self.shape = (*query[:3], key.shape[-2])
+        self.sinks: Any = kwargs.get("s_aux", getattr(owner.module, "sinks", None))
+        self._cross = _is_cross(owner, scope)
+        self._n_tokens = 0 if self._cross else _n_tokens(owner.module, scope)
+
+    def placed(self, call: Call) -> Call:
+        """Bring a call to one head and one query a row, and say where in the sequence it is."""
+        _, n_heads, n_queries, n_keys = self.shape
+        # Heads that share a key are packed into the query axis where there is one query; a sink is one key more.
+        attention = call.attention.of_heads(n_heads, n_queries) if call.attention.shape != self.shape else call.attention
+        if isinstance(attention, Weights):
+            attention = Weights(attention.tensor[..., :n_keys])
+        elif isinstance(attention, DotProduct) and attention.key.shape[2:] == self._key.shape[2:]:
+            attention = replace(attention, key=self._key)  # before it was repeated for the heads that share it
+        causal = self.kwargs.get("is_causal")
+        causal = getattr(self.owner.module, "is_causal", None) if causal is None else causal
+        call = replace(
+            call,
+            module=self.owner.path,
+            attention=attention,
+            note=call.note if self.sinks is None else _SINKS,
+            cross=self._cross,
+            causal=None if self._cross or causal is None else bool(causal),
+            sinks=self.sinks is not None,
         )
+        missing = self._n_tokens - n_keys
+        if self._n_tokens < n_queries or (missing < 0 and attention.looks_beyond(self._n_tokens)):
+            return call
+        first = self._n_tokens - n_queries
+        return replace(call, first_query=first, first_key=max(missing, 0), n_keys=self._n_tokens)
 
 
 def _is_cross(owner: Owner, scope: Mapping[str, object]) -> bool:
@@ -156,14 +186,6 @@ def _n_tokens(module: torch.nn.Module, scope: Mapping[str, object]) -> int:
     if count is None:
         return 0
     return int(count(getattr(module, "layer_idx", None) or 0))
-
-
-def _from_the_start(weights: torch.Tensor, n_tokens: int) -> torch.Tensor:
-    """Have columns count the whole sequence: a window forgets its beginning, a static cache has an empty end."""
-    missing = n_tokens - weights.shape[-1]
-    if n_tokens < weights.shape[-2] or (missing < 0 and bool(weights[..., n_tokens:].any())):
-        return weights
-    return torch.nn.functional.pad(weights, (missing, 0)) if missing > 0 else weights[..., :n_tokens]
 
 
 def _wrap(interface: Any, change: int) -> None:  # noqa: ANN401 - a class of Transformers

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
-
+from attnwidget.capture.pieces import Rows
 from attnwidget.outline import Kind
 
 _CROSS = re.compile(r"cross|enc_?dec_?att|encoder_att|enc_att|(^|[._])src_", re.IGNORECASE)
@@ -20,25 +19,22 @@ def says_cross(name: str) -> bool:
 
 def kind_of(
     name: str,
-    rows: np.ndarray,
+    rows: Rows,
     *,
     n_source: int,
     n_target: int,
     step: int | None,
-    cross: bool | None = None,
-    causal: bool | None = None,
 ) -> Kind:
     """Tell encoder self-attention, decoder self-attention and cross-attention apart.
 
     Args:
         name: name of the site.
-        rows: weights [head, query, key]; those of one step where `step` is given, else all.
+        rows: its rows; those of one step where `step` is given, else all.
         n_source: tokens in the source strip; 0 where it is not known.
         n_target: tokens in the target strip, likewise.
         step: the decoder step that they belong to; None for a recording without steps.
-        cross: keys are of another sequence than queries; None where no adapter knows.
-        causal: a query sees no later key; None where no adapter knows.
     """
+    cross, causal = rows.cross, rows.causal
     if cross or (cross is None and not causal and says_cross(name)):
         return "cross"
     if causal:
@@ -46,13 +42,13 @@ def kind_of(
     towers = _TOWER.findall(name)
     tower = towers[-1].lower() if towers else ""
     is_self = cross is False or bool(_SELF.search(name))
-    _, n_queries, n_keys = rows.shape
+    n_queries, n_keys = rows.n_queries, rows.n_keys
     square = n_queries == n_keys
-    ahead = bool(np.triu(rows, 1).any())
+    ahead = rows.looks_ahead(0)
     if tower == "enc" and (square or is_self):
         return "encoder"
     if is_self:
-        later = np.triu(rows, max(n_keys - n_queries, 0) + 1).any()  # the last query is the last key
+        later = rows.looks_ahead(max(n_keys - n_queries, 0))  # the last query is the last key
         return "encoder" if (later or causal is False) and tower != "dec" else "decoder"
     if step is not None and n_queries == 1:
         return "decoder" if n_keys == step + 1 != n_source else "cross"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import TypeVar, cast
 
+import numpy as np
 import torch
 
 from attnwidget.capture.adapter import Adapter
@@ -30,8 +31,8 @@ class MarkAdapter(Adapter):
         finally:
             _open.set(None)
 
-    def mark(self, weights: object, *, name: str) -> None:
-        """Take weights."""
+    def mark(self, weights: _Weights, *, name: str) -> _Weights:
+        """Take weights, and return them as they were or edited."""
         with torch._C.DisableTorchFunction():
             try:
                 tensor = weights.detach() if isinstance(weights, torch.Tensor) else torch.as_tensor(weights)
@@ -45,11 +46,22 @@ class MarkAdapter(Adapter):
             if owner is not None:
                 if isinstance(weights, torch.Tensor):
                     self.sink.claim(weights, by=self)
-                self.sink.take(to_call(tensor, owner=owner, route=self.name, name=name))
+                call = to_call(tensor, owner=owner, route=self.name, name=name)
+                edited = self.sink.edited(call)
+                self.sink.take(edited or call)
+                if edited is not None:
+                    new = edited.attention.weights().to(tensor.dtype).reshape(tensor.shape)
+                    return cast(_Weights, new if isinstance(weights, torch.Tensor) else _like(weights, new))
+        return weights
+
+
+def _like(weights: object, new: torch.Tensor) -> object:
+    """Return new weights in the type of the old ones, an array or lists."""
+    return new.numpy() if isinstance(weights, np.ndarray) else new.tolist()
 
 
 def mark(weights: _Weights, *, name: str = "") -> _Weights:
-    """Record weights of your own, which no adapter can find; return them unchanged.
+    """Record weights of your own, which no adapter can find; return them, changed only where an `Edit` says so.
 
     Outside a recording it does nothing, so the line may stay where it is.
 
@@ -64,6 +76,4 @@ def mark(weights: _Weights, *, name: str = "") -> _Weights:
         CaptureError: a batch came and no example was chosen.
     """
     adapter = _open.get()
-    if adapter is not None:
-        adapter.mark(weights, name=name)
-    return weights
+    return weights if adapter is None else adapter.mark(weights, name=name)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
 from torch.nn import functional as F
 
 from attnwidget.capture.adapter import Adapter, TorchFunction
+from attnwidget.capture.attention import DotProduct, Weights
 from attnwidget.capture.call import BEFORE_DROPOUT, Call
+from attnwidget.capture.kernel import kernel_swapped
 from attnwidget.capture.modules import Owner
+from attnwidget.capture.sdpa import weighed
 
 _FORWARD = inspect.signature(F.multi_head_attention_forward)
 # The fast paths are builtins without a signature; these are the arguments of torch's native_functions.yaml.
@@ -42,43 +46,68 @@ class MhaAdapter(Adapter):
 
     def run(self, func: TorchFunction, args: Sequence[object], kwargs: Mapping[str, object]) -> object:
         """Run the function, hand over its weights, return its result."""
+        owner = None if func.__name__ == "_nested_tensor_from_mask" else self.sink.owner()
+        if owner is not None and func.__name__ == "multi_head_attention_forward":
+            return self._attend(func, owner, _FORWARD.bind(*args, **kwargs))
         result = func(*args, **kwargs)
         if func.__name__ == "_nested_tensor_from_mask":
             self.n_padded = args[0].shape[1] if isinstance(args[0], torch.Tensor) else 0
-            return result
-        owner = self.sink.owner()
-        if owner is None:
-            return result
-        with torch.no_grad():
-            if func.__name__ == "multi_head_attention_forward":
-                call = self._seen(func, owner, _FORWARD.bind(*args, **kwargs))
-            elif func.__name__ == "_native_multi_head_attention":
-                call = self._fast(owner, {**dict(zip(_NATIVE, args, strict=False)), **kwargs})
-            else:
-                call = self._fast_layer(owner, {**dict(zip(_LAYER, args, strict=False)), **kwargs})
-        self.sink.take(call)
+        elif owner is not None:
+            with torch.no_grad():
+                if func.__name__ == "_native_multi_head_attention":
+                    call = self._fast(owner, {**dict(zip(_NATIVE, args, strict=False)), **kwargs})
+                else:
+                    call = self._fast_layer(owner, {**dict(zip(_LAYER, args, strict=False)), **kwargs})
+            self.sink.take(call)
         return result
 
-    def _seen(self, func: TorchFunction, owner: Owner, bound: inspect.BoundArguments) -> Call:
+    def _attend(self, func: TorchFunction, owner: Owner, bound: inspect.BoundArguments) -> object:
+        """Run the whole layer, and look at the kernel that it calls where it need not return weights."""
         bound.apply_defaults()
         given = bound.arguments
-        query, key = given["query"], given["key"]
-        hinted = given["is_causal"] and given["key_padding_mask"] is None and not given["need_weights"]
+        wants, averages = given["need_weights"], given["average_attn_weights"]
         drops = given["training"] and given["dropout_p"] > 0
-        given.update(need_weights=True, average_attn_weights=False, dropout_p=0.0)
-        weights = cast("tuple[object, torch.Tensor]", func(*bound.args, **bound.kwargs))[1]
-        weights = weights[None] if weights.ndim == 3 else weights  # [batch, head, query, key]
-        if hinted:  # torch then attends by the hint, whatever the mask says
-            weights = weights.tril()
-            weights = weights / weights.sum(-1, keepdim=True)
-        return Call(
+        base = Call(
             owner.path,
             self.name,
-            weights,
+            Weights(torch.empty(0, 0, 0, 0)),
             BEFORE_DROPOUT if drops else "",
-            cross=_is_cross(owner, query, key),
+            cross=_is_cross(owner, given["query"], given["key"]),
             causal=True if given["is_causal"] else None,
         )
+        used: list[Call] = []
+
+        def kernel(original: Callable[..., torch.Tensor], *args: torch.Tensor, **kwargs: object) -> torch.Tensor:
+            query, key, value, mask, _, causal = args
+            product = DotProduct(query, key, query.shape[-1] ** -0.5, mask, diagonal=0 if causal else None)
+            call = replace(base, attention=product)
+            edited = self.sink.edited(call)
+            used.append(edited or call)
+            return original(*args, **kwargs) if edited is None else weighed(edited.attention.weights(), *args)
+
+        if not wants or self.sink.edits:
+            given["need_weights"] = False
+            with kernel_swapped(kernel):
+                output, _ = cast("tuple[torch.Tensor, None]", func(*bound.args, **bound.kwargs))
+            (call,) = used
+            self.sink.take(call)
+            if not wants:
+                return output, None
+            if call.edited:
+                weights = call.attention.weights()
+                weights = weights.mean(dim=1) if averages else weights
+                return output, weights if given["query"].ndim == 3 else weights[0]
+            given["need_weights"] = True
+            return func(*bound.args, **bound.kwargs)
+        result = cast("tuple[torch.Tensor, torch.Tensor]", func(*bound.args, **bound.kwargs))
+        with torch.no_grad():
+            weights = result[1]
+            if averages or drops:
+                given.update(average_attn_weights=False, dropout_p=0.0)
+                weights = cast("tuple[object, torch.Tensor]", func(*bound.args, **bound.kwargs))[1]
+            weights = weights[None] if weights.ndim == 3 else weights  # [batch, head, query, key]
+        self.sink.take(replace(base, attention=Weights(weights.detach())))
+        return result
 
     def _fast(self, owner: Owner, given: dict[str, Any], path: str = "") -> Call:
         given.update(need_weights=True, average_attn_weights=False)
@@ -87,7 +116,7 @@ class MhaAdapter(Adapter):
         if given["query"].is_nested:  # what is left out as padding has no weights
             missing = max(self.n_padded - weights.shape[-1], 0)
             weights = F.pad(weights, (0, missing, 0, missing))
-        return Call(path or owner.path, self.name, weights, cross=False)
+        return Call(path or owner.path, self.name, Weights(weights), cross=False)
 
     def _fast_layer(self, owner: Owner, given: dict[str, Any]) -> Call:
         source = given["src"]

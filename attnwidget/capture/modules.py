@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
+_LISTED = 8  # modules that an error names
 # Modules that only carry a function; what happens in them belongs to the module that called them.
 _CARRIERS = (torch.nn.Softmax, torch.nn.Softmax2d, torch.nn.LogSoftmax, torch.nn.Dropout, torch.nn.Identity)
 # It leaves its fast path, and the bits of it, where it or a module in it has a hook.
@@ -46,6 +47,7 @@ class RunningModules:
         self.n_forwards = 0  # of the model itself
         self.ran_elsewhere = False  # in another thread, where a capture sees nothing
         self.others: set[str] = set()  # classes of other models whose attention was left out
+        self.on_forward: Callable[[], None] = lambda: None  # called before each pass of the model itself
 
     def __deepcopy__(self, _: object) -> RunningModules:
         return self  # a copy of the model, made meanwhile, copies its hooks too
@@ -83,6 +85,27 @@ class RunningModules:
             for handle in self._handles.values():
                 handle.remove()
 
+    def what_ran(self) -> str:
+        """Say why there may be no attention, naming the modules that were looked at."""
+        name = type(self._model).__name__
+        ran = [f"{path or 'the model'} ({kind})" for path, kind in self.ran.items()]
+        if not ran and self.ran_elsewhere:
+            return f"{name} ran in another thread than the one that records. Open aw.record in the thread that runs it."
+        if self.others:
+            others = ", ".join(sorted(self.others))
+            return f"attention was found in {others}, which is no part of {name}. Record the model that attends."
+        if not ran:
+            return (
+                f"no module of {name} ran while recording. Call the model, or the method that decodes, inside "
+                "`with aw.record(model)`."
+            )
+        more = f" and {len(ran) - _LISTED} more" if len(ran) > _LISTED else ""
+        return (
+            f"no attention was found in {name}. These modules ran: {', '.join(ran[:_LISTED])}{more}. "
+            "Attention of torch.nn and Transformers counts, and so does a softmax whose result flows into a product; "
+            "for anything else call aw.mark(weights) where the weights are."
+        )
+
     def _note_model(self, module: torch.nn.Module, inputs: object) -> None:
         if module is self._model:
             self._note(module, inputs)
@@ -91,6 +114,7 @@ class RunningModules:
         """Note that a module ran. Once is enough to know, so that only the model itself is watched further."""
         if module is self._model:
             self.n_forwards += 1
+            self.on_forward()
         elif self._paths.get(id(module)) is None:  # a copy
             hooks = module._forward_pre_hooks
             for key in [key for key, hook in hooks.items() if hook == self._note]:

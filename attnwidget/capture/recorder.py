@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import warnings
-import weakref
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,25 +14,14 @@ from attnwidget.capture.call import Call
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.kinds import kind_of
 from attnwidget.capture.modules import RunningModules
-from attnwidget.ledger import SOURCE, STRIPS_OF, TARGET
-from attnwidget.outline import Kind, Site
+from attnwidget.capture.pieces import Piece, Rows, joined
+from attnwidget.capture.sites import Sites
+from attnwidget.capture.sizes import StoreChoice
+from attnwidget.outline import Kind
+from attnwidget.stores import Factors
 from attnwidget.trace import Trace
 
-_LISTED = 8  # modules that an error names
-_HALF_TOLERANCE = 2e-2  # what half precision leaves of a sum of 1
 _CALLER = 4  # frames from a warning to the user's `with`
-
-
-@dataclass(frozen=True)
-class _Taken:
-    """A call that belongs to no step yet, with its rows: float32 [head, query, key]."""
-
-    call: weakref.ref[Call]  # whose weights may be on another device, and large
-    name: str
-    forward: int
-    rows: np.ndarray
-    cross: bool | None
-    causal: bool | None
 
 
 class Recorder:
@@ -43,23 +31,44 @@ class Recorder:
         model: the model that is recorded.
         trace: where rows go.
         example: which example of a batch to keep; None where one is expected.
+        store: how weights are kept, "auto" by their size.
     """
 
-    def __init__(self, model: torch.nn.Module, trace: Trace, example: int | None) -> None:
+    def __init__(self, model: torch.nn.Module, trace: Trace, example: int | None, store: StoreChoice = "auto") -> None:
         self.trace = trace
         self.modules = RunningModules(model)
+        self.sites = Sites(model, trace, store)
         self._model, self._example = model, example
-        self._pending: list[_Taken] = []
-        self._sites: dict[str, Site] = {}
-        self._notes: dict[str, None] = {}  # in order
-        self._tolerance: float | None = None
+        self._pending: list[Piece] = []
+        self._counts: Counter[tuple[str, int]] = Counter()  # calls by module and pass of the model
+        self._n_rows: Counter[str] = Counter()  # single rows by module, since the recording began
+        self.notes: dict[str, None] = {}  # in order
         self._n_steps = 0
         self._n_target = len(trace.tokens["target"])  # 0 where the steps will tell
 
     def take(self, call: Call) -> None:
         """Keep a call until the step that it belongs to is known."""
-        name = call.module or type(self._model).__name__
-        n_examples = call.weights.shape[0]
+        name = self.name_of(call)
+        example = self.example_of(call, name)
+        self.sites.note(call, name)
+        if call.note:
+            self.notes[call.note] = None
+        self._counts[name, self.modules.n_forwards] += 1
+        self._n_rows[name] += call.attention.shape[2] == 1
+        self.keep(call, name, example)
+
+    def keep(self, call: Call, name: str, example: int) -> None:
+        """Keep what concerns the example."""
+        factors = self.sites.sizer.choice == "qk"
+        self._pending.append(Piece.of(call, name, self.modules.n_forwards, example, factors=factors))
+
+    def name_of(self, call: Call) -> str:
+        """Return the name of the module that made a call."""
+        return call.module or type(self._model).__name__
+
+    def example_of(self, call: Call, name: str) -> int:
+        """Return which example of the batch to keep."""
+        n_examples = call.attention.shape[0]
         if self._example is None and n_examples != 1:
             raise CaptureError(
                 f"{name}: a batch of {n_examples} examples came, a trace holds one. "
@@ -68,176 +77,117 @@ class Recorder:
         index = self._example or 0
         if not -n_examples <= index < n_examples:
             raise CaptureError(f"example {index} was asked for, {name} has a batch of {n_examples}.")
-        if call.weights.dtype in (torch.float16, torch.bfloat16):
-            self._tolerance = _HALF_TOLERANCE
-        if call.sinks:
-            self._tolerance = 1.0
-        if call.note:
-            self._notes[call.note] = None
-        try:
-            rows = call.weights[index].to(device="cpu", dtype=torch.float32, copy=True).numpy()
-        except (RuntimeError, NotImplementedError) as error:
-            raise CaptureError(
-                f"{name}: its weights hold no numbers yet. Is it on the meta device, or inside torch.func.vmap?"
-            ) from error
-        self._pending.append(_Taken(weakref.ref(call), name, self.modules.n_forwards, rows, call.cross, call.causal))
+        return index % n_examples
 
     def withdraw(self, call: Call) -> None:
         """Drop a call that no step has used yet."""
-        self._pending = [taken for taken in self._pending if taken.call() is not call]
+        self._pending = [piece for piece in self._pending if piece.call() is not call]
+
+    def placed(self, call: Call) -> Call:
+        """Return a call that has not been taken yet with the name of its site and the position of its rows."""
+        name = self.name_of(call)
+        n_queries, n_keys = call.attention.shape[2:]
+        first = call.first_query
+        if first is None and n_queries == 1 and (call.cross or n_keys != self._n_rows[name] + 1):
+            first = self._n_rows[name]
+        elif first is None:
+            first = max(n_keys - n_queries, 0) if call.causal else 0
+            name = _numbered(name, self._counts[name, self.modules.n_forwards])
+        return replace(call, module=name, first_query=first)
 
     def step(self, token: str, candidates: Iterable[tuple[str, float]]) -> None:
         """Give the rows since the last step to a token."""
         index = self._n_steps
-        if not self._pending and not self._sites:
-            raise CaptureError(f"Step 0 has no weights: {self._what_ran()}")
+        if not self._pending and not self.sites.names:
+            raise CaptureError(f"Step 0 has no weights: {self.what_ran()}")
         if index < self._n_target and token != self.trace.tokens["target"][index]:
             raise ValueError(
                 f"step {index}: its token is not token {index} of strip 'target'. "
                 "Leave target out of aw.record where the model chooses its own tokens."
             )
-        early: dict[str, np.ndarray] = {}
-        rows: dict[str, np.ndarray] = {}
+        rows: dict[str, np.ndarray | Factors] = {}
         for name, parts in self._by_site(by_step=True).items():
-            last = parts[-1].rows
-            if name not in self._sites:
-                self._add_site(name, self._kind(name, parts[-1], last, step=index), last.shape[0])
-                if self._sites[name].query == "source":
-                    early[name] = last
-            if self._sites[name].query == "target":
-                rows[name] = self._fitted(name, last[:, -1:], step=index)  # the last row chose the token
+            last = Rows([(parts[-1], parts[-1].n_queries)])
+            if name not in self.sites.names:
+                self.sites.add(name, self._kind(name, last, step=index), last, decoding=True)
+                if self.sites.names[name].query != "target":
+                    self.sites.append_rows(name, last)
+            if self.sites.names[name].query == "target":
+                rows[name] = self.sites.of_step(name, last.last())
         self._pending.clear()
-        if early:
-            self.trace.append(early, tolerance=self._tolerance)
-        self.trace.append(rows, token=token, candidates=candidates, tolerance=self._tolerance)
+        self.sites.append(rows, token=token, candidates=candidates)
         self._n_steps += 1
 
     def finish(self) -> None:
         """Give what is left to the trace, and close it."""
         if self._n_steps and self._pending:
-            count = max(Counter(taken.name for taken in self._pending).values())
-            self._notes[
+            count = max(Counter(piece.name for piece in self._pending).values())
+            self.notes[
                 f"Attention ran {count} more time{'s' * (count > 1)} after the last aw.step(token); "
                 "those rows chose no token and were left out of the trace."
             ] = None
         else:
-            by_site = self._by_site(by_step=False)
-            whole = {name: self._merged(parts) for name, parts in by_site.items()}
-            kinds = {name: self._kind(name, by_site[name][0], rows, step=None) for name, rows in whole.items()}
-            if not self._n_target and any(len(by_site[name]) > 1 for name, kind in kinds.items() if kind == "cross"):
-                self._notes[
-                    "Rows came one by one and aw.step(token) was never called, so output tokens are numbered. Call it "
-                    "once a token in the decode loop, as in model.translate(words, on_token=aw.step), or pass target=."
-                ] = None
-            alone = not self._n_target and "cross" not in kinds.values()
-            for name, rows in whole.items():
-                self._add_site(name, kinds[name], rows.shape[0], alone=alone)
-                self.trace.append({name: self._fitted(name, rows)}, tolerance=self._tolerance)
+            self._finish_whole()
         self._pending.clear()
-        if not self._sites:
-            raise CaptureError(self._what_ran())
+        if not self.sites.names:
+            raise CaptureError(self.what_ran())
         self.trace.finish()
-        for note in self._notes:
+        self.tell()
+
+    def tell(self) -> None:
+        """Warn of what a person must know about all weights."""
+        if self.sites.sizer.note:
+            self.notes[self.sites.sizer.note] = None
+        for note in self.notes:
             warnings.warn(note, stacklevel=_CALLER)
 
-    def _by_site(self, *, by_step: bool) -> dict[str, list[_Taken]]:
+    def what_ran(self) -> str:
+        """Say why there may be no attention, naming the modules that were looked at."""
+        return self.modules.what_ran()
+
+    def _finish_whole(self) -> None:
+        by_site = {name: joined(parts, self._on_other_run) for name, parts in self._by_site(by_step=False).items()}
+        kinds = {name: self._kind(name, rows, step=None) for name, rows in by_site.items()}
+        if not self._n_target and any(len(by_site[name].parts) > 1 for name, kind in kinds.items() if kind == "cross"):
+            self.notes[
+                "Rows came one by one and aw.step(token) was never called, so output tokens are numbered. Call it "
+                "once a token in the decode loop, as in model.translate(words, on_token=aw.step), or pass target=."
+            ] = None
+        alone = not self._n_target and "cross" not in kinds.values()
+        for name, rows in by_site.items():
+            self.sites.add(name, kinds[name], rows, alone=alone)
+            self.sites.append_rows(name, rows, n_keys=self._n_target)
+
+    def _on_other_run(self) -> None:
+        self.notes[
+            f"{type(self._model).__name__} ran more than once without aw.step(token), and a trace holds "
+            "one run: the last one. Open one aw.record a run to see them all."
+        ] = None
+
+    def _by_site(self, *, by_step: bool) -> dict[str, list[Piece]]:
         """Tell apart what one module did several times in a forward pass.
 
         Matrices are layers that share it, and so is everything within a step. Single rows follow each other in time,
         and if there are twice as many of them as target tokens, two layers share it.
         """
-        n_single = Counter((taken.name, taken.forward) for taken in self._pending if taken.rows.shape[1] == 1)
+        n_single = Counter((piece.name, piece.forward) for piece in self._pending if piece.n_queries == 1)
         ordinals: Counter[tuple[str, int]] = Counter()
-        by_site: dict[str, list[_Taken]] = {}
-        for taken in self._pending:
-            place = (taken.name, taken.forward)
+        by_site: dict[str, list[Piece]] = {}
+        for piece in self._pending:
+            place = (piece.name, piece.forward)
             ordinal = ordinals[place]
             ordinals[place] += 1
-            if not by_step and taken.rows.shape[1] == 1:
+            if not by_step and piece.n_queries == 1:
                 fits = self._n_target and n_single[place] % self._n_target == 0
                 ordinal %= n_single[place] // self._n_target if fits else 1
-            name = taken.name if ordinal == 0 else f"{taken.name}#{ordinal + 1}"
-            by_site.setdefault(name, []).append(taken)
+            by_site.setdefault(_numbered(piece.name, ordinal), []).append(piece)
         return by_site
 
-    def _merged(self, parts: list[_Taken]) -> np.ndarray:
-        """Put rows under what came before; a later matrix has computed the earlier rows again.
-
-        A decoder that keeps its keys says by their number where its rows belong, so that a part of a prompt, or
-        a row that was decoded again, takes its place.
-        """
-        kept: list[np.ndarray] = []
-        for part in parts:
-            n_before = sum(rows.shape[1] for rows in kept)
-            _, n_queries, n_keys = part.rows.shape
-            first = n_keys - n_queries
-            if (part.causal and 0 < first <= n_before) or (kept and first == n_before == kept[-1].shape[2]):
-                kept = [_padded(kept)[:, :first]]
-            elif n_queries > 1 and kept:
-                if n_before >= n_queries:
-                    self._notes[
-                        f"{type(self._model).__name__} ran more than once without aw.step(token), and a trace holds "
-                        "one run: the last one. Open one aw.record a run to see them all."
-                    ] = None
-                kept.clear()
-            kept.append(part.rows)
-        return _padded(kept)
-
-    def _kind(self, name: str, taken: _Taken, rows: np.ndarray, *, step: int | None) -> Kind:
+    def _kind(self, name: str, rows: Rows, *, step: int | None) -> Kind:
         n_source = len(self.trace.tokens["source"])
-        return kind_of(
-            name,
-            rows,
-            n_source=n_source,
-            n_target=self._n_target,
-            step=step,
-            cross=taken.cross,
-            causal=taken.causal,
-        )
-
-    def _add_site(self, name: str, kind: Kind, n_heads: int, *, alone: bool = False) -> None:
-        """Add a site; `alone` says that there is one strip only, as in a language model."""
-        query, key = (SOURCE, SOURCE) if alone and kind == "decoder" else STRIPS_OF[kind]
-        layer = sum(site.kind == kind for site in self._sites.values())
-        site = Site(name, kind, layer, n_heads, query, key)
-        self.trace.add_site(site)
-        self._sites[name] = site
-
-    def _fitted(self, name: str, rows: np.ndarray, *, step: int | None = None) -> np.ndarray:
-        """Fill a decoder's rows up to the target strip, of which they saw the beginning."""
-        n_keys = rows.shape[2]
-        if self._sites[name].key != TARGET:
-            return rows
-        if step is not None and not self._n_target and n_keys > step + 1:
-            raise CaptureError(
-                f"{name}: {n_keys} keys came at step {step}, at most {step + 1} were expected: one a target token. "
-                "A decoder that reads a prompt first can be recorded as one forward pass without aw.step."
-            )
-        return np.pad(rows, ((0, 0), (0, 0), (0, max(self._n_target - n_keys, 0))))
-
-    def _what_ran(self) -> str:
-        """Say why there may be no attention, naming the modules that were looked at."""
-        name = type(self._model).__name__
-        ran = [f"{path or 'the model'} ({kind})" for path, kind in self.modules.ran.items()]
-        if not ran and self.modules.ran_elsewhere:
-            return f"{name} ran in another thread than the one that records. Open aw.record in the thread that runs it."
-        if self.modules.others:
-            others = ", ".join(sorted(self.modules.others))
-            return f"attention was found in {others}, which is no part of {name}. Record the model that attends."
-        if not ran:
-            return (
-                f"no module of {name} ran while recording. Call the model, or the method that decodes, inside "
-                "`with aw.record(model)`."
-            )
-        more = f" and {len(ran) - _LISTED} more" if len(ran) > _LISTED else ""
-        return (
-            f"no attention was found in {name}. These modules ran: {', '.join(ran[:_LISTED])}{more}. "
-            "Attention of torch.nn and Transformers counts, and so does a softmax whose result flows into a product; "
-            "for anything else call aw.mark(weights) where the weights are."
-        )
+        return kind_of(name, rows, n_source=n_source, n_target=self._n_target, step=step)
 
 
-def _padded(parts: list[np.ndarray]) -> np.ndarray:
-    """Join rows that saw more and more keys."""
-    n_keys = max(part.shape[2] for part in parts)
-    return np.concatenate([np.pad(part, ((0, 0), (0, 0), (0, n_keys - part.shape[2]))) for part in parts], axis=1)
+def _numbered(name: str, ordinal: int) -> str:
+    """Return the name of a site: that of its module, and which of several calls in a pass it is."""
+    return name if ordinal == 0 else f"{name}#{ordinal + 1}"

@@ -11,9 +11,11 @@ from typing import cast
 import torch
 
 from attnwidget.capture.adapters import ADAPTERS
+from attnwidget.capture.editing import Edit, Editor
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.hub import Hub
 from attnwidget.capture.recorder import Recorder
+from attnwidget.capture.sizes import StoreChoice
 from attnwidget.tokens import Tokens
 from attnwidget.trace import Trace
 
@@ -29,6 +31,8 @@ def record(
     into: Trace | None = None,
     example: int | None = None,
     title: str = "",
+    store: StoreChoice = "auto",
+    edits: Iterable[Edit] = (),
 ) -> Iterator[Trace]:
     """Record what a model attends to while it runs in this block. The model needs no change and stays as it was.
 
@@ -45,12 +49,17 @@ def record(
         into: an empty trace to record into, for example one that is shown already.
         example: which example of a batch to keep; a batch of one needs none.
         title: a short name, shown above the picture.
+        store: "dense" keeps weights, float32; "qk" queries and keys, from which any weight is computed when it is looked
+            at; "reduced" the largest weights of each row, column sums and an overview. "auto" is dense up to 256 MiB,
+            then "qk" where a model has queries and keys, else "reduced"; a warning says so.
+        edits: changes of weights, made before the model uses them.
 
     Yields:
         The trace, which is complete when the block ends, and "stopped" with its finished steps if an exception ends it.
 
     Raises:
-        CaptureError: no attention was found, the model did not run, or a batch came and no example was chosen.
+        CaptureError: no attention was found, the model did not run, a batch came and no example was chosen, or an edit
+            met no call.
         ValueError: weights that do not fit the strips; the sentence says which.
         TypeError: model is not a torch module, or into is not a Trace.
     """
@@ -61,20 +70,37 @@ def record(
         )
     if example is not None and not isinstance(example, int):
         raise TypeError(f"example: {type(example).__name__} came, the position of one example was expected.")
-    if _open.get() is not None:
-        raise CaptureError("a recording is open already in this thread; close it before another one.")
-    trace = _trace(into, source, target, title)
-    recorder = Recorder(getattr(model, "_orig_mod", model), trace, example)  # what torch.compile wrapped
+    check_closed()
+    trace = trace_for(into, source, target, title)
+    recorder = Recorder(getattr(model, "_orig_mod", model), trace, example, store)  # what torch.compile wrapped
+    with opened(recorder, edits):
+        yield trace
+
+
+@contextmanager
+def opened(recorder: Recorder, edits: Iterable[Edit]) -> Iterator[None]:
+    """Have a recorder be the one of this thread inside the block, and finish its trace."""
+    trace, changes = recorder.trace, tuple(edits)
+    editor = Editor(changes) if changes else None
+    check_closed()
     _open.set(recorder)
     try:
-        with _uncompiled(), recorder.modules.watching(), Hub(recorder, ADAPTERS).watching():
-            yield trace
+        with uncompiled(), recorder.modules.watching(), Hub(recorder, ADAPTERS, editor).watching():
+            yield
+        if editor is not None:
+            editor.check()
         recorder.finish()
     except BaseException:
         trace.finish("stopped")
         raise
     finally:
         _open.set(None)
+
+
+def check_closed() -> None:
+    """Complain of a recording that is open already in this thread."""
+    if _open.get() is not None:
+        raise CaptureError("a recording is open already in this thread; close it before another one.")
 
 
 def step(token: str, candidates: Iterable[tuple[str, float]] = ()) -> None:
@@ -95,7 +121,7 @@ def step(token: str, candidates: Iterable[tuple[str, float]] = ()) -> None:
     recorder.step(token, candidates)
 
 
-def _uncompiled() -> AbstractContextManager[object]:
+def uncompiled() -> AbstractContextManager[object]:
     """Have what torch.compile compiled run its own Python code, where torch functions can be seen."""
     set_stance = getattr(torch.compiler, "set_stance", None)  # since torch 2.6
     if "torch._dynamo" not in sys.modules or set_stance is None:
@@ -103,7 +129,7 @@ def _uncompiled() -> AbstractContextManager[object]:
     return cast("AbstractContextManager[object]", set_stance("force_eager"))
 
 
-def _trace(
+def trace_for(
     into: Trace | None, source: Tokens | Sequence[str] | None, target: Tokens | Sequence[str] | None, title: str
 ) -> Trace:
     if into is None:

@@ -7,24 +7,31 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from attnwidget.capture.adapter import Adapter, TorchFunction
+from attnwidget.capture.attention import DotProduct
 from attnwidget.capture.call import BEFORE_DROPOUT, Call, to_call
 from attnwidget.capture.dot_product import dot_product_weights
 from attnwidget.capture.modules import Owner
 
 
 class SdpaAdapter(Adapter):
-    """Runs the kernel as it would have run, and computes its weights beside it."""
+    """Runs the kernel as it would have run, and keeps what its weights come from."""
 
     name = "sdpa"
     functions = frozenset({"scaled_dot_product_attention"})
 
     def run(self, func: TorchFunction, args: Sequence[object], kwargs: Mapping[str, object]) -> object:
         """Run the kernel, hand over its weights, return its result."""
-        result = func(*args, **kwargs)
         owner = self.sink.owner()
-        if owner is not None:
-            with torch.no_grad():
-                self.sink.take(self._call(owner, *args, **kwargs))  # type: ignore[arg-type]
+        if owner is None:
+            return func(*args, **kwargs)
+        with torch.no_grad():
+            call = self._call(owner, *args, **kwargs)  # type: ignore[arg-type]
+        edited = self.sink.edited(call)
+        if edited is None:
+            result = func(*args, **kwargs)
+        else:
+            result = weighed(edited.attention.weights(), *args, **kwargs)  # type: ignore[arg-type]
+        self.sink.take(edited or call)
         return result
 
     def _call(
@@ -42,19 +49,27 @@ class SdpaAdapter(Adapter):
         """Take the arguments of torch's function."""
         materialize = getattr(attn_mask, "_materialize", None)  # of torch.nn.attention.bias
         mask = attn_mask if materialize is None else materialize(query.device)
+        note, causal = BEFORE_DROPOUT if dropout_p else "", is_causal or None
+        if query.ndim == 4 and not query.is_nested:
+            scale = query.shape[-1] ** -0.5 if scale is None else scale
+            product = DotProduct(query, key, scale, mask, diagonal=0 if is_causal else None)
+            return Call(owner.path, self.name, product, note, causal=causal)
+        diagonal = 0 if is_causal else None
         if query.is_nested:
             parts = zip(query.unbind(), key.unbind(), strict=True)
-            weights = _joined([dot_product_weights(q, k, causal=is_causal, scale=scale) for q, k in parts])
+            weights = _joined([dot_product_weights(q, k, diagonal=diagonal, scale=scale) for q, k in parts])
         else:
-            weights = dot_product_weights(query, key, mask=mask, causal=is_causal, scale=scale)
-        return to_call(
-            weights,
-            owner=owner,
-            route=self.name,
-            batched=False,
-            note=BEFORE_DROPOUT if dropout_p else "",
-            causal=is_causal or None,
-        )
+            weights = dot_product_weights(query, key, mask=mask, diagonal=diagonal, scale=scale)
+        return to_call(weights, owner=owner, route=self.name, batched=False, note=note, causal=causal)
+
+
+def weighed(
+    weights: torch.Tensor, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: object, **__: object
+) -> torch.Tensor:
+    """Return the sum of the values by weights of [batch, head, query, key]."""
+    if value.ndim == 4 and value.shape[1] not in (1, weights.shape[1]):
+        value = value.repeat_interleave(weights.shape[1] // value.shape[1], dim=1)
+    return weights.to(value.dtype).reshape(*query.shape[:-1], -1) @ value
 
 
 def _joined(parts: list[torch.Tensor]) -> torch.Tensor:

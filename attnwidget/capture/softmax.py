@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import re
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
 from attnwidget.capture.adapter import Adapter, Sink, TorchFunction
 from attnwidget.capture.axes import by_equation, counts_examples, normalised_axis, softmax_axis, spreads, tensors
 from attnwidget.capture.call import BEFORE_DROPOUT, Call, to_call
+from attnwidget.capture.following import Followed, Made, Origin, State
 from attnwidget.capture.modules import Owner
 
 _SOFTMAX = frozenset({"softmax", "_softmax", "special_softmax"})
@@ -49,36 +48,6 @@ _ROUTER = re.compile(r"router|gating|moe|(^|[._])(gate|experts?)($|[._\d])", re.
 _ATTENTION = re.compile(r"att(entio)?n", re.IGNORECASE)
 
 
-class _State(Enum):
-    POSITIVE = 1  # becomes weights when divided by its sum
-    LOGARITHM = 2  # becomes weights by exp
-    WEIGHTS = 3
-
-
-@dataclass
-class _Origin:
-    """A softmax result, or what may become one, until it is known whether it weighs anything."""
-
-    weights: Callable[[], torch.Tensor | None]
-    dim: int
-    state: _State
-    owner: Owner | None
-    note: str = ""
-    call: Call | None = None  # once it weighed something
-    forgotten: bool = False  # another adapter has it
-
-
-@dataclass
-class _Followed:
-    """A tensor that came of an origin."""
-
-    tensor: weakref.ref[torch.Tensor]
-    origin: _Origin
-    kept: torch.Tensor | None = None  # the weights, which the product needs even if the model drops them
-    moved: bool = False  # its axes are not those of the weights
-    repeated: bool = False  # along an axis in which it weighs several values
-
-
 class SoftmaxAdapter(Adapter):
     """Follows results of softmax until they weigh something."""
 
@@ -88,17 +57,20 @@ class SoftmaxAdapter(Adapter):
     def __init__(self, sink: Sink) -> None:
         super().__init__(sink)
         # Keyed by id and held by weak reference, so that no tensor lives longer because it is followed.
-        self._followed: dict[int, _Followed] = {}
+        self._followed: dict[int, Followed] = {}
 
     def run(self, func: TorchFunction, args: Sequence[object], kwargs: Mapping[str, object]) -> object:
         """Run the function, and look at what went in and came out."""
-        result = func(*args, **kwargs)
         name, followed = func.__name__, self._followed
+        if followed and (name in _MATRIX_PRODUCTS or name in _PRODUCTS):
+            with torch._C.DisableTorchFunction():
+                args, kwargs = self._weigh(name, args, kwargs)
+        result = func(*args, **kwargs)
         if name in _STARTS or (followed and (name in _SEVERAL or (args and id(args[0]) in followed))):
             if name == "__get__" and getattr(getattr(func, "__self__", None), "__name__", "") not in _TRANSPOSES:
                 return result
             with torch._C.DisableTorchFunction():
-                self._look(name, result, args, kwargs)
+                self._look(func, result, args, kwargs)
         return result
 
     def forget(self, tensor: torch.Tensor) -> None:
@@ -109,98 +81,145 @@ class SoftmaxAdapter(Adapter):
                 self.sink.withdraw(found.origin.call)
             found.origin.forgotten = True
 
-    def _look(self, name: str, result: object, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
+    def _look(self, func: TorchFunction, result: object, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
+        name = func.__name__
         if not isinstance(result, torch.Tensor):
-            self._carry(name, result, args, kwargs)  # parts of a tensor, as unbind returns them
+            self._carry(func, result, args, kwargs)  # parts of a tensor, as unbind returns them
         elif name in _SOFTMAX or name in _LOG_SOFTMAX:
-            state = _State.WEIGHTS if name in _SOFTMAX else _State.LOGARITHM
+            state = State.WEIGHTS if name in _SOFTMAX else State.LOGARITHM
             self._begin(result, softmax_axis(result.ndim, args, kwargs), state)
         elif name in _POSITIVE:
             found = self._find(args[0])
-            if found is not None and found.origin.state is _State.LOGARITHM and name.startswith("exp"):
-                self._begin(result, found.origin.dim, _State.WEIGHTS)
+            if found is not None and found.origin.state is State.LOGARITHM and name.startswith("exp"):
+                self._begin(result, found.origin.dim, State.WEIGHTS)
             else:
-                self._begin(result, -1, _State.POSITIVE)
-        elif name in _MATRIX_PRODUCTS or name in _PRODUCTS:
-            self._weigh(name, result, args, kwargs)
+                self._begin(result, -1, State.POSITIVE)
+        elif name in _PRODUCTS:
+            for operand, source, others in self._weighable(args, kwargs):
+                if not _weighs(name, operand, source, others) and result.shape == operand.shape:
+                    self._follow(result, source, Made(func, args, kwargs, source))  # a mask or a scale: still weights
         elif name in _DIVIDE:
             found = self._find(args[0])
             axis = None if found is None else normalised_axis(result, args[1])
             if axis is not None:
-                self._begin(result, axis, _State.WEIGHTS)
+                self._begin(result, axis, State.WEIGHTS)
             elif found is not None:
-                self._follow(result, found)
-        else:
-            self._carry(name, result, args, kwargs)
+                self._follow(result, found, Made(func, args, kwargs, found))
+        elif name not in _MATRIX_PRODUCTS:
+            self._carry(func, result, args, kwargs)
 
-    def _begin(self, result: torch.Tensor, dim: int, state: _State) -> None:
-        owner = None if state is _State.POSITIVE else self.sink.owner()
-        if owner is not None or state is _State.POSITIVE:
-            origin = _Origin(weakref.ref(result), dim % max(result.ndim, 1), state, owner)
-            self._keep(_Followed(weakref.ref(result), origin), result)
+    def _begin(self, result: torch.Tensor, dim: int, state: State) -> None:
+        owner = None if state is State.POSITIVE else self.sink.owner()
+        if owner is not None or state is State.POSITIVE:
+            origin = Origin(weakref.ref(result), dim % max(result.ndim, 1), state, owner)
+            self._keep(Followed(weakref.ref(result), origin), result)
 
-    def _follow(self, result: torch.Tensor, source: _Followed, *, moved: bool = False, repeated: bool = False) -> None:
+    def _follow(
+        self, result: torch.Tensor, source: Followed, made: Made, *, moved: bool = False, repeated: bool = False
+    ) -> None:
         if result is not source.tensor():
             origin = source.origin
-            kept = origin.weights() if origin.state is _State.WEIGHTS and origin.call is None else None
+            kept = origin.weights() if origin.state is State.WEIGHTS and origin.call is None else None
             moved, repeated = moved or source.moved, repeated or source.repeated
-            self._keep(_Followed(weakref.ref(result), origin, kept, moved, repeated), result)
+            how = made if self.sink.edits else None
+            self._keep(Followed(weakref.ref(result), origin, kept, moved, repeated, how), result)
 
-    def _keep(self, followed: _Followed, tensor: torch.Tensor) -> None:
+    def _keep(self, followed: Followed, tensor: torch.Tensor) -> None:
         key = id(tensor)
         followed.tensor = weakref.ref(tensor, lambda _: self._followed.pop(key, None))
         self._followed[key] = followed
 
-    def _find(self, tensor: object) -> _Followed | None:
+    def _find(self, tensor: object) -> Followed | None:
         found = self._followed.get(id(tensor))
         return found if found is not None and found.tensor() is tensor else None
 
-    def _carry(self, name: str, result: object, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
+    def _carry(self, func: TorchFunction, result: object, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
+        name = func.__name__
         for tensor in tensors(args[:3]):
             source = self._find(tensor)
             if source is not None:
                 if name in _DROPOUT and result is not tensor and _drops(args, kwargs):
                     source.origin.note = BEFORE_DROPOUT
+                made = Made(func, args, kwargs, source)
                 for part in tensors([result]):
-                    self._follow(part, source, moved=name in _MOVES, repeated=name in _REPEATS)
+                    self._follow(part, source, made, moved=name in _MOVES, repeated=name in _REPEATS)
                 return
 
-    def _weigh(self, name: str, result: torch.Tensor, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
+    def _weighable(
+        self, args: Sequence[object], kwargs: Mapping[str, object]
+    ) -> Iterator[tuple[torch.Tensor, Followed, list[torch.Tensor]]]:
+        """Yield operands that are weights, with the other ones."""
         operands = list(tensors((*args, *kwargs.values())))
         for index, operand in enumerate(operands):
             source = self._find(operand)
-            if source is None or source.origin.state is not _State.WEIGHTS:
+            if source is not None and source.origin.state is State.WEIGHTS:
+                yield operand, source, [other for i, other in enumerate(operands) if i != index]
+
+    def _weigh(
+        self, name: str, args: Sequence[object], kwargs: Mapping[str, object]
+    ) -> tuple[Sequence[object], Mapping[str, object]]:
+        """Take weights that are about to weigh something; return the arguments, with edited weights in their place."""
+        for operand, source, others in self._weighable(args, kwargs):
+            origin = source.origin
+            if not _weighs(name, operand, source, others) or origin.forgotten:
                 continue
-            others = [other for i, other in enumerate(operands) if i != index]
-            if name in _PRODUCTS and not source.repeated and not any(spreads(operand, other) for other in others):
-                if result.shape == operand.shape:
-                    self._follow(result, source)  # a mask or a scale: still weights
-            elif others and source.origin.call is None and not source.origin.forgotten:
+            if origin.call is None:
                 equation = args[0] if name == "einsum" and not source.moved else None
-                self._take(source.origin, operand, others, index=index, equation=equation, product=name in _PRODUCTS)
+                self._take(origin, operand, others, args, equation=equation, product=name in _PRODUCTS)
+            if origin.edited is not None:
+                args = _swapped(args, operand, source.again(origin.edited))
+                kwargs = {key: source.again(origin.edited) if it is operand else it for key, it in kwargs.items()}
+        return args, kwargs
 
     def _take(
         self,
-        origin: _Origin,
+        origin: Origin,
         operand: torch.Tensor,
         others: list[torch.Tensor],
+        args: Sequence[object],
         *,
-        index: int,
         equation: object,
         product: bool,
     ) -> None:
         weights = origin.weights()
         if weights is None or origin.owner is None or _is_router(origin.owner):
             return
-        named = by_equation(equation, weights.detach(), dim=origin.dim, index=index)
-        last = weights.detach().movedim(origin.dim, -1) if named is None else named
-        batched = counts_examples(last, operand, others, product=product)
-        call = to_call(last, owner=origin.owner, route=self.name, batched=batched, note=origin.note)
+        owner, index = origin.owner, next((i for i, it in enumerate(tensors(args)) if it is operand), 0)
+
+        def brought(tensor: torch.Tensor) -> Call:
+            named = by_equation(equation, tensor, dim=origin.dim, index=index)
+            last = tensor.movedim(origin.dim, -1) if named is None else named
+            batched = counts_examples(last, operand, others, product=product)
+            return to_call(last, owner=owner, route=self.name, batched=batched, note=origin.note)
+
+        call = brought(weights.detach())
+        edited = self.sink.edited(call)
+        if edited is not None:
+            places = brought(torch.arange(weights.numel(), device=weights.device).view(weights.shape))
+            order = places.attention.weights().reshape(-1)
+            new = torch.empty_like(weights).reshape(-1)
+            new[order] = edited.attention.weights().reshape(-1).to(weights.dtype)
+            call, origin.edited = edited, new.view(weights.shape)
         origin.call = call
         for followed in self._followed.values():
             if followed.origin is origin:
                 followed.kept = None
         self.sink.take(call)
+
+
+def _weighs(name: str, operand: torch.Tensor, source: Followed, others: list[torch.Tensor]) -> bool:
+    """Tell whether a product weighs several values, or only masks or scales the weights."""
+    if name in _PRODUCTS and not source.repeated:
+        return any(spreads(operand, other) for other in others)
+    return bool(others)
+
+
+def _swapped(values: Sequence[object], old: torch.Tensor, new: torch.Tensor) -> list[object]:
+    """Return values with one tensor in place of another, also in lists of them."""
+    return [
+        _swapped(value, old, new) if isinstance(value, (list, tuple)) else new if value is old else value
+        for value in values
+    ]
 
 
 def _drops(args: Sequence[object], kwargs: Mapping[str, object]) -> bool:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers.modeling_utils import AttentionInterface
 
 import attnwidget as aw
-from attnwidget.capture.flash import flash_weights
+from attnwidget.capture.flash import flash_attention
 
 
 @pytest.fixture(autouse=True)
@@ -150,7 +150,7 @@ def test_a_flash_kernel_is_understood_by_its_arguments(name: str, monkeypatch: p
 
         def attend(module: nn.Module, q: Tensor, k: Tensor, v: Tensor, _: object, **options: object) -> object:
             options.setdefault("s_aux", getattr(module, "sinks", None))
-            found.append(flash_weights(module, q, k, v, batch["attention_mask"], **options))  # type: ignore[arg-type]
+            found.append(flash_attention(module, q, k, v, batch["attention_mask"], **options).weights())  # type: ignore[arg-type]
             return function(module, q, k, v, _, **{key: it for key, it in options.items() if key != "s_aux"})
 
         return attend

@@ -1,0 +1,301 @@
+"""Decoding: rows of a generation, kept by what the decoder had read, until it is settled which tokens they chose."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from attnwidget.capture.call import Call
+from attnwidget.capture.errors import CaptureError
+from attnwidget.capture.kinds import says_cross
+from attnwidget.capture.passes import Pass, Passes
+from attnwidget.capture.pieces import Piece, Rows
+from attnwidget.capture.recorder import Recorder
+from attnwidget.capture.sizes import StoreChoice
+from attnwidget.capture.token_text import TokenText
+from attnwidget.ledger import CONTEXT
+from attnwidget.outline import Beam, Kind
+from attnwidget.stores import Factors
+from attnwidget.trace import Trace
+
+N_CANDIDATES = 5
+_WINDOW = 8  # tokens that tell the text of the last of them
+
+Key = tuple[int, ...]  # ids that were generated before
+
+
+@dataclass
+class _Node:
+    """What is known where a decoder has read a prefix: its rows, and which tokens were likely."""
+
+    rows: dict[str, np.ndarray | Factors]
+    likely: dict[int, float]  # token -> probability, best first
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a model decodes.
+
+    Args:
+        n_examples: sequences in the batch that was passed in.
+        n_beams: beams of each; 1 where there is no search.
+        end: ids that end a sequence.
+    """
+
+    n_examples: int
+    n_beams: int
+    end: frozenset[int]
+
+
+class Decoding(Recorder):
+    """Takes calls while a model of Transformers generates, and appends the rows that chose the tokens of one sequence.
+
+    Args:
+        model: the model that generates.
+        trace: where rows go.
+        example: which example of the batch to keep.
+        store: how weights are kept.
+        plan: how it decodes.
+        text: turns ids into texts.
+        on_token: called after each step.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        trace: Trace,
+        example: int | None,
+        store: StoreChoice,
+        plan: Plan,
+        text: TokenText,
+        on_token: Callable[[], None],
+    ) -> None:
+        if plan.n_beams > 1 and store == "qk":
+            raise ValueError("store: 'qk' came with beams, whose keys differ; 'auto', 'dense' or 'reduced' was expected.")
+        super().__init__(model, trace, example, "dense" if plan.n_beams > 1 and store == "auto" else store)
+        self._passes, self._plan, self._text, self._on_token = Passes(model), plan, text, on_token
+        self._nodes: dict[Key, _Node] = {}
+        self._settled: Key = ()
+        self._prompt: list[int] | None = None  # ids before the first token
+        self._read: list[str] = []  # their texts
+        self._ended = False  # whether a beam may have ended, which can still win
+        self._outside: list[tuple[str, Piece]] = []  # encoders, which run once
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch the decoder inside the block."""
+        with self._passes.watching():
+            yield
+
+    def keep(self, call: Call, name: str, example: int) -> None:
+        """Keep a call with the pass that it belongs to."""
+        current = self._passes.current
+        if current is not None and self._reads_prefix(call, current):
+            current.calls.append((self.placed_name(call), call))
+        elif name not in self.sites.names:
+            self._outside.append((self.placed_name(call), Piece.of(call, name, 0, example, factors=True)))
+
+    def example_of(self, call: Call, name: str) -> int:
+        """Return which row of the batch is the first of the example."""
+        return (self._example or 0) * (call.attention.shape[0] // self._plan.n_examples)
+
+    def scored(self, ids: torch.Tensor, scores: torch.Tensor) -> None:
+        """Take what is known when the next token is about to be chosen.
+
+        Args:
+            ids: [batch, token], what was read.
+            scores: [batch, token of the vocabulary], logits or their logarithms after softmax.
+        """
+        width = len(ids) // self._plan.n_examples
+        first = (self._example or 0) * width
+        if self._prompt is None:
+            self._begin(ids[first].tolist())
+        found = self._passes.find(ids)
+        if found is None or self._prompt is None:
+            return  # a draft of another model
+        it, row = found
+        own = range(first, first + (width if self._plan.n_beams > 1 else 1))
+        keys = [tuple(ids[i, len(self._prompt) :].tolist()) for i in own]
+        if not self._passes.used and not self._ended:
+            self._settle(_common(keys))
+        self._passes.used = True
+        likely = self._likely(scores[first : own.stop])
+        for i, key, tokens in zip(own, keys, likely, strict=True):
+            self._nodes[key] = _Node(self._rows(it, i, row), tokens)
+            if self._plan.n_beams > 1:
+                self._ended |= not self._plan.end.isdisjoint(tokens)
+
+    def end(self, sequence: Sequence[int]) -> None:
+        """Settle the rest.
+
+        Args:
+            sequence: the ids that came out, with or without the prompt.
+        """
+        generated = self._generated(list(sequence))
+        if self._plan.n_beams > 1:
+            self._keep_beams(generated)
+        self._settle(generated)
+
+    def finish(self) -> None:
+        """Close the trace."""
+        if not self.sites.names:
+            raise CaptureError(self.what_ran())
+        self.trace.finish()
+        self.tell()
+
+    def _begin(self, prompt: list[int]) -> None:
+        """Learn what the decoder reads before its first token."""
+        self._prompt = prompt
+        self._read = [self._text.put(it) for it in prompt]
+
+    def _name_context(self, n_keys: int) -> None:
+        """Name what the decoder has read before its first token; what is no token, as parts of an image, has a number."""
+        if not self.trace.tokens.get(CONTEXT):
+            numbers = [str(i + 1) for i in range(n_keys - len(self._read))]
+            self.trace.set_tokens(CONTEXT, [*numbers, *self._read][:n_keys])
+
+    def _reads_prefix(self, call: Call, current: Pass) -> bool:
+        """Tell whether a call has a row for each token of the pass, as a decoder has and an encoder has not."""
+        n_queries = call.attention.shape[2]
+        n_read = n_queries if current.ids is None else current.ids.shape[1]
+        sees_only_itself = call.causal is False and not call.cross and n_queries > 1
+        return not sees_only_itself and (n_queries == n_read or (n_queries > n_read and bool(call.causal)))
+
+    def placed_name(self, call: Call) -> str:
+        """Return the name of the site of a call that was just counted."""
+        name = self.name_of(call)
+        ordinal = self._counts[name, self.modules.n_forwards] - 1
+        return name if ordinal < 1 else f"{name}#{ordinal + 1}"
+
+    def _rows(self, it: Pass, example: int, row: int) -> dict[str, np.ndarray | Factors]:
+        """Return one row of each site of the decoder; the first time, add the sites."""
+        self._flush_outside()
+        rows: dict[str, np.ndarray | Factors] = {}
+        for name, call in it.calls:
+            kind = self._kind_in(name, call, it)
+            piece = Rows([(_row(call, name, it, example, row, own=kind == "decoder"), 1)])
+            if name not in self.sites.names:
+                if kind == "decoder":
+                    self._name_context(piece.n_keys)
+                self.sites.add(name, kind, piece, decoding=True)
+            rows[name] = self.sites.of_step(name, piece)
+        return rows
+
+    def _kind_in(self, name: str, call: Call, it: Pass) -> Kind:
+        if name in self.sites.names:
+            return self.sites.names[name].kind
+        if call.cross or (call.cross is None and not call.causal and says_cross(name)):
+            return "cross"
+        if call.cross is False or call.causal:
+            return "decoder"
+        n_queries, n_keys = call.attention.shape[2:]
+        total = None if it.past is None else it.past + n_queries
+        n_source = len(self.trace.tokens["source"])
+        is_pair = bool(getattr(getattr(self._model, "config", None), "is_encoder_decoder", False))
+        return "cross" if is_pair and n_keys == n_source and n_keys != total else "decoder"
+
+    def _flush_outside(self) -> None:
+        for name, piece in self._outside:
+            if name not in self.sites.names:
+                rows = Rows([(piece, piece.n_queries)])
+                self.sites.add(name, "encoder", rows)
+                self.sites.append_rows(name, rows)
+        self._outside.clear()
+
+    def _likely(self, scores: torch.Tensor) -> list[dict[int, float]]:
+        count = min(max(N_CANDIDATES, 2 * self._plan.n_beams), scores.shape[-1])
+        values, ids = scores.float().softmax(-1).topk(count)
+        return [dict(zip(i, v, strict=True)) for i, v in zip(ids.tolist(), values.tolist(), strict=True)]
+
+    def _settle(self, generated: Key) -> None:
+        """Append the steps that chose these tokens and are not in the trace yet."""
+        for index in range(len(self._settled), len(generated)):
+            node = self._nodes.get(generated[:index])
+            if node is None:
+                break
+            likely = list(node.likely.items())[:N_CANDIDATES]
+            candidates = [(self._text.texts([token])[0], probability) for token, probability in likely]
+            self.sites.append(node.rows, token=self._text.put(generated[index]), candidates=candidates)
+            self._settled = generated[: index + 1]
+            if self._plan.n_beams == 1:
+                del self._nodes[generated[:index]]
+            self._on_token()
+
+    def _generated(self, sequence: list[int]) -> Key:
+        """Return what was generated, without the prompt and what pads it after its end."""
+        prompt = self._prompt or []
+        longest = max(self._nodes, key=len, default=())
+        if sequence[: len(prompt)] == prompt:
+            generated = sequence[len(prompt) :]
+        else:  # some models give back the new tokens only, without those that mark the start or the end
+            starts = range(len(sequence) - len(longest) + 1)
+            start = next((i for i in starts if tuple(sequence[i : i + len(longest)]) == longest), None)
+            generated = list(longest) if start is None else sequence[start:]
+        for index, token in enumerate(generated):
+            if token in self._plan.end:
+                return tuple(generated[: index + 1])
+        return tuple(generated)
+
+    def _keep_beams(self, winner: Key) -> None:
+        """Give the tree of all beams to the trace."""
+        keys = {key[: i + 1] for key in (*self._nodes, winner) for i in range(len(key))}
+        places: dict[Key, int] = {}
+        beams = []
+        for key in sorted(keys, key=lambda it: (len(it), it)):
+            parent = self._nodes.get(key[:-1])
+            places[key] = len(beams)
+            beams.append(
+                Beam(
+                    step=len(key) - 1,
+                    token=self._text.texts(key[-_WINDOW:])[-1],
+                    parent=places.get(key[:-1], -1),
+                    probability=parent.likely.get(key[-1], 0.0) if parent is not None else 0.0,
+                    chosen=winner[: len(key)] == key,
+                )
+            )
+        self.trace.set_beams(beams)
+
+
+def _row(call: Call, name: str, it: Pass, example: int, row: int, *, own: bool) -> Piece:
+    """Return one row of a call as a piece.
+
+    Args:
+        call: what an adapter saw.
+        name: its site.
+        it: the pass in which it ran.
+        example: which one of the batch.
+        row: which row, from the end.
+        own: whether keys are what the decoder reads, so that those after the row's own are of a draft, or empty.
+    """
+    _, _, n_queries, n_seen = call.attention.shape
+    part = call.attention.part(slice(example, example + 1), slice(n_queries + row, n_queries + row + 1))
+    n_keys = call.first_key + n_seen if call.n_keys is None else call.n_keys
+    first_query, first_key = call.first_query, call.first_key
+    if own and call.n_keys is None and it.past is not None and it.ids is not None:
+        n_keys, first_query = it.past + n_queries, it.past
+        first_key = max(n_keys - n_seen, 0)
+    return Piece(
+        weakref.ref(call),
+        name,
+        0,
+        part,
+        call.cross,
+        call.causal,
+        None if first_query is None else first_query + n_queries + row,
+        first_key,
+        n_keys + row + 1 if own else n_keys,
+    )
+
+
+def _common(keys: Sequence[Key]) -> Key:
+    """Return what all of them begin with."""
+    shortest = min(keys, key=len)
+    for index, token in enumerate(shortest):
+        if any(key[index] != token for key in keys):
+            return shortest[:index]
+    return shortest

@@ -1,0 +1,126 @@
+"""From torch to numpy: what the weights of a site come from, where queries and keys say it all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from attnwidget.capture.attention import DotProduct, visible_of
+from attnwidget.capture.pieces import Piece, Rows
+from attnwidget.stores import Factors, Visible
+
+
+@dataclass(frozen=True, eq=False)
+class _Mask:
+    """What a mask comes to: who sees whom, and a bias by distance [head, 2 * n_keys - 1]."""
+
+    tensor: torch.Tensor  # held, so that its place in memory stays its own
+    visible: Visible
+    bias: np.ndarray | None
+
+
+@dataclass
+class Reader:
+    """Reads factors; layers share masks, so that each is read once."""
+
+    _masks: dict[object, _Mask | None] = field(default_factory=dict)
+
+    def factors(self, rows: Rows) -> list[Factors] | None:
+        """Return what the rows come from, one for each part, or None where queries and keys do not say it all."""
+        found = []
+        first = 0
+        for piece, count in rows.parts:
+            factors = self._factors(piece, count, first)
+            if factors is None:
+                return None
+            found.append(factors)
+            first += count
+        return found
+
+    def _factors(self, piece: Piece, count: int, first: int) -> Factors | None:
+        product = piece.attention
+        if not isinstance(product, DotProduct):
+            return None
+        product = product.part(slice(None), slice(count))
+        first = first if piece.first_query is None else piece.first_query
+        mask = self._mask(product, piece.first_key, first)
+        if mask is None:
+            return None
+        n_keys = min(piece.n_keys - piece.first_key, product.shape[3])
+        visible = mask.visible
+        visible = Visible(
+            np.minimum(visible.first + piece.first_key, piece.n_keys),
+            np.minimum(visible.last + piece.first_key, piece.n_keys),
+            visible.holed,
+            visible.bits,
+        )
+        return Factors(
+            _numpy(product.query[0]),
+            _numpy(product.key[0, :, :n_keys]),
+            visible,
+            product.scale,
+            first_key=piece.first_key,
+            first_query=first,
+            softcap=product.softcap,
+            bias=mask.bias,
+            sinks=None if product.sinks is None else _numpy(product.sinks).astype(np.float32),
+        )
+
+    def _mask(self, product: DotProduct, first_key: int, first_query: int) -> _Mask | None:
+        _, n_heads, n_queries, n_keys = product.shape
+        tensor = product.mask
+        if tensor is None:
+            ends = np.full(n_queries, n_keys)
+            if product.diagonal is not None:
+                ends = (np.arange(n_queries) + product.diagonal + 1).clip(0, n_keys)
+            return _Mask(torch.empty(0), Visible(np.zeros(n_queries), ends), None)
+        place = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype, n_queries, n_keys, product.diagonal)
+        if place not in self._masks:
+            self._masks[place] = _read(tensor, product, first_query - first_key)
+        found = self._masks[place]
+        if found is not None and first_key and len(found.visible.holed):
+            return None  # bits count keys from the first one
+        return found
+
+
+def _read(mask: torch.Tensor, product: DotProduct, offset: int) -> _Mask | None:
+    """Read a mask [1, head or 1, query or 1, key]; None where heads see different keys or a bias is no matter of distance."""
+    _, n_heads, n_queries, n_keys = product.shape
+    full = mask[(None,) * (4 - mask.ndim)].expand(1, -1, n_queries, n_keys)[0]  # [head or 1, query, key]
+    seen = visible_of(full)
+    if len(seen) > 1 and bool((seen != seen[:1]).any()):
+        return None
+    if product.diagonal is not None:
+        seen = seen.tril(product.diagonal)
+    visible = Visible.of(seen[0].cpu().numpy())
+    if mask.dtype == torch.bool:
+        return _Mask(mask, visible, None)
+    numbers = full.masked_fill(~seen[:1], 0)
+    if not bool(numbers.any()):
+        return _Mask(mask, visible, None)
+    bias = _by_distance(_numpy(numbers).astype(np.float32), _numpy(seen[0]), offset)
+    return None if bias is None else _Mask(mask, visible, bias)
+
+
+def _by_distance(numbers: np.ndarray, seen: np.ndarray, offset: int) -> np.ndarray | None:
+    """Return a bias [head, 2 * n - 1] by key - query, if all that is seen at a distance is the same."""
+    n_heads, n_queries, n_keys = numbers.shape
+    if offset < 0:
+        return None
+    n = max(n_queries + offset, n_keys)
+    distances = np.arange(n_keys) - (np.arange(n_queries)[:, None] + offset) + n - 1  # [query, key]
+    bias = np.zeros((n_heads, 2 * n - 1), np.float32)
+    for head in range(n_heads):
+        bias[head, distances[seen]] = numbers[head][seen]
+    same = bias[:, distances] == numbers
+    return bias if bool(same[:, seen].all()) else None
+
+
+def _numpy(tensor: torch.Tensor) -> np.ndarray:
+    """Return an array in memory of its own; what numpy has no type for becomes float32."""
+    tensor = tensor.detach().cpu()
+    if tensor.dtype not in (torch.float16, torch.bool):
+        tensor = tensor.float()
+    return np.array(tensor.numpy(), order="C")

@@ -1,0 +1,68 @@
+"""A softmax result on its way through a model, until it is known whether it weighs anything."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+import torch
+
+from attnwidget.capture.call import Call
+from attnwidget.capture.modules import Owner
+
+
+class State(Enum):
+    """What a tensor may still become."""
+
+    POSITIVE = 1  # becomes weights when divided by its sum
+    LOGARITHM = 2  # becomes weights by exp
+    WEIGHTS = 3
+
+
+@dataclass
+class Origin:
+    """A softmax result, or what may become one, until it is known whether it weighs anything."""
+
+    weights: Callable[[], torch.Tensor | None]
+    dim: int
+    state: State
+    owner: Owner | None
+    note: str = ""
+    call: Call | None = None  # once it weighed something
+    forgotten: bool = False  # another adapter has it
+    edited: torch.Tensor | None = None  # what stands for the weights, in their layout
+
+
+class Made(NamedTuple):
+    """How a tensor came of another one, so that it can be made again of an edited one."""
+
+    func: Callable[..., object]
+    args: Sequence[object]
+    kwargs: Mapping[str, object]
+    of: Followed
+
+
+@dataclass
+class Followed:
+    """A tensor that came of an origin."""
+
+    tensor: weakref.ref[torch.Tensor]
+    origin: Origin
+    kept: torch.Tensor | None = None  # the weights, which the product needs even if the model drops them
+    moved: bool = False  # its axes are not those of the weights
+    repeated: bool = False  # along an axis in which it weighs several values
+    made: Made | None = None  # held only where weights are edited
+
+    def again(self, weights: torch.Tensor) -> torch.Tensor:
+        """Return what this tensor would have been, had the origin been these weights."""
+        if self.made is None:
+            return weights
+        source, old = self.made.of.again(weights), self.made.of.tensor()
+        args = [source if arg is old else arg for arg in self.made.args]
+        result = self.made.func(*args, **self.made.kwargs)
+        if not isinstance(result, torch.Tensor):
+            raise NotImplementedError("weights that were cut into parts before they are used cannot be edited.")
+        return result

@@ -1,0 +1,53 @@
+"""The kernel that torch's attention layer calls, seen in one thread while that layer runs.
+
+Inside a torch function no mode is asked, so that `F.scaled_dot_product_attention` must be stood in for by name.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch.nn import functional as F
+
+Kernel = Callable[..., Any]
+
+_lock = threading.Lock()
+_stand_ins: dict[int, list[Kernel]] = {}  # by thread
+_original: Kernel = F.scaled_dot_product_attention
+
+
+@contextmanager
+def kernel_swapped(stand_in: Kernel) -> Iterator[None]:
+    """Have this thread call `stand_in(original, *args, **kwargs)` in place of the kernel inside the block."""
+    thread = threading.get_ident()
+    _enter(thread, stand_in)
+    try:
+        yield
+    finally:
+        _leave(thread)
+
+
+def _enter(thread: int, stand_in: Kernel) -> None:
+    global _original
+    with _lock:
+        if not _stand_ins:
+            _original = F.scaled_dot_product_attention
+            F.scaled_dot_product_attention = _kernel  # type: ignore[assignment]
+        _stand_ins.setdefault(thread, []).append(stand_in)
+
+
+def _leave(thread: int) -> None:
+    with _lock:
+        _stand_ins[thread].pop()
+        if not _stand_ins[thread]:
+            del _stand_ins[thread]
+        if not _stand_ins:
+            F.scaled_dot_product_attention = _original
+
+
+def _kernel(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever torch passes
+    own = _stand_ins.get(threading.get_ident())
+    return own[-1](_original, *args, **kwargs) if own else _original(*args, **kwargs)

@@ -1,0 +1,114 @@
+"""Passes of a decoder: what it reads in each, and which row of a pass has read just a given prefix.
+
+A row of attention is a function of what the decoder has read up to it. So rows are told apart by prefix, whatever the
+decoding does with them: search with beams, draft and reject, read the prompt in parts, or read it all again each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+import torch
+
+from attnwidget.capture.call import Call
+
+_IDS = ("decoder_input_ids", "input_ids")
+_CACHES = ("past_key_values", "cache_params")
+
+
+@dataclass
+class Pass:
+    """One pass of a decoder.
+
+    Args:
+        past: tokens that were in its cache before; None where it does not say.
+        ids: the tokens that it reads, [batch, query]; None where it reads features.
+        calls: what it attended to, with the names of the sites.
+    """
+
+    past: int | None
+    ids: torch.Tensor | None
+    calls: list[tuple[str, Call]] = field(default_factory=list)
+
+    def row_of(self, prefixes: torch.Tensor) -> int | None:
+        """Return which row, counted from the end as -1, -2, ..., has read these prefixes.
+
+        Args:
+            prefixes: [batch, token], everything that was read.
+
+        Returns:
+            None where this pass read something else.
+        """
+        if self.ids is None:
+            return -1
+        n_batch, n_read = self.ids.shape
+        n_prefix = prefixes.shape[1]
+        past = n_prefix - n_read if self.past is None else self.past
+        n_own = n_prefix - past
+        if n_batch != len(prefixes) or not 0 < n_own <= n_read:
+            return None
+        if not bool((prefixes[:, past:] == self.ids[:, :n_own].to(prefixes.device)).all()):
+            return None
+        return n_own - n_read - 1
+
+
+class Passes:
+    """The passes of the decoders in a model of Transformers since the last token was chosen."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self._decoders = [it for it in model.modules() if hasattr(it, "prepare_inputs_for_generation")]
+        self._list: list[Pass] = []
+        self._depth = 0
+        self.used = True  # whether a token was chosen by the last pass
+
+    @property
+    def current(self) -> Pass | None:
+        """The pass that runs now."""
+        return self._list[-1] if self._depth else None
+
+    def find(self, prefixes: torch.Tensor) -> tuple[Pass, int] | None:
+        """Return the latest pass that has read these prefixes, and which of its rows; None if there is none."""
+        for it in reversed(self._list):
+            row = it.row_of(prefixes)
+            if row is not None:
+                return it, row
+        return None
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch inside the block; no hook is left behind."""
+        with ExitStack() as stack:
+            for decoder in self._decoders:
+                begin = decoder.register_forward_pre_hook(self._begin, with_kwargs=True)
+                stack.callback(begin.remove)
+                end = decoder.register_forward_hook(self._end, always_call=True)
+                stack.callback(end.remove)
+            yield
+
+    def _begin(self, _: torch.nn.Module, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
+        self._depth += 1
+        if self._depth > 1:
+            return  # a decoder inside a larger model, which has told already
+        if self.used:
+            self._list.clear()
+            self.used = False
+        ids = next((kwargs[name] for name in _IDS if isinstance(kwargs.get(name), torch.Tensor)), None)
+        if ids is None and kwargs.get("inputs_embeds") is None and args and isinstance(args[0], torch.Tensor):
+            ids = args[0] if not args[0].is_floating_point() else None
+        self._list.append(Pass(_past(kwargs), ids if isinstance(ids, torch.Tensor) else None))
+
+    def _end(self, *_: object) -> None:
+        self._depth -= 1
+
+
+def _past(kwargs: Mapping[str, object]) -> int | None:
+    cache = next((kwargs[name] for name in _CACHES if kwargs.get(name) is not None), None)
+    if cache is None:
+        return 0
+    count = getattr(cache, "get_seq_length", None)
+    try:
+        return None if count is None else int(count())
+    except (ValueError, IndexError, AttributeError, TypeError):  # its first layer keeps no keys
+        return None

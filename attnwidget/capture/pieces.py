@@ -1,0 +1,173 @@
+"""Pieces: what a trace needs of calls, and how pieces of one site come together by position."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from attnwidget.capture.attention import Attention, DotProduct, Weights, rows_of
+from attnwidget.capture.call import Call
+
+
+@dataclass
+class Piece:
+    """Rows of one call, or what they come from, for one example.
+
+    Args:
+        call: the call, which is not held: its weights may be on another device, and large.
+        name: the module that made it.
+        forward: the pass of the model in which it ran.
+        attention: a copy of what concerns the example.
+        cross, causal, first_query, first_key: as in `Call`.
+        n_keys: how many keys its rows have, with those that a window forgot and without the empty ones.
+    """
+
+    call: weakref.ref[Call]
+    name: str
+    forward: int
+    attention: Attention
+    cross: bool | None
+    causal: bool | None
+    first_query: int | None
+    first_key: int
+    n_keys: int
+
+    @classmethod
+    def of(cls, call: Call, name: str, forward: int, example: int, *, factors: bool) -> Piece:
+        """Return what concerns one example.
+
+        Args:
+            call: what an adapter saw.
+            name: the module that made it.
+            forward: the pass of the model.
+            example: which one of the batch.
+            factors: whether even a single row is kept as its query and keys, which takes more memory than the row.
+        """
+        with_no_batch = call.attention.part(slice(example, example + 1), slice(None))
+        if with_no_batch.shape[2] == 1 and not factors:
+            with_no_batch = Weights(with_no_batch.weights().detach())
+        n_keys = call.first_key + call.attention.shape[3] if call.n_keys is None else call.n_keys
+        return cls(
+            weakref.ref(call),
+            name,
+            forward,
+            with_no_batch.kept(),
+            call.cross,
+            call.causal,
+            call.first_query,
+            call.first_key,
+            n_keys,
+        )
+
+    @property
+    def n_queries(self) -> int:
+        """Number of rows."""
+        return self.attention.shape[2]
+
+    def rows(self, queries: slice = slice(None)) -> np.ndarray:
+        """Return float32 [head, query, key]."""
+        rows = rows_of(self.attention.part(slice(None), queries))
+        missing = self.n_keys - self.first_key - rows.shape[2]
+        if not self.first_key and not missing:
+            return rows
+        return np.pad(rows[..., : rows.shape[2] + min(missing, 0)], ((0, 0), (0, 0), (self.first_key, max(missing, 0))))
+
+    def share_keys(self, later: Piece) -> None:
+        """Hold the keys of a later piece of the same site, which include its own, in place of a copy of them."""
+        mine, theirs = self.attention, later.attention
+        if isinstance(mine, DotProduct) and isinstance(theirs, DotProduct) and not later.first_key:
+            self.attention = replace(mine, key=theirs.key[:, :, : mine.key.shape[2]])
+
+
+@dataclass
+class Rows:
+    """All rows of a site, or those of one step: pieces, and how many rows of each still count."""
+
+    parts: list[tuple[Piece, int]]
+
+    @property
+    def cross(self) -> bool | None:
+        """Whether keys are of another sequence; None where nobody knows."""
+        return self.parts[0][0].cross
+
+    @property
+    def causal(self) -> bool | None:
+        """Whether a query sees no later key; None where nobody knows."""
+        return self.parts[0][0].causal
+
+    @property
+    def n_heads(self) -> int:
+        """Number of heads."""
+        return self.parts[0][0].attention.shape[1]
+
+    @property
+    def n_queries(self) -> int:
+        """Number of rows."""
+        return sum(count for _, count in self.parts)
+
+    @property
+    def n_keys(self) -> int:
+        """Number of keys that the last rows may see."""
+        return max(piece.n_keys for piece, _ in self.parts)
+
+    def looks_ahead(self, diagonal: int) -> bool:
+        """Tell whether a row i sees a key after i + diagonal."""
+        first = 0
+        for piece, count in self.parts:
+            part = piece.attention.part(slice(None), slice(count))
+            if part.looks_ahead(diagonal + first - piece.first_key):
+                return True
+            first += count
+        return False
+
+    def last(self) -> Rows:
+        """Return the last row."""
+        piece, count = self.parts[-1]
+        attention = piece.attention.part(slice(None), slice(count - 1, count))
+        return Rows([(replace(piece, attention=attention), 1)])
+
+    def dense(self, n_keys: int = 0) -> np.ndarray:
+        """Return float32 [head, query, key], with at least `n_keys` keys; those that a row did not see are 0."""
+        n_keys = max(n_keys, self.n_keys)
+        parts = [piece.rows(slice(count)) for piece, count in self.parts]
+        padded = [np.pad(part, ((0, 0), (0, 0), (0, n_keys - part.shape[2]))) for part in parts]
+        return padded[0] if len(padded) == 1 else np.concatenate(padded, axis=1)
+
+
+def joined(pieces: list[Piece], on_other_run: Callable[[], None]) -> Rows:
+    """Put pieces under what came before; a later matrix has computed the earlier rows again.
+
+    A decoder that keeps its keys says by their number where its rows belong, so that a part of a prompt, or a row that
+    was decoded again, takes its place.
+
+    Args:
+        pieces: of one site, in the order in which they ran.
+        on_other_run: called where a matrix takes the place of a whole run.
+    """
+    kept: list[tuple[Piece, int]] = []
+    for piece in pieces:
+        n_before = sum(count for _, count in kept)
+        first = piece.n_keys - piece.n_queries
+        if (piece.causal and 0 < first <= n_before) or (kept and first == n_before == kept[-1][0].n_keys):
+            kept = _upto(kept, first)
+            if kept:
+                kept[-1][0].share_keys(piece)
+        elif piece.n_queries > 1 and kept:
+            if n_before >= piece.n_queries:
+                on_other_run()
+            kept.clear()
+        kept.append((piece, piece.n_queries))
+    return Rows(kept)
+
+
+def _upto(parts: list[tuple[Piece, int]], n_rows: int) -> list[tuple[Piece, int]]:
+    """Leave out rows from `n_rows` on."""
+    kept = []
+    for piece, count in parts:
+        if n_rows > 0:
+            kept.append((piece, min(count, n_rows)))
+        n_rows -= count
+    return kept

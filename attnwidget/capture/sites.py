@@ -1,0 +1,154 @@
+"""The sites of a recording: which strips they count, which layer they are, and how their weights are kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from attnwidget.capture.call import Call
+from attnwidget.capture.errors import CaptureError
+from attnwidget.capture.factors import Reader
+from attnwidget.capture.pieces import Rows
+from attnwidget.capture.sizes import EXPECTED_STEPS, Sizer, StoreChoice
+from attnwidget.checks import HALF_SUM_TOLERANCE
+from attnwidget.ledger import CONTEXT, SOURCE, STRIPS_OF, TARGET
+from attnwidget.outline import Kind, Site, StoreKind
+from attnwidget.stores import Factors
+from attnwidget.trace import Trace
+
+_TOWER = re.compile(
+    r"(?:^|\.)(vision|visual|image|text|language|audio|speech|q_?former|perceiver|encoder|decoder)[a-z_]*(?=\.|$)",
+    re.IGNORECASE,
+)
+_START = "<start>"
+
+
+class Sites:
+    """Adds sites to a trace, and rows to sites.
+
+    Args:
+        model: the model that is recorded.
+        trace: where sites go.
+        store: how weights are kept.
+    """
+
+    def __init__(self, model: torch.nn.Module, trace: Trace, store: StoreChoice) -> None:
+        self.names: dict[str, Site] = {}
+        self.sizer = Sizer(model, store)
+        self._trace, self._reader = trace, Reader()
+        self._tolerances: dict[str, float] = {}  # by module
+        self._stores: dict[str, StoreKind] = {}
+        self._n_keys: dict[str, int] = {}  # that the store of a site has been brought, where it keeps keys
+
+    def note(self, call: Call, name: str) -> None:
+        """Note how far the rows of a module may miss 1."""
+        if call.sinks:
+            self._tolerances[name] = 1.0
+        elif call.attention.dtype in (torch.float16, torch.bfloat16):
+            self._tolerances.setdefault(name, HALF_SUM_TOLERANCE)
+
+    def add(self, name: str, kind: Kind, rows: Rows, *, decoding: bool = False, alone: bool = False) -> None:
+        """Add a site.
+
+        Args:
+            name: the module, and which of its calls.
+            kind: of attention.
+            rows: its first rows.
+            decoding: rows come step by step, so that a decoder's keys are what it has read so far.
+            alone: there is one strip only, as in a language model that reads.
+        """
+        query, key = (SOURCE, SOURCE) if alone and kind == "decoder" else STRIPS_OF[kind]
+        if decoding and kind == "decoder":
+            key = CONTEXT
+            self._begin_context(rows.n_keys)
+        query, key = self._strip(query, name, rows.n_queries), self._strip(key, name, rows.n_keys)
+        tower = _tower(name)
+        layer = sum(site.kind == kind and _tower(site.name) == tower for site in self.names.values())
+        site = Site(name, kind, layer, rows.n_heads, query, key)
+        steps = EXPECTED_STEPS if decoding and query == TARGET else 0
+        store = self.sizer.choose(
+            name,
+            rows,
+            lambda: Reader().factors(rows) is not None,
+            n_queries=max(steps, rows.n_queries),
+            n_keys=rows.n_keys + steps,
+        )
+        self._trace.add_site(site, store=store, tolerance=self._tolerances.get(name.partition("#")[0]))
+        self.names[name] = site
+        self._stores[name] = store
+
+    def append_rows(self, name: str, rows: Rows, *, n_keys: int = 0) -> None:
+        """Add all rows of a site.
+
+        Args:
+            name: the site.
+            rows: what to add.
+            n_keys: how many keys they have at least; those that no row saw are 0.
+        """
+        if self._stores[name] == "qk":
+            for factors in self._factors(name, rows, self._reader):
+                self.append({name: factors})
+        else:
+            self.append({name: rows.dense(n_keys if self.names[name].key == TARGET else 0)})
+
+    def of_step(self, name: str, rows: Rows) -> np.ndarray | Factors:
+        """Return the one row of a step as the site keeps it; keys that it has are not brought again."""
+        if self._stores[name] != "qk":
+            return rows.dense()
+        (factors,) = self._factors(name, rows, Reader())
+        n_before = max(self._n_keys.get(name, 0) - factors.first_key, 0)
+        return replace(factors, keys=factors.keys[:, n_before:], first_key=factors.first_key + n_before)
+
+    def _factors(self, name: str, rows: Rows, reader: Reader) -> list[Factors]:
+        found = reader.factors(rows)
+        if found is None:
+            raise CaptureError(
+                f"{name}: its mask is of a kind that queries and keys do not tell, and an earlier one was not. "
+                "Use store='dense' or 'reduced'."
+            )
+        return found
+
+    def append(
+        self,
+        rows: Mapping[str, np.ndarray | Factors],
+        *,
+        token: str | None = None,
+        candidates: Iterable[tuple[str, float]] = (),
+    ) -> None:
+        """Add rows of several sites, and with `token` the step that they chose."""
+        self._n_keys.update({name: it.shape[2] for name, it in rows.items() if isinstance(it, Factors)})
+        self._trace.append(rows, token=token, candidates=candidates)
+
+    def _begin_context(self, n_read: int) -> None:
+        """Name what the decoder had read before its first step, unless somebody has."""
+        tokens = self._trace.tokens
+        if tokens.get(CONTEXT):
+            return
+        source = tokens[SOURCE]
+        if len(source) == n_read and not any(site.key == SOURCE for site in self.names.values()):
+            self._trace.set_tokens(CONTEXT, source)
+        else:
+            texts = [_START] if n_read == 1 else [str(i + 1) for i in range(n_read)]
+            self._trace.set_tokens(CONTEXT, texts)
+
+    def _strip(self, strip: str, name: str, count: int) -> str:
+        """Return the strip that an axis counts: another tower has tokens of its own."""
+        if strip != SOURCE:
+            return strip
+        tokens = self._trace.tokens[SOURCE]
+        own = _tower(name)
+        if not tokens or len(tokens) == count or own in ("", "encoder", "decoder"):
+            return strip
+        if own not in self._trace.tokens:
+            self._trace.set_tokens(own, [str(i + 1) for i in range(count)])
+        return own
+
+
+def _tower(name: str) -> str:
+    """Return the part of a model that a module belongs to, as in "vision"; empty where it says none."""
+    found = _TOWER.search(name)
+    return found[0].strip(".").lower() if found else ""
