@@ -34,8 +34,8 @@ class Reading:
             parts = (
                 self.status,
                 f"{n_source} source and {n_target} target tokens",
-                f"{len(self.sites)} sites",
-                f"{len(self.steps)} steps",
+                f"{len(self.sites)} site{'s' * (len(self.sites) != 1)}",
+                f"{len(self.steps)} step{'s' * (len(self.steps) != 1)}",
                 *([" and ".join(kinds)] if kinds else []),
                 f"{self.n_bytes / 1e6:.1f} MB",
             )
