@@ -110,6 +110,17 @@ def find_flags(weights: np.ndarray, *, first_query: int = 0, tolerance: float = 
     return tuple(_flag(kind, mask, first_query) for kind, mask in masks if mask.any())
 
 
+def find_empty_rows(empty: np.ndarray, n_heads: int, *, first_query: int = 0) -> tuple[Flag, ...]:
+    """Name rows that see no key, in every head, as `find_flags` names rows that are all zero.
+
+    Args:
+        empty: bool [query].
+        n_heads: how many heads have these rows.
+        first_query: the index of the first of these rows in its site.
+    """
+    return (_flag("zero_row", np.tile(empty, (n_heads, 1)), first_query),) if empty.any() else ()
+
+
 def _flag(kind: FlagKind, mask: np.ndarray, first_query: int) -> Flag:
     count = int(np.count_nonzero(mask))
     flat = np.flatnonzero(mask)[:MAX_PLACES]

@@ -53,7 +53,7 @@ def save(trace: Trace, path: str | os.PathLike[str]) -> None:
             "title": trace.title,
             "status": trace.status,
             "strips": {name: list(tokens) for name, tokens in trace.tokens.items()},
-            "known": sorted(trace.ledger.known),
+            "known": sorted(trace.ledger.strips.known),
             "steps": [
                 {"token": step.token, "candidates": [[c.token, c.probability] for c in step.candidates]}
                 for step in trace.steps
@@ -169,8 +169,8 @@ def _field(data: object, name: str, kind: type[T]) -> T:
 
 def _rebuild(header: dict[str, Any], tensors: list[np.ndarray]) -> Trace:
     trace = Trace(title=header["title"])
-    trace.ledger.restore_strips(
-        {strip: _field(header["strips"], strip, list) for strip in (SOURCE, TARGET)}, header["known"]
+    trace.ledger.strips.restore(
+        {strip: _field(header["strips"], strip, list) for strip in (SOURCE, TARGET)}, header["known"], None
     )
     for said, weights in zip(header["sites"], tensors, strict=True):
         site = Site(

@@ -8,17 +8,14 @@ from operator import index
 
 import numpy as np
 
-from attnwidget.checks import as_array, as_probability, find_flags
-from attnwidget.outline import MAX_PLACES, Candidate, Flag, Kind, Site, Status, Step, merged
-from attnwidget.stores import DenseStore
+from attnwidget.checks import as_probability
+from attnwidget.outline import Candidate, Flag, Site, Status, Step, StoreKind
+from attnwidget.records import Record
+from attnwidget.stores import STORES, Factors
+from attnwidget.strips import CONTEXT, SOURCE, STRIPS_OF, TARGET, Strips
 from attnwidget.tokens import Tokens
 
-SOURCE, TARGET = "source", "target"
-STRIPS_OF: dict[Kind, tuple[str, str]] = {
-    "encoder": (SOURCE, SOURCE),
-    "decoder": (TARGET, TARGET),
-    "cross": (TARGET, SOURCE),
-}
+__all__ = ["CONTEXT", "SOURCE", "STRIPS_OF", "TARGET", "Cursor", "Ledger"]
 
 
 @dataclass(frozen=True)
@@ -32,49 +29,21 @@ class Cursor:
     status: Status = "empty"
 
 
-@dataclass
-class Record:
-    """A site with its weights and what is unusual in them."""
-
-    site: Site
-    store: DenseStore
-    flags: tuple[Flag, ...] = ()
-
-    @property
-    def current(self) -> Site:
-        """The site with its present size and flags."""
-        return replace(self.site, n_queries=self.store.n_queries, n_keys=self.store.n_keys, flags=self.flags)
-
-    def add(self, rows: np.ndarray, tolerance: float) -> None:
-        """Store checked rows, float32 [head, query, key], and note their flags."""
-        first = self.store.n_queries
-        self.store.append(rows)
-        self.flags = merged((*self.flags, *find_flags(rows, first_query=first, tolerance=tolerance)))
-
-    def add_missing(self, n_rows: int, n_keys: int) -> None:
-        """Store rows of NaN for steps in which no attention ran, flagged as missing."""
-        first = self.store.n_queries
-        self.store.append(np.full((self.site.n_heads, n_rows, n_keys), np.nan, np.float32))
-        places = tuple((-1, first + i, -1) for i in range(min(n_rows, MAX_PLACES)))
-        self.flags = merged((*self.flags, Flag("missing", n_rows, places)))
-
-
 class Ledger:
     """Append-only; a call that raises has changed nothing."""
 
     def __init__(self) -> None:
-        self.strips: dict[str, list[str]] = {SOURCE: [], TARGET: []}
+        self.strips = Strips()
         self.records: dict[str, Record] = {}
         self.steps: list[Step] = []
         self.status: Status = "empty"
-        self.known: set[str] = set()  # strips that were given whole, so that rows can be held against them
 
     @property
     def cursor(self) -> Cursor:
         """How far it has grown."""
         return Cursor(
             len(self.steps),
-            {name: len(texts) for name, texts in self.strips.items()},
+            {name: len(texts) for name, texts in self.strips.texts.items()},
             {name: record.store.n_queries for name, record in self.records.items()},
             {name: record.store.n_keys for name, record in self.records.items()},
             self.status,
@@ -95,35 +64,27 @@ class Ledger:
         return self.records[name]
 
     def set_tokens(self, strip: str, tokens: Tokens | Sequence[str]) -> None:
-        """Set a strip that is still empty."""
-        if strip not in self.strips:
-            raise ValueError(f"strip {strip!r} was named, 'source' or 'target' was expected.")
-        texts = Tokens.of(tokens, strip=strip).texts
-        if not texts:
-            raise ValueError(f"{strip}: no tokens came, at least one was expected.")
-        if self.strips[strip]:
-            raise ValueError(f"{strip}: it has {len(self.strips[strip])} tokens already. Make a new Trace.")
-        self.strips[strip] = list(texts)
-        self.known.add(strip)
+        """Set a strip that is still empty, or a new one."""
+        self.strips.set(strip, tokens)
 
-    def add_site(self, site: Site) -> None:
-        """Add a site that has no weights yet."""
+    def add_site(self, site: Site, store: StoreKind = "dense") -> None:
+        """Add a site that has no weights yet, which are to be kept in this way."""
         if not isinstance(site.name, str) or site.kind not in STRIPS_OF:
             raise ValueError(
                 f"site {site.name!r} has kind {site.kind!r}, a name and one of {', '.join(STRIPS_OF)} were expected."
             )
         if site.name in self.records:
             raise ValueError(f"site {site.name!r} exists already; names of sites are unique in a trace.")
-        for strip in (site.query, site.key):
-            if strip not in self.strips:
-                raise ValueError(f"site {site.name!r} counts strip {strip!r}, 'source' or 'target' was expected.")
+        if store not in STORES:
+            raise ValueError(f"site {site.name!r}: store {store!r} came, one of {', '.join(STORES)} was expected.")
         layer, n_heads = index(site.layer), index(site.n_heads)
         if n_heads < 1 or layer < 0:
             raise ValueError(
                 f"site {site.name!r} has layer {layer} and {n_heads} heads; layers start at 0, heads at 1."
             )
-        empty = replace(site, layer=layer, n_heads=n_heads, n_queries=0, n_keys=0, flags=())
-        self.records[site.name] = Record(empty, DenseStore(n_heads))
+        self.strips.open(site.query, site.key, site=site.name)
+        empty = replace(site, layer=layer, n_heads=n_heads)
+        self.records[site.name] = Record(empty, STORES[store](n_heads))
 
     def append(
         self,
@@ -146,6 +107,10 @@ class Ledger:
         with_rows = {record.site.name for record, _, _ in checked}
         if len(with_rows) < len(checked):
             raise ValueError(f"weights: {', '.join(map(repr, weights))} name one site twice.")
+        for record, rows, _ in checked:
+            if record.site.key == CONTEXT:
+                n_before = record.store.n_queries if step is None else step.index
+                self.strips.learn_n_read(record.site.query, n_before + rows.shape[1], rows.shape[2])
         if step is not None:
             self._add_step(step, with_rows)
         for record, rows, own_tolerance in checked:
@@ -153,12 +118,6 @@ class Ledger:
         for record in self.records.values():
             self._name_unnamed(record)
         self.status = "recording"
-
-    def restore_strips(self, strips: Mapping[str, Sequence[str]], known: Iterable[str]) -> None:
-        """Set both strips as a file holds them."""
-        for strip in self.strips:
-            self.strips[strip] = list(Tokens.of(strips[strip], strip=strip))
-        self.known = {strip for strip in known if self.strips[strip]}
 
     def restore(self, site: Site, weights: np.ndarray, flags: Iterable[Flag]) -> None:
         """Add a site whole, as a file holds it; its flags were found when it was recorded."""
@@ -168,14 +127,14 @@ class Ledger:
             record.store.append(self._checked(record, weights, None)[0])
         n_queries, n_keys = record.store.n_queries, record.store.n_keys
         for axis, count, strip in (("queries", n_queries, site.query), ("keys", n_keys, site.key)):
-            if count > len(self.strips[strip]):
-                raise ValueError(_count_error(site, axis, count, strip, len(self.strips[strip])))
+            if count > len(self.strips.texts[strip]):
+                raise ValueError(_count_error(site, axis, count, strip, len(self.strips.texts[strip])))
         record.flags = tuple(flags)
 
     def restore_steps(self, steps: Iterable[tuple[str, Iterable[tuple[str, float]]]]) -> None:
         """Add the steps of a file, whose weights are there already."""
         for token, candidates in steps:
-            self.steps.append(self._checked_step(token, candidates))
+            self.steps.append(self._placed(self._checked_step(token, candidates)))
 
     def finish(self, status: Status) -> None:
         """Close the ledger; a complete one must fit the strips that were known beforehand."""
@@ -184,17 +143,19 @@ class Ledger:
         if status == "complete":
             for record in self.records.values():
                 strip, n_queries = record.site.query, record.store.n_queries
-                if strip in self.known and n_queries not in (0, len(self.strips[strip])):
-                    raise ValueError(_count_error(record.site, "queries", n_queries, strip, len(self.strips[strip])))
+                n_tokens = len(self.strips.texts[strip])
+                if strip in self.strips.known and n_queries not in (0, n_tokens):
+                    raise ValueError(_count_error(record.site, "queries", n_queries, strip, n_tokens))
             if not self.steps and any(record.site.query == TARGET for record in self.records.values()):
-                self.restore_steps((token, ()) for token in self.strips[TARGET])  # rows that came as one matrix
+                self.restore_steps((token, ()) for token in self.strips.texts[TARGET])  # rows that came as one matrix
         self.status = status
 
     def _checked_step(self, token: str, candidates: Iterable[tuple[str, float]]) -> Step:
         index = len(self.steps)
         (text,) = Tokens.of([token], strip=f"step {index}")
-        if TARGET in self.known and index >= len(self.strips[TARGET]):
-            raise ValueError(f"step {index} came, but strip 'target' was given with {len(self.strips[TARGET])} tokens.")
+        n_tokens = len(self.strips.texts[TARGET])
+        if TARGET in self.strips.known and index >= n_tokens:
+            raise ValueError(f"step {index} came, but strip 'target' was given with {n_tokens} tokens.")
         checked = []
         for rank, pair in enumerate(candidates):
             name = f"step {index}, candidate {rank}"
@@ -204,41 +165,39 @@ class Ledger:
             checked.append(Candidate(other, as_probability(pair[1], name=name)))
         return Step(index, text, tuple(checked))
 
-    def _checked(self, record: Record, value: object, step: Step | None) -> tuple[np.ndarray, float]:
-        site, store = record.site, record.store
-        rows, tolerance = as_array(value, name=site.name)
-        if rows.ndim != 3 or 0 in rows.shape or rows.shape[0] != site.n_heads:
-            raise ValueError(
-                f"{site.name}: weights of shape {rows.shape} came, [head, query, key] with {site.n_heads} "
-                f"head{'s' * (site.n_heads > 1)} and at least one query and key was expected."
-            )
-        if step is not None and site.query == TARGET and rows.shape[1] != 1:
-            raise ValueError(f"{site.name}: {rows.shape[1]} queries came with step {step.index}, one was expected.")
-        n_keys, strip = rows.shape[2], self.strips[site.key]
-        if site.key in self.known and n_keys != len(strip):
-            raise ValueError(_count_error(site, "keys", n_keys, site.key, len(strip)))
-        n_queries, strip = store.n_queries + rows.shape[1], self.strips[site.query]
-        if site.query in self.known and n_queries > len(strip):
-            raise ValueError(_count_error(site, "queries", n_queries, site.query, len(strip)))
+    def _checked(self, record: Record, value: object, step: Step | None) -> tuple[np.ndarray | Factors, float]:
+        site, strips = record.site, self.strips
+        rows, tolerance = record.checked(value)
+        _, n_new, n_keys = rows.shape
+        if step is not None and site.query == TARGET and n_new != 1:
+            raise ValueError(f"{site.name}: {n_new} queries came with step {step.index}, one was expected.")
+        if site.key in strips.known and n_keys != len(strips.texts[site.key]):
+            raise ValueError(_count_error(site, "keys", n_keys, site.key, len(strips.texts[site.key])))
+        n_queries = record.store.n_queries + n_new
+        if site.query in strips.known and n_queries > len(strips.texts[site.query]):
+            raise ValueError(_count_error(site, "queries", n_queries, site.query, len(strips.texts[site.query])))
         return rows, tolerance
+
+    def _placed(self, step: Step) -> Step:
+        return replace(step, position=self.strips.position(step.index))
 
     def _add_step(self, step: Step, with_rows: set[str]) -> None:
         """Add a step; sites of the decoder that did not run in it, or in earlier ones, get rows flagged as missing."""
-        self.steps.append(step)
-        if TARGET not in self.known:
-            self.strips[TARGET].append(step.token)
+        self.steps.append(self._placed(step))
+        if TARGET not in self.strips.known:
+            self.strips.texts[TARGET].append(step.token)
         for record in self.records.values():
             if record.site.query == TARGET:
-                due = step.index + (record.site.name not in with_rows) - record.store.n_queries
+                end = step.index + (record.site.name not in with_rows)
+                due = end - record.store.n_queries
                 if due > 0:
-                    n_known = len(self.strips[record.site.key]) if record.site.key in self.known else 1
-                    record.add_missing(due, max(record.store.n_keys, n_known))
+                    n_seen = self.strips.n_seen(record.site.key, end - 1)
+                    record.add_missing(due, max(record.store.n_keys, n_seen))
 
     def _name_unnamed(self, record: Record) -> None:
-        """Number the tokens of a strip that nobody named, so that each row and column has a label."""
-        for strip, count in ((record.site.key, record.store.n_keys), (record.site.query, record.store.n_queries)):
-            texts = self.strips[strip]
-            texts.extend(str(i + 1) for i in range(len(texts), count))
+        """Name the tokens of strips that nobody named; what is in the context is named after the target."""
+        self.strips.name_up_to(record.site.query, record.store.n_queries)
+        self.strips.name_up_to(record.site.key, record.store.n_keys)
 
 
 def _count_error(site: Site, axis: str, count: int, strip: str, n_tokens: int) -> str:

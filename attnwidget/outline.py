@@ -8,7 +8,10 @@ from typing import Literal
 
 Kind = Literal["encoder", "decoder", "cross"]
 Status = Literal["empty", "recording", "complete", "stopped"]
-FlagKind = Literal["nan", "infinite", "negative", "above_one", "row_sum", "zero_row", "column_sum", "missing"]
+StoreKind = Literal["dense", "qk", "reduced"]  # weights as they are, queries and keys, or the largest weights
+FlagKind = Literal[
+    "nan", "infinite", "negative", "above_one", "row_sum", "zero_row", "column_sum", "missing", "reduced"
+]
 
 MAX_PLACES = 5  # places that a flag keeps; `count` says how many there are in all
 
@@ -21,6 +24,7 @@ _SAYS: dict[str, str] = {
     "zero_row": "rows are all zero",
     "column_sum": "heads have columns that sum to 1 where rows were expected to",
     "missing": "steps have no weights: no attention ran in them",
+    "reduced": "rows keep their 16 largest weights only; the others are shown as 0",
 }
 _ASKS: dict[str, str] = {
     "negative": ": are these scores from before softmax?",
@@ -74,11 +78,13 @@ class Step:
         index: position on the time axis, from 0.
         token: the token that was chosen.
         candidates: the most probable tokens, best first; empty where the decode loop told none.
+        position: of its query in what the decoder had read, from 0: `index`, and behind a prompt the more.
     """
 
     index: int
     token: str
     candidates: tuple[Candidate, ...] = ()
+    position: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,7 @@ class Site:
         n_queries: rows recorded so far.
         n_keys: columns recorded so far.
         flags: what is unusual in its weights.
+        store: how its weights are kept: "dense", as "qk" (queries and keys), or "reduced" to the largest.
     """
 
     name: str
@@ -106,6 +113,7 @@ class Site:
     n_queries: int = 0
     n_keys: int = 0
     flags: tuple[Flag, ...] = ()
+    store: StoreKind = "dense"
 
 
 def merged(flags: Iterable[Flag]) -> tuple[Flag, ...]:

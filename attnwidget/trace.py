@@ -1,25 +1,21 @@
 """Trace: the recording of what a network attended to, step by step.
 
 Glossary of axes, always in this order: `head`, `query` (what attends), `key` (what is attended to). In decoding, step t
-is the query row that chose output token t. Strips are named "source" and "target"; a site says which of them its
-queries and keys count. Everything that enters is checked once, in the ledger.
+is the query row that chose output token t. Strips are named "source", "target" and, for what a decoder has read,
+"context"; a site says which of them its queries and keys count. Everything that enters is checked once, in the ledger.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import uuid
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
-from attnwidget import analysis
 from attnwidget.foreign import as_sites
-from attnwidget.ledger import SOURCE, TARGET, Cursor, Ledger
-from attnwidget.outline import Flag, Site, Status, Step, merged
+from attnwidget.ledger import SOURCE, TARGET
+from attnwidget.outline import Site, StoreKind
+from attnwidget.reading import Reading
 from attnwidget.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -28,7 +24,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class Trace:
+class Trace(Reading):
     """An append-only recording: strips of tokens, sites with weights, decoder steps with candidates, flags.
 
     Args:
@@ -46,10 +42,8 @@ class Trace:
     ) -> None:
         if not isinstance(title, str):
             raise TypeError(f"title: {type(title).__name__} came, a string was expected.")
+        super().__init__(title)
         self.run = uuid.uuid4().hex
-        self.title = title
-        self.lock = threading.RLock()
-        self.ledger = Ledger()
         self._observers: list[Callable[[Trace], None]] = []
         for strip, tokens in ((SOURCE, source), (TARGET, target)):
             if tokens is not None:
@@ -86,105 +80,36 @@ class Trace:
         trace.finish()
         return trace
 
-    # -- reading
-
-    @property
-    def status(self) -> Status:
-        """ "empty" before the first weights, "recording", then "complete" or, after an exception, "stopped"."""
-        return self.ledger.status
-
-    @property
-    def tokens(self) -> dict[str, Tokens]:
-        """The strips by name, "source" and "target"."""
-        with self.lock:
-            return {name: Tokens(tuple(texts)) for name, texts in self.ledger.strips.items()}
-
-    @property
-    def sites(self) -> tuple[Site, ...]:
-        """The places where weights were taken, in the order in which they appeared."""
-        with self.lock:
-            return tuple(record.current for record in self.ledger.records.values())
-
-    @property
-    def steps(self) -> tuple[Step, ...]:
-        """The decoder steps so far."""
-        with self.lock:
-            return tuple(self.ledger.steps)
-
-    @property
-    def flags(self) -> tuple[Flag, ...]:
-        """What is unusual in any site, each kind once."""
-        return merged(flag for site in self.sites for flag in site.flags)
-
-    @property
-    def cursor(self) -> Cursor:
-        """How far the trace has grown."""
-        with self.lock:
-            return self.ledger.cursor
-
-    def weights(
-        self,
-        site: str | int | Site = 0,
-        head: int | Literal["mean"] | None = None,
-        queries: slice | Sequence[int] = slice(None),
-        keys: slice | Sequence[int] = slice(None),
-    ) -> np.ndarray:
-        """Return recorded weights.
-
-        Args:
-            site: a site, its name, or its position in `sites`.
-            head: one head, "mean" for the mean over heads, or None for all of them.
-            queries: which rows, as a slice or a list of indices.
-            keys: which columns, likewise.
-
-        Returns:
-            float32 [head, query, key], a copy; without the first axis where `head` is given. Rows sum to 1 over key
-            where the model's do. Rows of steps without weights are NaN.
-
-        Raises:
-            KeyError: no such site.
-            IndexError: no such head, query or key.
-        """
-        with self.lock:
-            record = self.ledger.find(site)
-            select = (s if isinstance(s, slice) else np.asarray(s, dtype=int) for s in (queries, keys))
-            array = record.store.read(*select, heads=slice(None) if head is None or head == "mean" else head)
-        return analysis.mean(array) if head == "mean" else array
-
-    def strength(self, site: str | int | Site = 0, head: int | Literal["mean"] | None = None) -> np.ndarray:
-        """Return how much attention each key received so far: the sum of its weights over the queries.
-
-        Returns:
-            float32 [head, key], dimensionless; [key] where `head` is given. See `analysis.strength`.
-        """
-        weights = self.weights(site, head)
-        return analysis.strength(weights) if head is None else analysis.strength(weights[None])[0]
-
-    def digest(self, site: str | int | Site = 0, head: int = 0) -> int:
-        """Return the CRC-32 of one head's weights, as little-endian float32 [query, key]: equal means complete."""
-        return zlib.crc32(self.weights(site, head).astype("<f4").tobytes())
-
-    # -- writing
-
     def set_tokens(self, strip: str, tokens: Tokens | Sequence[str]) -> None:
         """Say what a strip holds, before the weights that count it.
 
+        Args:
+            strip: "source", "target", or another name, which adds a strip that sites can count. One has a meaning:
+                "context" is what a decoder has read. Set it to the prompt, or to the start token; the output tokens
+                follow by themselves, one more each step.
+            tokens: its tokens.
+
         Raises:
             TypeError: tokens are not strings.
-            ValueError: no such strip, no tokens, or it has tokens already.
+            ValueError: not a name, no tokens, or it has tokens already.
         """
         with self.lock:
             self.ledger.set_tokens(strip, tokens)
         self._tell()
 
-    def add_site(self, site: Site) -> None:
+    def add_site(self, site: Site, *, store: StoreKind = "dense") -> None:
         """Add a place where weights are taken.
 
+        Args:
+            site: its name, kind and axes; size and flags follow from what is appended.
+            store: how to keep its weights: "dense" as they come; as "qk", queries and keys, of which `append` takes
+                `Factors`; or "reduced" to the 16 largest of each row.
+
         Raises:
-            ValueError: the name is taken, or the site names a strip that does not exist.
+            ValueError: the name is taken, or the site names a strip or a store that does not exist.
         """
         with self.lock:
-            self.ledger.add_site(site)
+            self.ledger.add_site(site, store)
         self._tell()
 
     def append(
@@ -201,7 +126,8 @@ class Trace:
         a site has no weights.
 
         Args:
-            weights: for each site by name, [head, query, key]; one query where `token` is given.
+            weights: for each site by name, [head, query, key], or `Factors` where it keeps "qk"; one query where
+                `token` is given.
             token: the output token that this step chose.
             candidates: (token, probability) pairs, best first.
             tolerance: how far a row may miss 1 before it is flagged; by default what the dtype can hold.

@@ -26,7 +26,7 @@ MEAN = -1  # the head that stands for the mean over heads
 class StripData(TypedDict):
     """Tokens of one strip from position `at` on."""
 
-    name: Annotated[str, "source or target"]
+    name: Annotated[str, "source, target, or another name"]
     at: Annotated[int, "position of the first of these tokens"]
     texts: Annotated[list[str], "their texts"]
 
@@ -34,7 +34,7 @@ class StripData(TypedDict):
 class FlagData(TypedDict):
     """Something unusual in the weights of a site."""
 
-    kind: Annotated[str, "nan, infinite, negative, above_one, row_sum, zero_row, column_sum or missing"]
+    kind: Annotated[str, "nan, infinite, negative, above_one, row_sum, zero_row, column_sum, missing or reduced"]
     count: Annotated[int, "how often"]
     where: Annotated[list[list[int]], "the first places, each [head, query, key]; -1 where an axis does not apply"]
 

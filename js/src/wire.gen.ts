@@ -6,7 +6,7 @@ export const MEAN = -1;
 
 /** Tokens of one strip from position `at` on. */
 export interface StripData {
-  /** source or target */
+  /** source, target, or another name */
   name: string;
   /** position of the first of these tokens */
   at: number;
@@ -16,7 +16,7 @@ export interface StripData {
 
 /** Something unusual in the weights of a site. */
 export interface FlagData {
-  /** nan, infinite, negative, above_one, row_sum, zero_row, column_sum or missing */
+  /** nan, infinite, negative, above_one, row_sum, zero_row, column_sum, missing or reduced */
   kind: string;
   /** how often */
   count: number;

@@ -8,12 +8,19 @@ import numpy as np
 import pytest
 
 from attnwidget import Site, Trace
+from attnwidget.stores import Factors, Visible
 
 SOURCE = ("the", " cat", "sat", "on", "it")
 
 
 def row(value: float = 0.2, n_keys: int = 5, n_heads: int = 3) -> np.ndarray:
     return np.full((n_heads, 1, n_keys), value, np.float32)
+
+
+def factors(n_queries: int = 1, n_keys: int = 5) -> Factors:
+    rng = np.random.default_rng(n_keys)
+    queries, keys = (rng.normal(size=(3, n, 8)).astype(np.float32) for n in (n_queries, n_keys))
+    return Factors(queries, keys, Visible.all(n_queries, n_keys), 0.5)
 
 
 def state(trace: Trace) -> object:
@@ -93,7 +100,8 @@ BAD_APPENDS: dict[str, Callable[[Trace], object]] = {
     "tolerance negative": lambda t: t.append({"cross": row()}, token="x", tolerance=-1),
     "tokens again": lambda t: t.set_tokens("source", ["a"]),
     "no tokens": lambda t: t.set_tokens("target", []),
-    "other strip": lambda t: t.set_tokens("src", ["a"]),
+    "strip without a name": lambda t: t.set_tokens("the source", ["a"]),
+    "strip of a number": lambda t: t.set_tokens(0, ["a"]),
     "ids as tokens": lambda t: t.set_tokens("target", [1]),
     "site again": lambda t: t.add_site(Site("cross", "cross", 1, 3, "target", "source")),
     "site without heads": lambda t: t.add_site(Site("new", "cross", 1, 0, "target", "source")),
@@ -101,6 +109,9 @@ BAD_APPENDS: dict[str, Callable[[Trace], object]] = {
     "site below 0": lambda t: t.add_site(Site("new", "cross", -1, 3, "target", "source")),
     "site of no kind": lambda t: t.add_site(Site("new", "self", 1, 3, "target", "source")),
     "site of no strip": lambda t: t.add_site(Site("new", "cross", 1, 3, "target", "src")),
+    "site of half a strip": lambda t: t.add_site(Site("new", "cross", 1, 3, "context", "src")),
+    "site of no store": lambda t: t.add_site(Site("new", "cross", 1, 3, "target", "source"), store="sparse"),
+    "factors for weights": lambda t: t.append({"cross": factors()}, token="x"),
     "site without a name": lambda t: t.add_site(Site(7, "cross", 1, 3, "target", "source")),
     "other end": lambda t: t.finish("done"),
 }

@@ -1,0 +1,147 @@
+"""What can be read of a trace: tokens, sites, steps, weights, and what is summed up of these."""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from attnwidget import analysis
+from attnwidget.ledger import SOURCE, TARGET, Cursor, Ledger
+from attnwidget.outline import Flag, Site, Status, Step, merged
+from attnwidget.tokens import Tokens
+
+
+class Reading:
+    """The reading half of `Trace`.
+
+    Args:
+        title: a short name, shown above the picture.
+    """
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.lock = threading.RLock()
+        self.ledger = Ledger()
+
+    def __repr__(self) -> str:
+        with self.lock:
+            n_source, n_target = (len(self.ledger.strips.texts[strip]) for strip in (SOURCE, TARGET))
+            kinds = dict.fromkeys(site.store for site in self.sites)
+            parts = (
+                self.status,
+                f"{n_source} source and {n_target} target tokens",
+                f"{len(self.sites)} site{'s' * (len(self.sites) != 1)}",
+                f"{len(self.steps)} step{'s' * (len(self.steps) != 1)}",
+                *([" and ".join(kinds)] if kinds else []),
+                f"{self.n_bytes / 1e6:.1f} MB",
+            )
+        return f"Trace {self.title!r}: {', '.join(parts)}"
+
+    @property
+    def status(self) -> Status:
+        """ "empty" before the first weights, "recording", then "complete" or, after an exception, "stopped"."""
+        return self.ledger.status
+
+    @property
+    def tokens(self) -> dict[str, Tokens]:
+        """The strips by name: "source", "target", and others that were named."""
+        with self.lock:
+            return {name: Tokens(tuple(texts)) for name, texts in self.ledger.strips.texts.items()}
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """The places where weights were taken, in the order in which they appeared."""
+        with self.lock:
+            return tuple(record.current for record in self.ledger.records.values())
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The decoder steps so far."""
+        with self.lock:
+            return tuple(self.ledger.steps)
+
+    @property
+    def flags(self) -> tuple[Flag, ...]:
+        """What is unusual in any site, each kind once."""
+        return merged(flag for site in self.sites for flag in site.flags)
+
+    @property
+    def cursor(self) -> Cursor:
+        """How far the trace has grown."""
+        with self.lock:
+            return self.ledger.cursor
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes that the weights of all sites take, or what is kept instead of them."""
+        with self.lock:
+            return sum(record.store.n_bytes for record in self.ledger.records.values())
+
+    def weights(
+        self,
+        site: str | int | Site = 0,
+        head: int | Literal["mean"] | None = None,
+        queries: slice | Sequence[int] = slice(None),
+        keys: slice | Sequence[int] = slice(None),
+    ) -> np.ndarray:
+        """Return recorded weights.
+
+        Args:
+            site: a site, its name, or its position in `sites`.
+            head: one head, "mean" for the mean over heads, or None for all of them.
+            queries: which rows, as a slice or a list of indices.
+            keys: which columns, likewise.
+
+        Returns:
+            float32 [head, query, key], a copy; without the first axis where `head` is given. Rows sum to 1 over key
+            where the model's do. Rows of steps without weights are NaN. Of a site that is "reduced", only the largest
+            weights of each row are there; of one that keeps "qk", what was asked for is computed now.
+
+        Raises:
+            KeyError: no such site.
+            IndexError: no such head, query or key.
+        """
+        with self.lock:
+            record = self.ledger.find(site)
+            select = (s if isinstance(s, slice) else np.asarray(s, dtype=int) for s in (queries, keys))
+            array = record.store.read(*select, heads=slice(None) if head is None or head == "mean" else head)
+        return analysis.mean(array) if head == "mean" else array
+
+    def strength(self, site: str | int | Site = 0, head: int | Literal["mean"] | None = None) -> np.ndarray:
+        """Return how much attention each key received so far: the sum of its weights over the queries.
+
+        Returns:
+            float32 [head, key], dimensionless; [key] where `head` is given. See `analysis.strength`.
+        """
+        with self.lock:
+            store = self.ledger.find(site).store
+            sums = store.column_sums(slice(None) if head is None or head == "mean" else head)
+        return analysis.mean(sums[:, None])[0] if head == "mean" else sums
+
+    def overview(
+        self, site: str | int | Site = 0, head: int | Literal["mean"] = "mean", size: int = 256
+    ) -> tuple[np.ndarray, int]:
+        """Return a small picture of one head: the largest weight of each square of weights.
+
+        Args:
+            site: a site, its name, or its position in `sites`.
+            head: one head, or "mean" for the mean over heads.
+            size: how many squares there may be along an axis.
+
+        Returns:
+            float32 [query // side, key // side], rounded up, and the side of a square, a power of 2.
+
+        Raises:
+            KeyError: no such site.
+            IndexError: no such head.
+        """
+        with self.lock:
+            return self.ledger.find(site).store.overview(None if head == "mean" else head, size)
+
+    def digest(self, site: str | int | Site = 0, head: int = 0) -> int:
+        """Return the CRC-32 of one head's weights, as little-endian float32 [query, key]: equal means complete."""
+        return zlib.crc32(self.weights(site, head).astype("<f4").tobytes())

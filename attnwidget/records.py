@@ -1,0 +1,88 @@
+"""A site with its weights: what may be added to it, and what is unusual in what was added."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from attnwidget.checks import as_array, find_empty_rows, find_flags
+from attnwidget.outline import MAX_PLACES, Flag, Site, merged
+from attnwidget.stores import Factors, Store, VirtualStore
+from attnwidget.stores.reduced import find_reduced
+from attnwidget.stores.store import blocks
+
+
+@dataclass
+class Record:
+    """A site with its weights and what is unusual in them."""
+
+    site: Site
+    store: Store
+    flags: tuple[Flag, ...] = ()
+
+    @property
+    def current(self) -> Site:
+        """The site with its present size and flags."""
+        store = self.store
+        return replace(self.site, n_queries=store.n_queries, n_keys=store.n_keys, flags=self.flags, store=store.kind)
+
+    def checked(self, value: object) -> tuple[np.ndarray | Factors, float]:
+        """Return rows as this store takes them, and the tolerance of their row sums.
+
+        Raises:
+            TypeError: factors for a store of weights or weights for a store of factors, or what holds no weights.
+            ValueError: another shape than the site has.
+        """
+        site, keeps_factors = self.site, isinstance(self.store, VirtualStore)
+        if isinstance(value, Factors) is not keeps_factors:
+            expected = "Factors were" if keeps_factors else "an array of weights was"
+            raise TypeError(
+                f"{site.name}: {type(value).__name__} came, {expected} expected, as the site keeps "
+                f"{self.store.kind!r}. Choose what it keeps with add_site(site, store=...)."
+            )
+        if isinstance(value, Factors):
+            if isinstance(self.store, VirtualStore):
+                try:
+                    self.store.check(value)
+                except ValueError as error:
+                    raise ValueError(f"{site.name}: {error}") from None
+            return value, 0.0
+        rows, tolerance = as_array(value, name=site.name)
+        if rows.ndim != 3 or 0 in rows.shape or rows.shape[0] != site.n_heads:
+            raise ValueError(
+                f"{site.name}: weights of shape {rows.shape} came, [head, query, key] with {site.n_heads} "
+                f"head{'s' * (site.n_heads > 1)} and at least one query and key was expected."
+            )
+        return rows, tolerance
+
+    def add(self, rows: np.ndarray | Factors, tolerance: float) -> None:
+        """Store rows that were checked and note their flags."""
+        first = self.store.n_queries
+        self.store.append(rows)
+        if isinstance(rows, Factors):
+            found = self._flags_of(rows, first)
+        else:
+            found = find_flags(rows, first_query=first, tolerance=tolerance)
+            if not self.store.exact:
+                found += find_reduced(rows)
+        self.flags = merged((*self.flags, *found))
+
+    def add_missing(self, n_rows: int, n_keys: int) -> None:
+        """Store rows of NaN for steps in which no attention ran, flagged as missing."""
+        first = self.store.n_queries
+        self.store.append_missing(n_rows, n_keys)
+        places = tuple((-1, first + i, -1) for i in range(min(n_rows, MAX_PLACES)))
+        self.flags = merged((*self.flags, Flag("missing", n_rows, places)))
+
+    def _flags_of(self, rows: Factors, first: int) -> tuple[Flag, ...]:
+        """Find what is unusual without computing weights, unless there is something that is not a number."""
+        n_heads, n_rows, n_keys = rows.shape
+        if rows.is_finite:
+            return find_empty_rows(rows.visible.first >= rows.visible.last, n_heads, first_query=first)
+        found: list[Flag] = []
+        for part in blocks(n_rows, n_heads * n_keys):
+            start, stop = first + part.start, first + part.stop
+            weights = self.store.read(slice(start, stop))
+            found += find_flags(weights, first_query=start, tolerance=np.inf)  # sinks take a share of each row
+        return merged(found)

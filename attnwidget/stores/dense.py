@@ -1,0 +1,72 @@
+"""Weights as they are: a dense float32 array that grows."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from attnwidget import analysis
+from attnwidget.outline import StoreKind
+from attnwidget.stores.pooling import pooled, side
+from attnwidget.stores.store import chosen_heads, roomy
+
+
+class DenseStore:
+    """Weights of one site, float32 [head, query, key], growing along query and key. See `Store`."""
+
+    kind: ClassVar[StoreKind] = "dense"
+    exact: ClassVar[bool] = True
+
+    def __init__(self, n_heads: int) -> None:
+        self.n_heads, self.n_queries, self.n_keys = n_heads, 0, 0
+        self._array = np.zeros((n_heads, 0, 0), np.float32)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes held."""
+        return self._array.nbytes
+
+    def append(self, rows: np.ndarray) -> None:
+        """Add rows.
+
+        Args:
+            rows: float32 [head, query, key]; fewer keys than before are filled up with 0.
+        """
+        _, n_queries, n_keys = rows.shape
+        end = self.n_queries + n_queries
+        self._array = roomy(self._array, self.n_heads, end, n_keys)
+        self._array[:, self.n_queries : end, :n_keys] = rows
+        self.n_queries, self.n_keys = end, max(n_keys, self.n_keys)
+
+    def append_missing(self, n_rows: int, n_keys: int) -> None:
+        """Add rows of NaN over the first `n_keys` keys."""
+        self.append(np.full((self.n_heads, n_rows, n_keys), np.nan, np.float32))
+
+    def read(
+        self,
+        queries: slice | np.ndarray = slice(None),
+        keys: slice | np.ndarray = slice(None),
+        *,
+        heads: slice | int = slice(None),
+    ) -> np.ndarray:
+        """Return a copy of the chosen weights, float32 [head, query, key], without the first axis for one head.
+
+        Raises:
+            IndexError: no such head, query or key.
+        """
+        return np.array(self._view(heads)[..., queries, :][..., keys])
+
+    def column_sums(self, heads: slice | int = slice(None)) -> np.ndarray:
+        """Return the sum over queries, float32 [head, key], [key] for one head. See `Store.column_sums`."""
+        sums = analysis.strength(self._view(slice(None))[chosen_heads(heads, self.n_heads)])
+        return sums if isinstance(heads, slice) else sums[0]
+
+    def overview(self, head: int | None, size: int = 256) -> tuple[np.ndarray, int]:
+        """Return the largest weight of each square, and the side of these squares. See `Store.overview`."""
+        pool = side(self.n_queries, self.n_keys, size)
+        return pooled(analysis.mean(self._view(slice(None))) if head is None else self.read(heads=head), pool), pool
+
+    def _view(self, heads: slice | int) -> np.ndarray:
+        chosen_heads(heads, self.n_heads)
+        return self._array[heads, ..., : self.n_queries, : self.n_keys]

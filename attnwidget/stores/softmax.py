@@ -1,0 +1,70 @@
+"""From queries and keys to scores: what a site does to their products before the softmax."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from attnwidget.stores.factors import Factors
+
+
+@dataclass(frozen=True, eq=False)
+class Softmax:
+    """What is the same for all rows of a site. See `Factors` for the fields."""
+
+    scale: float
+    softcap: float | None = None
+    bias: np.ndarray | None = None
+    sinks: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, factors: Factors) -> Softmax:
+        """Return that of some rows."""
+        return cls(factors.scale, factors.softcap, factors.bias, factors.sinks)
+
+    def joined(self, other: Softmax) -> Softmax:
+        """Return that of rows of both, with the longer bias.
+
+        Raises:
+            ValueError: they are not the same.
+        """
+        if (self.scale, self.softcap) != (other.scale, other.softcap):
+            raise ValueError(
+                f"scale {other.scale} and softcap {other.softcap} came, {self.scale} and {self.softcap} were expected "
+                "as before: a site has one softmax."
+            )
+        if not (_agree(self.bias, other.bias) and _agree(self.sinks, other.sinks)):
+            raise ValueError("another bias or other sinks came than before: a site has one softmax.")
+        return other if self.bias is None or other.bias is None or other.bias.size >= self.bias.size else self
+
+    def scores(
+        self, head: int, queries: np.ndarray, keys: np.ndarray, positions: np.ndarray, columns: np.ndarray
+    ) -> np.ndarray:
+        """Return the scores of one head before mask and softmax, float32 [query, key].
+
+        Args:
+            head: its index, which the bias asks for.
+            queries: [query, d_head].
+            keys: [key, d_head].
+            positions: of the queries, int [query].
+            columns: positions of the keys, int [key].
+        """
+        scores = (queries.astype(np.float32) * np.float32(self.scale)) @ keys.astype(np.float32, copy=False).T
+        if self.softcap is not None:
+            scores /= np.float32(self.softcap)
+            np.tanh(scores, out=scores)
+            scores *= np.float32(self.softcap)
+        if self.bias is not None:
+            middle = self.bias.shape[1] // 2
+            scores += self.bias[head % len(self.bias)][columns - positions[:, None] + middle]
+        return np.asarray(scores)
+
+
+def _agree(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    """Tell whether two arrays are equal where both are, counted from the middle of the last axis."""
+    if one is None or other is None or one is other:
+        return one is other
+    short, long = sorted((one, other), key=lambda array: array.shape[-1])
+    skipped = (long.shape[-1] - short.shape[-1]) // 2
+    return np.array_equal(short, long[..., skipped : skipped + short.shape[-1]], equal_nan=True)

@@ -1,0 +1,112 @@
+"""What every store can do, and what they share: buffers that grow, choices of rows, work in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+
+from attnwidget.outline import StoreKind
+
+BLOCK_CELLS = 1 << 18  # weights that are worked on at once, so that they stay in the cache and T x T is never made
+
+
+class Store(Protocol):
+    """Weights of one site, [head, query, key], growing along query and key.
+
+    `kind` names the way they are kept, `exact` says whether what is read is what the model had. Keys that a row did not
+    see, because they came later, are 0.
+    """
+
+    n_heads: int
+    n_queries: int
+    n_keys: int
+
+    @property
+    def kind(self) -> StoreKind:
+        """How the weights are kept."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether `read` gives the weights of the model, not some of them."""
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes held."""
+
+    def append(self, rows: Any) -> None:  # noqa: ANN401 - each store takes its own
+        """Add rows: float32 [head, query, key], or `Factors` where kind is "qk". Fewer keys are filled up with 0."""
+
+    def append_missing(self, n_rows: int, n_keys: int) -> None:
+        """Add rows of NaN over the first `n_keys` keys."""
+
+    def read(
+        self,
+        queries: slice | np.ndarray = slice(None),
+        keys: slice | np.ndarray = slice(None),
+        *,
+        heads: slice | int = slice(None),
+    ) -> np.ndarray:
+        """Return a copy of the chosen weights, float32 [head, query, key], without the first axis for one head.
+
+        Raises:
+            IndexError: no such head, query or key.
+        """
+
+    def column_sums(self, heads: slice | int = slice(None)) -> np.ndarray:
+        """Return the sum over queries, float32 [head, key], [key] for one head; what is not finite counts as 0.
+
+        Raises:
+            IndexError: no such head.
+        """
+
+    def overview(self, head: int | None, size: int = 256) -> tuple[np.ndarray, int]:
+        """Return the largest weight of each square of weights, and the side of these squares.
+
+        Args:
+            head: one head, or None for the mean over heads.
+            size: how many squares there may be along an axis.
+
+        Returns:
+            float32 [query // side, key // side], rounded up, and the side, a power of 2: the smallest one for which
+            the squares are no more than `size`, or a larger one where the store has no more detail.
+
+        Raises:
+            IndexError: no such head.
+        """
+
+
+def chosen_heads(heads: slice | int, n_heads: int) -> np.ndarray:
+    """Return the indices of the chosen heads.
+
+    Raises:
+        IndexError: no such head.
+    """
+    if not isinstance(heads, slice) and heads not in range(-n_heads, n_heads):
+        raise IndexError(f"head {heads!r} was asked for, the site has {n_heads} heads, counted from 0.")
+    return np.atleast_1d(np.arange(n_heads)[heads])
+
+
+def roomy(buffer: np.ndarray, *shape: int, dtype: np.dtype[Any] | None = None) -> np.ndarray:
+    """Return a buffer of at least this shape with the same content, and zeros behind; axes that grow at least double.
+
+    Args:
+        buffer: what there is; returned as it is where it has room.
+        shape: what is needed, one number for each axis.
+        dtype: what the numbers must fit into, if not only the buffer's own.
+    """
+    dtype = buffer.dtype if dtype is None else np.result_type(buffer.dtype, dtype)
+    if dtype == buffer.dtype and all(have >= need for have, need in zip(buffer.shape, shape, strict=True)):
+        return buffer
+    room = [have if have >= need else max(need, 2 * have) for have, need in zip(buffer.shape, shape, strict=True)]
+    grown = np.zeros(room, dtype)
+    grown[tuple(slice(n) for n in buffer.shape)] = buffer
+    return grown
+
+
+def blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
+    """Yield slices of rows, in order, with at most `BLOCK_CELLS` cells each, and one row at least."""
+    height = max(1, BLOCK_CELLS // max(n_columns, 1))
+    for start in range(0, n_rows, height):
+        yield slice(start, min(start + height, n_rows))

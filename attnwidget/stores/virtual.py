@@ -1,0 +1,195 @@
+"""Weights that are computed when they are looked at: only queries and keys are kept."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from attnwidget import analysis
+from attnwidget.outline import StoreKind
+from attnwidget.stores.factors import Factors
+from attnwidget.stores.pooling import Pyramid
+from attnwidget.stores.softmax import Softmax
+from attnwidget.stores.store import blocks, chosen_heads, roomy
+from attnwidget.stores.visible import Visible
+
+
+class VirtualStore:
+    """Queries and keys of one site, which give float32 weights [head, query, key] on demand. See `Store`.
+
+    A row that is read for the first time costs a pass over all keys that it sees. Its largest score and the sum of the
+    exponentials beside it are kept (together the log-sum-exp), so that later any tile of it costs the tile alone.
+    """
+
+    kind: ClassVar[StoreKind] = "qk"
+    exact: ClassVar[bool] = True
+
+    def __init__(self, n_heads: int) -> None:
+        self.n_heads, self.n_queries, self.n_keys = n_heads, 0, 0
+        self._softmax: Softmax | None = None
+        self._queries = np.zeros((n_heads, 0, 1), np.float32)
+        self._keys = np.zeros((1, 0, 1), np.float32)
+        self._positions = np.zeros(0, np.int64)
+        self._parts = [Visible.all(0, 0)]
+        self._known = np.zeros((n_heads, 0), bool)
+        self._top, self._total = np.zeros((2, n_heads, 0), np.float32)
+        self._overviews: dict[tuple[int | None, int], Pyramid] = {}
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes held."""
+        arrays = (self._queries, self._keys, self._positions, self._known, self._top, self._total)
+        overviews = sum(overview.n_bytes for overview in self._overviews.values())
+        return sum(array.nbytes for array in arrays) + sum(part.n_bytes for part in self._parts) + overviews
+
+    def check(self, rows: Factors) -> None:
+        """Raise unless these rows can follow those that are there.
+
+        Raises:
+            ValueError: other numbers of heads, another d_head, or another softmax than before.
+        """
+        n_heads, (n_key_heads, _, d_head) = len(rows.queries), rows.keys.shape
+        if n_heads != self.n_heads:
+            raise ValueError(f"queries of {n_heads} heads came, {self.n_heads} were expected.")
+        if self._softmax is not None:
+            if (n_key_heads, d_head) != (len(self._keys), self._keys.shape[2]):
+                raise ValueError(
+                    f"keys of {n_key_heads} heads with d_head {d_head} came, {len(self._keys)} heads with d_head "
+                    f"{self._keys.shape[2]} were expected as before."
+                )
+            self._softmax.joined(Softmax.of(rows))
+
+    def append(self, rows: Factors) -> None:
+        """Add rows, and write their keys where they belong, over what was there.
+
+        Raises:
+            ValueError: see `check`; nothing has changed.
+        """
+        self.check(rows)
+        softmax = Softmax.of(rows)
+        if self._softmax is None:
+            n_key_heads, _, d_head = rows.keys.shape
+            self._queries = np.full((self.n_heads, self.n_queries, d_head), np.nan, rows.queries.dtype)
+            self._keys = np.zeros((n_key_heads, self.n_keys, d_head), rows.keys.dtype)
+        self._softmax = softmax if self._softmax is None else self._softmax.joined(softmax)
+        self._write_keys(rows.keys, rows.first_key)
+        self._write_rows(rows.queries, rows.visible, rows.first_query + np.arange(len(rows.visible)))
+
+    def append_missing(self, n_rows: int, n_keys: int) -> None:
+        """Add rows of NaN over the first `n_keys` keys."""
+        n_key_heads, _, d_head = self._keys.shape
+        self.n_keys = max(self.n_keys, n_keys)
+        self._keys = roomy(self._keys, n_key_heads, self.n_keys, d_head)
+        queries = np.full((self.n_heads, n_rows, d_head), np.nan, self._queries.dtype)
+        self._write_rows(queries, Visible.all(n_rows, n_keys), np.zeros(n_rows, np.int64))
+
+    def read(
+        self,
+        queries: slice | np.ndarray = slice(None),
+        keys: slice | np.ndarray = slice(None),
+        *,
+        heads: slice | int = slice(None),
+    ) -> np.ndarray:
+        """Return the chosen weights, computed now: float32 [head, query, key], without the first axis for one head.
+
+        Raises:
+            IndexError: no such head, query or key.
+        """
+        chosen = chosen_heads(heads, self.n_heads)
+        rows, columns = np.arange(self.n_queries)[queries], np.arange(self.n_keys)[keys]
+        weights = np.zeros((len(chosen), len(rows), len(columns)), np.float32)
+        for place, head in enumerate(chosen.tolist()):
+            self._pass_over(head, rows)
+            for part in blocks(len(rows), len(columns)):
+                weights[place, part] = self._weights(head, rows[part], columns)
+        return weights if isinstance(heads, slice) else weights[0]
+
+    def column_sums(self, heads: slice | int = slice(None)) -> np.ndarray:
+        """Return the sum over queries, float32 [head, key], [key] for one head. See `Store.column_sums`."""
+        chosen = chosen_heads(heads, self.n_heads).tolist()
+        sums = np.zeros((len(chosen), self.n_keys))
+        for place, head in enumerate(chosen):
+            for part in blocks(self.n_queries, self.n_keys):
+                sums[place] += analysis.strength(self.read(part, heads=head)[None])[0]
+        return sums.astype(np.float32) if isinstance(heads, slice) else sums[0].astype(np.float32)
+
+    def overview(self, head: int | None, size: int = 256) -> tuple[np.ndarray, int]:
+        """Return the largest weight of each square, and the side of these squares. See `Store.overview`.
+
+        Rows are computed once for each `head` and `size`; the mean over heads costs as much as all of them.
+        """
+        if head is not None:
+            (head,) = chosen_heads(head, self.n_heads).tolist()
+        pyramid = self._overviews.setdefault((head, size), Pyramid(1, size))
+        first = pyramid.n_queries
+        for part in blocks(self.n_queries - first, self.n_keys):
+            rows = self.read(slice(first + part.start, first + part.stop), heads=slice(None) if head is None else head)
+            pyramid.add(analysis.mean(rows)[None] if head is None else rows[None])
+        return pyramid.cells[0].copy(), pyramid.pool
+
+    @property
+    def _visible(self) -> Visible:
+        if len(self._parts) > 1:
+            self._parts = [Visible.joined(self._parts)]
+        return self._parts[0]
+
+    def _write_keys(self, keys: np.ndarray, first: int) -> None:
+        end = first + keys.shape[1]
+        self._keys = roomy(self._keys, len(keys), max(end, self.n_keys), keys.shape[2], dtype=keys.dtype)
+        overwritten = slice(first, min(end, self.n_keys))
+        if not np.array_equal(self._keys[:, overwritten], keys[:, : max(0, self.n_keys - first)]):
+            saw = (self._visible.first < overwritten.stop) & (self._visible.last > overwritten.start)
+            self._known[:, : self.n_queries][:, saw] = False
+            self._overviews.clear()
+        self._keys[:, first:end] = keys
+        self.n_keys = max(self.n_keys, end)
+
+    def _write_rows(self, queries: np.ndarray, visible: Visible, positions: np.ndarray) -> None:
+        n_heads, n_new, d_head = queries.shape
+        first, end = self.n_queries, self.n_queries + n_new
+        self._queries = roomy(self._queries, n_heads, end, d_head, dtype=queries.dtype)
+        self._positions = roomy(self._positions, end)
+        self._known, self._top, self._total = (
+            roomy(buffer, n_heads, end) for buffer in (self._known, self._top, self._total)
+        )
+        self._queries[:, first:end] = queries
+        self._positions[first:end] = positions
+        self._parts.append(visible)
+        self.n_queries = end
+
+    def _scores(self, head: int, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        softmax = self._softmax or Softmax(1.0)
+        keys = self._keys[head * len(self._keys) // self.n_heads]
+        is_range = len(columns) and columns[-1] - columns[0] == len(columns) - 1 and (np.diff(columns) == 1).all()
+        some = keys[columns[0] : columns[-1] + 1] if is_range else keys[columns]
+        return softmax.scores(head, self._queries[head, rows], some, self._positions[rows], columns)
+
+    def _weights(self, head: int, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Return weights of rows that were passed over, float32 [query, key]."""
+        with np.errstate(over="ignore", invalid="ignore"):  # where a key is hidden, and where NaN is what came
+            weights = self._scores(head, rows, columns)
+            weights -= self._top[head, rows][:, None]
+            np.minimum(weights, 0, out=weights)  # a score may be rounded otherwise here than when it was the largest
+            np.exp(weights, out=weights)
+            weights /= self._total[head, rows][:, None]
+        np.copyto(weights, 0, where=~self._visible.tile(rows, columns))
+        return weights
+
+    def _pass_over(self, head: int, rows: np.ndarray) -> None:
+        """Find the largest score, and the sum of the exponentials beside it, of rows that have not been read yet."""
+        new = np.unique(rows[~self._known[head, rows]])
+        sinks = None if self._softmax is None else self._softmax.sinks
+        logit = -np.inf if sinks is None else sinks[head]
+        for part in blocks(len(new), self.n_keys):
+            some = new[part]
+            columns = np.arange(self._visible.first[some].min(), self._visible.last[some].max())
+            with np.errstate(over="ignore", invalid="ignore"):
+                scores = self._scores(head, some, columns)
+                np.copyto(scores, -np.inf, where=~self._visible.tile(some, columns))
+                top = np.maximum(scores.max(1, initial=-np.inf), logit)
+                top[top == -np.inf] = 0  # a row that sees nothing
+                scores -= top[:, None]
+                total = np.exp(scores, out=scores).sum(1) + np.exp(logit - top)
+            self._top[head, some], self._total[head, some] = top, np.where(total == 0, 1, total)
+            self._known[head, some] = True
