@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from attnwidget import analysis, models, tasks
-    from attnwidget.capture import CaptureError, record, step
+    from attnwidget.capture import CaptureError, Edit, generate, record, step
     from attnwidget.capture.mark import mark
     from attnwidget.dashboard import show
     from attnwidget.file import TraceError, load
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _HOME = {
     "record": "attnwidget.capture",
+    "generate": "attnwidget.capture",
+    "Edit": "attnwidget.capture",
     "step": "attnwidget.capture",
     "mark": "attnwidget.capture",
     "CaptureError": "attnwidget.capture",
@@ -34,11 +36,13 @@ _MODULES = ("analysis", "models", "tasks")
 __all__ = [
     "AttentionWidget",
     "CaptureError",
+    "Edit",
     "Site",
     "Tokens",
     "Trace",
     "TraceError",
     "analysis",
+    "generate",
     "load",
     "mark",
     "models",

@@ -67,7 +67,7 @@ class Ledger:
         """Set a strip that is still empty, or a new one."""
         self.strips.set(strip, tokens)
 
-    def add_site(self, site: Site, store: StoreKind = "dense") -> None:
+    def add_site(self, site: Site, store: StoreKind = "dense", tolerance: float | None = None) -> None:
         """Add a site that has no weights yet, which are to be kept in this way."""
         if not isinstance(site.name, str) or site.kind not in STRIPS_OF:
             raise ValueError(
@@ -84,7 +84,7 @@ class Ledger:
             )
         self.strips.open(site.query, site.key, site=site.name)
         empty = replace(site, layer=layer, n_heads=n_heads)
-        self.records[site.name] = Record(empty, STORES[store](n_heads))
+        self.records[site.name] = Record(empty, STORES[store](n_heads), tolerance=tolerance)
 
     def append(
         self,
@@ -114,7 +114,8 @@ class Ledger:
         if step is not None:
             self._add_step(step, with_rows)
         for record, rows, own_tolerance in checked:
-            record.add(rows, own_tolerance if tolerance is None else float(tolerance))
+            of_site = own_tolerance if record.tolerance is None else record.tolerance
+            record.add(rows, of_site if tolerance is None else float(tolerance))
         for record in self.records.values():
             self._name_unnamed(record)
         self.status = "recording"

@@ -88,6 +88,25 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Beam:
+    """A token that a beam search kept at a step, behind the path that its parents make.
+
+    Args:
+        step: position on the time axis, from 0.
+        token: its text.
+        parent: index of the beam that it continues, which is one step before; -1 at step 0.
+        probability: of the token, given what came before it; 0 to 1.
+        chosen: whether it is on the path that won.
+    """
+
+    step: int
+    token: str
+    parent: int
+    probability: float
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
 class Site:
     """A place where weights are taken.
 

@@ -15,11 +15,19 @@ from attnwidget.stores.store import blocks
 
 @dataclass
 class Record:
-    """A site with its weights and what is unusual in them."""
+    """A site with its weights and what is unusual in them.
+
+    Args:
+        site: name, kind and axes.
+        store: its weights.
+        flags: what is unusual so far.
+        tolerance: how far its rows may miss 1; None for what their dtype can hold.
+    """
 
     site: Site
     store: Store
     flags: tuple[Flag, ...] = ()
+    tolerance: float | None = None
 
     @property
     def current(self) -> Site:

@@ -97,19 +97,20 @@ class Trace(Reading):
             self.ledger.set_tokens(strip, tokens)
         self._tell()
 
-    def add_site(self, site: Site, *, store: StoreKind = "dense") -> None:
+    def add_site(self, site: Site, *, store: StoreKind = "dense", tolerance: float | None = None) -> None:
         """Add a place where weights are taken.
 
         Args:
             site: its name, kind and axes; size and flags follow from what is appended.
             store: how to keep its weights: "dense" as they come; as "qk", queries and keys, of which `append` takes
                 `Factors`; or "reduced" to the 16 largest of each row.
+            tolerance: how far its rows may miss 1 before that is flagged; by default what their dtype can hold.
 
         Raises:
             ValueError: the name is taken, or the site names a strip or a store that does not exist.
         """
         with self.lock:
-            self.ledger.add_site(site, store)
+            self.ledger.add_site(site, store, tolerance)
         self._tell()
 
     def append(

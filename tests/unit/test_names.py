@@ -13,10 +13,12 @@ import attnwidget
 NAMES = {
     "AttentionWidget",
     "CaptureError",
+    "Edit",
     "Site",
     "Tokens",
     "Trace",
     "TraceError",
+    "generate",
     "load",
     "mark",
     "record",
