@@ -23,6 +23,10 @@ Place = Callable[[Call], Call]
 class Sink(Protocol):
     """What an adapter may ask and tell while a recording is open."""
 
+    @property
+    def model(self) -> torch.nn.Module:
+        """The model that is recorded."""
+
     def owner(self) -> Owner | None:
         """Return the module that runs now, or None if it belongs to another model than the recorded one."""
 

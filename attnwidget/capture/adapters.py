@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from attnwidget.capture.adapter import Adapter
+from attnwidget.capture.dispatch import DispatchAdapter
 from attnwidget.capture.flex import FlexAdapter
 from attnwidget.capture.hugging_face import HuggingFaceAdapter
 from attnwidget.capture.mark import MarkAdapter
 from attnwidget.capture.mha import MhaAdapter
+from attnwidget.capture.returned import ReturnedAdapter
 from attnwidget.capture.sdpa import SdpaAdapter
 from attnwidget.capture.softmax import SoftmaxAdapter
 
 ADAPTERS: tuple[type[Adapter], ...] = (
     MarkAdapter,
+    ReturnedAdapter,
     HuggingFaceAdapter,
     MhaAdapter,
     SdpaAdapter,
     FlexAdapter,
     SoftmaxAdapter,
+    DispatchAdapter,
 )

@@ -10,7 +10,7 @@ from attnwidget.capture.attention import Attention, Weights
 from attnwidget.capture.modules import Owner
 
 BEFORE_DROPOUT = "Dropout is on: the weights shown are before dropout. model.eval() shows what inference uses."
-_HEAD_COUNTS = ("num_heads", "n_heads", "num_attention_heads", "n_head", "nhead", "nheads", "heads", "h")
+HEAD_COUNTS = ("num_heads", "n_heads", "num_attention_heads", "n_head", "nhead", "nheads", "heads", "h")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,5 +82,5 @@ def to_call(
 
 
 def _n_heads(owner: Owner) -> int:
-    counts = (getattr(module, name, None) for module in (owner.module, owner.parent) for name in _HEAD_COUNTS)
+    counts = (getattr(module, name, None) for module in (owner.module, owner.parent) for name in HEAD_COUNTS)
     return next((n for n in counts if isinstance(n, int) and not isinstance(n, bool)), 1)

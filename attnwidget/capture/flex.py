@@ -11,11 +11,7 @@ import torch
 
 from attnwidget.capture.adapter import Adapter, TorchFunction
 from attnwidget.capture.call import to_call
-
-_COMPILED = (
-    "Flex attention that is compiled runs as plain Python while it is recorded, and its outputs then differ in the "
-    "last bits."
-)
+from attnwidget.capture.report import COMPILED
 
 
 class FlexAdapter(Adapter):
@@ -38,7 +34,7 @@ class FlexAdapter(Adapter):
             unit = unit.expand(*key.shape[:-1], -1).contiguous()  # [batch, head, key, key]
             answer = func(query.to(dtype), key.to(dtype), unit, *rest, **kwargs)
             weights = cast(torch.Tensor, answer[0] if isinstance(answer, tuple) else answer)
-        note = _COMPILED if _is_compiled() else ""
+        note = COMPILED if _is_compiled() else ""
         call = to_call(weights, owner=owner, route=self.name, note=note)
         edited = self.sink.edited(call)
         self.sink.take(edited or call)

@@ -79,6 +79,11 @@ class Hub(TorchFunctionMode):
             self._entered = False
             self.__exit__(None, None, None)
 
+    @property
+    def model(self) -> torch.nn.Module:
+        """The model that is recorded."""
+        return self._recorder.modules.model
+
     def owner(self) -> Owner | None:
         """Return the module that runs now, or None if it belongs to another model than the recorded one."""
         return self._recorder.modules.owner()
@@ -91,6 +96,8 @@ class Hub(TorchFunctionMode):
             self._collected[-1][0].append(call)
         else:
             self._routes.add(call.route)
+            owner = self.owner() if call.route == "mark" else None  # a mark may have a name of its own
+            self._recorder.modules.gave.add(call.module if owner is None else owner.path)
             self._recorder.take(call)
 
     def withdraw(self, call: Call) -> None:

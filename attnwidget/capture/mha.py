@@ -55,9 +55,9 @@ class MhaAdapter(Adapter):
         elif owner is not None:
             with torch.no_grad():
                 if func.__name__ == "_native_multi_head_attention":
-                    call = self._fast(owner, {**dict(zip(_NATIVE, args, strict=False)), **kwargs})
+                    call = self.fast(owner, {**dict(zip(_NATIVE, args, strict=False)), **kwargs})
                 else:
-                    call = self._fast_layer(owner, {**dict(zip(_LAYER, args, strict=False)), **kwargs})
+                    call = self.fast_layer(owner, {**dict(zip(_LAYER, args, strict=False)), **kwargs})
             self.sink.take(call)
         return result
 
@@ -109,7 +109,8 @@ class MhaAdapter(Adapter):
         self.sink.take(replace(base, attention=Weights(weights.detach())))
         return result
 
-    def _fast(self, owner: Owner, given: dict[str, Any], path: str = "") -> Call:
+    def fast(self, owner: Owner, given: dict[str, Any], path: str = "") -> Call:
+        """Return the call of `_native_multi_head_attention`, computed again with its weights."""
         given.update(need_weights=True, average_attn_weights=False)
         arguments: list[Any] = [given.get(name) for name in _NATIVE]
         _, weights = torch._native_multi_head_attention(*arguments)
@@ -118,14 +119,15 @@ class MhaAdapter(Adapter):
             weights = F.pad(weights, (0, missing, 0, missing))
         return Call(path or owner.path, self.name, Weights(weights), cross=False)
 
-    def _fast_layer(self, owner: Owner, given: dict[str, Any]) -> Call:
+    def fast_layer(self, owner: Owner, given: dict[str, Any]) -> Call:
+        """Return the call of `_transformer_encoder_layer_fwd`."""
         source = given["src"]
         if given["norm_first"]:
             source = F.layer_norm(
                 source, (given["embed_dim"],), given["norm_weight_1"], given["norm_bias_1"], given["eps"]
             )
         given.update(query=source, key=source, value=source, num_head=given["num_heads"])
-        return self._fast(owner, given, f"{owner.path}.self_attn".lstrip("."))
+        return self.fast(owner, given, f"{owner.path}.self_attn".lstrip("."))
 
 
 def _is_cross(owner: Owner, query: torch.Tensor, key: torch.Tensor) -> bool | None:

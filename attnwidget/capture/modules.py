@@ -12,7 +12,8 @@ from typing import NamedTuple
 import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-_LISTED = 8  # modules that an error names
+from attnwidget.capture.report import COMPILED, nothing_found, silent, without_attention
+
 # Modules that only carry a function; what happens in them belongs to the module that called them.
 _CARRIERS = (torch.nn.Softmax, torch.nn.Softmax2d, torch.nn.LogSoftmax, torch.nn.Dropout, torch.nn.Identity)
 # It leaves its fast path, and the bits of it, where it or a module in it has a hook.
@@ -38,12 +39,14 @@ class RunningModules:
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
-        self._model = model
+        self.model = model
         self._modules = dict(model.named_modules())
         self._paths = {id(module): path for path, module in self._modules.items()}
         self._thread = threading.get_ident()
         self._handles: dict[int, torch.utils.hooks.RemovableHandle] = {}
         self.ran: dict[str, str] = {}  # path -> class, of the modules that ran
+        self.gave: set[str] = set()  # paths of those whose attention was found
+        self.compiled = False  # whether compiled code was asked for, in whose place its Python code runs
         self.n_forwards = 0  # of the model itself
         self.ran_elsewhere = False  # in another thread, where a capture sees nothing
         self.others: set[str] = set()  # classes of other models whose attention was left out
@@ -67,7 +70,7 @@ class RunningModules:
                     other = type(module).__name__
             frame = frame.f_back
         if not other:
-            return Owner("", self._model)
+            return Owner("", self.model)
         self.others.add(other)
         return None
 
@@ -76,7 +79,7 @@ class RunningModules:
         """Watch inside the block; no hook is left behind."""
         try:
             for module in self._modules.values():
-                if module is self._model and isinstance(module, _UNHOOKED):
+                if module is self.model and isinstance(module, (_UNHOOKED, torch.jit.ScriptModule)):
                     self._handles[id(module)] = register_module_forward_pre_hook(self._note_model)
                 elif not isinstance(module, torch.jit.ScriptModule):  # takes no hooks
                     self._handles[id(module)] = module.register_forward_pre_hook(self._note)
@@ -87,32 +90,32 @@ class RunningModules:
 
     def what_ran(self) -> str:
         """Say why there may be no attention, naming the modules that were looked at."""
-        name = type(self._model).__name__
-        ran = [f"{path or 'the model'} ({kind})" for path, kind in self.ran.items()]
-        if not ran and self.ran_elsewhere:
+        name = type(self.model).__name__
+        if not self.ran and self.ran_elsewhere:
             return f"{name} ran in another thread than the one that records. Open aw.record in the thread that runs it."
         if self.others:
             others = ", ".join(sorted(self.others))
             return f"attention was found in {others}, which is no part of {name}. Record the model that attends."
-        if not ran:
+        if not self.ran:
             return (
                 f"no module of {name} ran while recording. Call the model, or the method that decodes, inside "
                 "`with aw.record(model)`."
             )
-        more = f" and {len(ran) - _LISTED} more" if len(ran) > _LISTED else ""
-        return (
-            f"no attention was found in {name}. These modules ran: {', '.join(ran[:_LISTED])}{more}. "
-            "Attention of torch.nn and Transformers counts, and so does a softmax whose result flows into a product; "
-            "for anything else call aw.mark(weights) where the weights are."
-        )
+        return nothing_found(name, self.ran)
+
+    def notes(self) -> list[str]:
+        """Say what a recording does not show, and what was run otherwise than without it."""
+        layers = [path for path, it in self._modules.items() if isinstance(it, torch.nn.ModuleList)]
+        notes = [silent(self.ran, self.gave), *(without_attention(path, self.ran, self.gave) for path in layers)]
+        return [COMPILED] * self.compiled + [note for note in notes if note]
 
     def _note_model(self, module: torch.nn.Module, inputs: object) -> None:
-        if module is self._model:
+        if module is self.model:
             self._note(module, inputs)
 
     def _note(self, module: torch.nn.Module, _: object) -> None:
         """Note that a module ran. Once is enough to know, so that only the model itself is watched further."""
-        if module is self._model:
+        if module is self.model:
             self.n_forwards += 1
             self.on_forward()
         elif self._paths.get(id(module)) is None:  # a copy
@@ -124,9 +127,22 @@ class RunningModules:
             self._handles[id(module)].remove()
         if isinstance(module, _UNHOOKED):
             for inner in module.modules():
-                if inner is not self._model and id(inner) in self._handles:
+                if inner is not self.model and id(inner) in self._handles:
                     self._handles[id(inner)].remove()
         if threading.get_ident() != self._thread:
             self.ran_elsewhere = True
         else:
-            self.ran.setdefault(self._paths[id(module)], type(module).__name__)
+            self.ran.setdefault(self._paths[id(module)].replace("_orig_mod.", ""), type(module).__name__)
+            self.compiled = self.compiled or _is_compiled()
+
+
+def _is_compiled() -> bool:
+    """Tell whether code that torch.compile was given runs now."""
+    if "torch._dynamo.eval_frame" not in sys.modules:
+        return False
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "torch._dynamo.eval_frame":
+            return True
+        frame = frame.f_back
+    return False

@@ -138,7 +138,7 @@ class Recorder:
         """Warn of what a person must know about all weights."""
         if self.sites.sizer.note:
             self.notes[self.sites.sizer.note] = None
-        for note in self.notes:
+        for note in dict.fromkeys([*self.notes, *self.modules.notes()]):
             warnings.warn(note, stacklevel=_CALLER)
 
     def what_ran(self) -> str:

@@ -87,7 +87,7 @@ def test_a_used_trace_takes_no_second_run(model: Decoder) -> None:
 
 def test_no_attention_names_the_modules_that_ran() -> None:
     model = nn.Sequential(*(nn.Linear(2, 2) for _ in range(12)))
-    sentence = r"no attention was found in Sequential\. .*the model \(Sequential\), 0 \(Linear\).* and 5 more.*aw\.mark"
+    sentence = r"no attention was found in Sequential\. These modules ran: Sequential, Linear x12\..*aw\.mark"
     with pytest.raises(aw.CaptureError, match=sentence), aw.record(model):
         model(torch.ones(1, 2))
 

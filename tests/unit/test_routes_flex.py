@@ -92,6 +92,6 @@ def test_a_compiled_kernel_is_said_to_run_as_python() -> None:
             model(*inputs())
         return trace
 
-    with pytest.warns(UserWarning, match="Flex attention that is compiled runs as plain Python"):
+    with pytest.warns(UserWarning, match="Compiled model: running its eager code"):
         trace = run()
     np.testing.assert_allclose(trace.weights(), expected(*inputs()[:2])[EXAMPLE], atol=1e-6)

@@ -61,7 +61,7 @@ def test_sinks_are_told_and_not_flagged() -> None:
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa", "flex_attention"])
-@pytest.mark.filterwarnings("ignore:Flex attention that is compiled:UserWarning")
+@pytest.mark.filterwarnings("ignore:Compiled model:UserWarning")
 def test_each_implementation_attends_alike(attention: str) -> None:
     model = built("Llama", attention)
     with aw.record(model, example=PADDED) as trace:

@@ -1,0 +1,104 @@
+"""What a recording says of modules that ran and gave nothing, by their classes and how many there are."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+
+COMPILED = (
+    "Compiled model: running its eager code while recording, so outputs may differ from the compiled ones in the last "
+    "bits."
+)
+_ATTENTION = re.compile(r"att(entio)?n(?!.*(output|bias|norm|mask|embed|conv|proj))", re.IGNORECASE)
+# Layers that carry a state from token to token: they attend to nothing.
+_RECURRENT = re.compile(
+    r"((Mamba\d?|Bamba|FalconH1)(Mixer|Layer)|Mamba\d?|DeltaNet|(Delta|Linear|Lightning|Rwkv(Self)?)Attention"
+    r"|ShortConv(olution)?|RecurrentBlock|Retention|x?LSTM(Layer|Block)|SSM)$"
+)
+_LISTED = 12  # classes that an error names
+
+
+def nothing_found(model: str, ran: Mapping[str, str]) -> str:
+    """Say that a model ran and no attention was found.
+
+    Args:
+        model: its class.
+        ran: the classes of the modules that ran, by path.
+    """
+    mixers = [kind for kind in ran.values() if _is_recurrent(kind)]
+    if mixers:
+        return (
+            f"no attention was found in {model}: its layers ({_counted(mixers)}) keep a recurrent state instead of "
+            "attending to tokens."
+        )
+    return (
+        f"no attention was found in {model}. These modules ran: {_counted(ran.values())}. "
+        "Attention of torch.nn and Transformers counts, and so does a softmax whose result flows into a product; "
+        "for anything else call aw.mark(weights) where the weights are."
+    )
+
+
+def silent(ran: Mapping[str, str], gave: Collection[str]) -> str:
+    """Name the modules that are called attention, ran and gave nothing; "" where there are none.
+
+    Args:
+        ran: the classes of the modules that ran, by path.
+        gave: paths of the modules whose attention was found.
+    """
+    around = {path.rpartition(".")[0] for path in gave} - {""}
+    kinds = [
+        kind
+        for path, kind in ran.items()
+        if _ATTENTION.search(kind)
+        and not _is_recurrent(kind)
+        and path.rpartition(".")[0] not in around
+        and not any(_holds(path, other) or _holds(other, path) for other in gave)
+    ]
+    if not kinds:
+        return ""
+    return (
+        f"{_counted(kinds)} ran but the weights could not be read, so they are missing here. "
+        "Call aw.mark(weights) where the weights are."
+    )
+
+
+def without_attention(path: str, ran: Mapping[str, str], gave: Collection[str]) -> str:
+    """Say which layers of a list keep a state while others attend; "" where all are alike.
+
+    Args:
+        path: of the list.
+        ran, gave: as in `silent`.
+    """
+    layers: dict[int, list[str]] = {}  # by number, what ran in it that keeps a state
+    attends: set[int] = set()
+    for name, kind in ran.items():
+        number = name.removeprefix(f"{path}.").partition(".")[0]
+        if name.startswith(f"{path}.") and number.isdecimal():
+            layers.setdefault(int(number), []).extend([kind] * _is_recurrent(kind))
+            if any(_holds(f"{path}.{number}", other) for other in gave):
+                attends.add(int(number))
+    states = {number: kinds for number, kinds in layers.items() if kinds and number not in attends}
+    if not states or not attends:
+        return ""
+    kinds = dict.fromkeys(kind for kinds in states.values() for kind in kinds)
+    several = "s" * (len(states) > 1)
+    return (
+        f"Layer{several} {', '.join(map(str, sorted(states)))} ({', '.join(kinds)}) {'have' if several else 'has'} no "
+        f"attention matrix; showing {len(attends)} of {len(layers)} layers."
+    )
+
+
+def _is_recurrent(kind: str) -> bool:
+    return bool(_RECURRENT.search(kind))
+
+
+def _holds(path: str, other: str) -> bool:
+    return not path or path == other or other.startswith(f"{path}.")
+
+
+def _counted(kinds: Iterable[str]) -> str:
+    counts = Counter(kinds)
+    listed = [f"{kind} x{count}" if count > 1 else kind for kind, count in list(counts.items())[:_LISTED]]
+    more = f" and {len(counts) - _LISTED} more classes" if len(counts) > _LISTED else ""
+    return ", ".join(listed) + more
