@@ -19,6 +19,6 @@ ADAPTERS: tuple[type[Adapter], ...] = (
     MhaAdapter,
     SdpaAdapter,
     FlexAdapter,
-    SoftmaxAdapter,
     DispatchAdapter,
+    SoftmaxAdapter,
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
@@ -17,6 +18,7 @@ from attnwidget.capture.editing import Editor
 from attnwidget.capture.fast_path import kept_open
 from attnwidget.capture.modules import Owner
 from attnwidget.capture.recorder import Recorder
+from attnwidget.capture.windows import as_heads, windows_of
 
 _WHOLE = "hugging_face"  # the adapter that knows by itself when attention runs
 
@@ -40,6 +42,7 @@ class Hub(TorchFunctionMode):
         self._adapters = [adapter(self) for adapter in adapters]
         self._runs = {name: adapter.run for adapter in reversed(self._adapters) for name in adapter.functions}
         self._routes: set[str] = set()  # of the calls so far
+        self._shown: WeakKeyDictionary[Call, Call] = WeakKeyDictionary()  # what was taken in place of a call
         self._entered = False
 
     def __torch_function__(
@@ -98,11 +101,15 @@ class Hub(TorchFunctionMode):
             self._routes.add(call.route)
             owner = self.owner() if call.route == "mark" else None  # a mark may have a name of its own
             self._recorder.modules.gave.add(call.module if owner is None else owner.path)
-            self._recorder.take(call)
+            windows = windows_of(call)
+            shown = as_heads(call) if windows is None else windows.in_image(call)
+            if shown is not call:
+                self._shown[call] = shown
+            self._recorder.take(shown)
 
     def withdraw(self, call: Call) -> None:
         """Drop a call that was taken."""
-        self._recorder.withdraw(call)
+        self._recorder.withdraw(self._shown.get(call, call))
 
     @property
     def edits(self) -> bool:
@@ -116,9 +123,12 @@ class Hub(TorchFunctionMode):
         placed = call
         for _, place in reversed(self._collected):
             placed = place(placed)
-        weights = self._editor.edited(self._recorder.placed(placed))
+        windows = windows_of(placed)
+        shown = as_heads(placed) if windows is None else windows.in_image(placed)
+        weights = self._editor.edited(self._recorder.placed(shown))
         if weights is None:
             return None
+        weights = weights if windows is None else windows.in_windows(weights, placed)
         *lead, n_keys = call.attention.shape
         weights = weights.reshape(*lead, -1)
         if weights.shape[-1] < n_keys:  # a sink stands last, which is no key

@@ -46,7 +46,7 @@ def kind_of(
     square = n_queries == n_keys
     ahead = rows.looks_ahead(0)
     if tower == "enc" and (square or is_self):
-        return "encoder"
+        return "decoder" if square and rows.ends_causally() else "encoder"  # the layers of many decoders say "encoder"
     if is_self:
         later = rows.looks_ahead(max(n_keys - n_queries, 0))  # the last query is the last key
         return "encoder" if (later or causal is False) and tower != "dec" else "decoder"

@@ -20,7 +20,7 @@ _CARRIERS = (torch.nn.Softmax, torch.nn.Softmax2d, torch.nn.LogSoftmax, torch.nn
 _UNHOOKED = torch.nn.TransformerEncoderLayer
 # A frame of one of these says that its first argument, a module, is running. Two hooks on each module would tell the
 # same at several times the cost, and would not tell of modules of other models.
-_CALLS = {torch.nn.Module._call_impl.__code__, torch.nn.Module._wrapped_call_impl.__code__}
+CALLS = {torch.nn.Module._call_impl.__code__, torch.nn.Module._wrapped_call_impl.__code__}
 
 
 class Owner(NamedTuple):
@@ -60,7 +60,7 @@ class RunningModules:
         other = ""
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
-            if frame.f_code in _CALLS:
+            if frame.f_code in CALLS:
                 module = frame.f_locals["self"]
                 if not isinstance(module, _CARRIERS):
                     path = self._paths.get(id(module))

@@ -123,6 +123,17 @@ class Rows:
             first += count
         return False
 
+    def ends_causally(self) -> bool:
+        """Tell whether the last token that is seen is not seen by the one before it; what precedes may see all."""
+        piece, n_rows = self.parts[0]
+        if len(self.parts) > 1:
+            return False
+        seen = (
+            piece.rows(slice(n_rows - 1, n_rows)).any(axis=(0, 1)).nonzero()[0]
+        )  # padding sees what the last one sees
+        last = int(seen[-1]) if len(seen) else 0
+        return 0 < last < n_rows and not piece.rows(slice(last - 1, last))[..., last].any()
+
     def last(self) -> Rows:
         """Return the last row."""
         piece, count = self.parts[-1]

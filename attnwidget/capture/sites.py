@@ -42,6 +42,7 @@ class Sites:
         self._trace, self._reader = trace, Reader()
         self._tolerances: dict[str, float] = {}  # by module
         self._stores: dict[str, StoreKind] = {}
+        self._n_source = 0  # how many tokens the first site had that counts the source
         self._n_keys: dict[str, int] = {}  # that the store of a site has been brought, where it keeps keys
 
     def note(self, call: Call, name: str) -> None:
@@ -65,7 +66,10 @@ class Sites:
         if decoding and kind == "decoder":
             key = CONTEXT
             self._begin_context(rows.n_keys)
-        query, key = self._strip(query, name, rows.n_queries), self._strip(key, name, rows.n_keys)
+        query, key = (
+            self._strip(strip, name, count, whole=kind != "decoder" or rows.n_queries == rows.n_keys)
+            for strip, count in ((query, rows.n_queries), (key, rows.n_keys))
+        )
         tower = _tower(name)
         layer = sum(site.kind == kind and _tower(site.name) == tower for site in self.names.values())
         site = Site(name, kind, layer, rows.n_heads, query, key)
@@ -135,15 +139,22 @@ class Sites:
             texts = [_START] if n_read == 1 else [str(i + 1) for i in range(n_read)]
             self._trace.set_tokens(CONTEXT, texts)
 
-    def _strip(self, strip: str, name: str, count: int) -> str:
-        """Return the strip that an axis counts: another tower has tokens of its own."""
+    def _strip(self, strip: str, name: str, count: int, *, whole: bool) -> str:
+        """Return the strip that an axis counts: what has another length than the source has tokens of its own."""
         if strip != SOURCE:
             return strip
-        tokens = self._trace.tokens[SOURCE]
-        own = _tower(name)
-        if not tokens or len(tokens) == count or own in ("", "encoder", "decoder"):
+        tokens, tower = self._trace.tokens, _tower(name)
+        n_source = len(tokens[SOURCE]) or self._n_source
+        if count == (n_source or count):
+            self._n_source = count
             return strip
-        if own not in self._trace.tokens:
+        own = tower if tower not in ("", "encoder", "decoder") else ""
+        # Rows of a language model may be fewer than its keys; and tokens that fit nowhere are to be complained of.
+        if not own and not (whole and self._n_source):
+            return strip
+        own = own or f"{SOURCE}_{count}"
+        own = own if len(tokens.get(own, ())) in (0, count) else f"{own}_{count}"
+        if own not in tokens:
             self._trace.set_tokens(own, [str(i + 1) for i in range(count)])
         return own
 

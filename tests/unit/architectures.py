@@ -9,10 +9,12 @@ import transformers as tf
 from architectures_of_others import IMAGE_TOKEN, N_FEATURES, N_MELS, N_PIXELS, OTHER_MODELS
 from architectures_of_text import N_LONG, N_SOURCE, N_TARGET, TEXT_MODELS
 from torch import Tensor, nn
+from transformers.models.swin.modeling_swin import window_partition
 
 ARCHITECTURES = TEXT_MODELS | OTHER_MODELS
 N_PADDING = 3
 N_PATCHES = (N_PIXELS // 4) ** 2 + 1  # with the class token
+SHIFTED = {name: {"attentions": (2, 0), "unreturned": (0,)} for name in ("Swin", "Swinv2")}
 PADDED = 1  # the example that has padding at its end
 
 
@@ -104,7 +106,13 @@ def attended(name: str, model: nn.Module, batch: dict[str, Tensor]) -> dict[str,
     found = _returned(twin(**batch, output_attentions=True))
     all_returned = [weights for matrices in found.values() for weights in matrices]
     found["unreturned"] = [weights for weights in seen if not any(weights is other for other in all_returned)]
-    return {key: [_repaired(name, key, weights) for weights in matrices] for key, matrices in found.items()}
+    layers = {key: [_repaired(name, key, weights) for weights in matrices] for key, matrices in found.items()}
+    if name in SHIFTED:
+        return {
+            key: [_in_image(weights, shift) for weights, shift in zip(layers[key], shifts, strict=True)]
+            for key, shifts in SHIFTED[name].items()
+        }
+    return layers
 
 
 def _returned(output: object, prefix: str = "") -> dict[str, list[Tensor]]:
@@ -119,11 +127,25 @@ def _returned(output: object, prefix: str = "") -> dict[str, list[Tensor]]:
 def _repaired(name: str, key: str, weights: Tensor) -> Tensor:
     if name == "ProphetNet" and not key.startswith("decoder"):
         return weights.softmax(-1)  # what it returns are scores
-    if name == "Swin":
-        return weights.unflatten(0, (2, -1)).flatten(1, 2)  # windows of one image are as heads
+    if name in SHIFTED:
+        return weights
     if name == "Longformer" or (name == "LED" and key.startswith("encoder")):
         return _from_band(weights)
     return weights.flatten(1, -3)
+
+
+def _in_image(weights: Tensor, shift: int) -> Tensor:
+    """Return [example, head, patch, patch] of [example * window, head, place, place], as Swin cuts and rolls images."""
+    n_windows, side = len(weights) // 2, int(weights.shape[-1] ** 0.5)
+    edge = side * int(n_windows**0.5)
+    numbers = torch.arange(edge * edge).view(1, edge, edge, 1).roll((-shift, -shift), (1, 2))
+    places = window_partition(numbers, side).view(n_windows, -1)
+    dense = torch.zeros(2, weights.shape[1], edge * edge, edge * edge)
+    for example in range(2):
+        for i, patches in enumerate(places):
+            for patch, rows in zip(patches, weights[example * n_windows + i].unbind(1), strict=True):
+                dense[example, :, patch, patches] = rows
+    return dense
 
 
 def _from_band(band: Tensor) -> Tensor:

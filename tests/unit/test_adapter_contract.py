@@ -143,8 +143,8 @@ MODELS: dict[str, Callable[[], Layer]] = {
     "mha": MhaLayer,
     "sdpa": SdpaLayer,
     "flex": FlexLayer,
-    "softmax": SoftmaxLayer,
     "dispatch": DispatchLayer,
+    "softmax": SoftmaxLayer,
 }
 
 
