@@ -101,6 +101,7 @@ class Sites:
             return rows.dense()
         (factors,) = self._factors(name, rows, Reader())
         n_before = max(self._n_keys.get(name, 0) - factors.first_key, 0)
+        n_before = min(n_before, factors.keys.shape[1] - 1)
         return replace(factors, keys=factors.keys[:, n_before:], first_key=factors.first_key + n_before)
 
     def _factors(self, name: str, rows: Rows, reader: Reader) -> list[Factors]:
