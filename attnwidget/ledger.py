@@ -9,7 +9,7 @@ from operator import index
 import numpy as np
 
 from attnwidget.checks import as_probability
-from attnwidget.outline import Candidate, Flag, Site, Status, Step, StoreKind
+from attnwidget.outline import Beam, Candidate, Flag, Site, Status, Step, StoreKind
 from attnwidget.records import Record
 from attnwidget.stores import STORES, Factors
 from attnwidget.strips import CONTEXT, SOURCE, STRIPS_OF, TARGET, Strips
@@ -36,6 +36,7 @@ class Ledger:
         self.strips = Strips()
         self.records: dict[str, Record] = {}
         self.steps: list[Step] = []
+        self.beams: tuple[Beam, ...] = ()
         self.status: Status = "empty"
 
     @property

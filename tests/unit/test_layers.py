@@ -19,7 +19,7 @@ PYTHON_LAYERS = [
     {"stores", "strips"},
     {"records"},
     {"ledger"},
-    {"foreign", "reading"},
+    {"beams", "foreign", "reading"},
     {"trace"},
     {"file", "wire"},
     {"stream"},
