@@ -21,6 +21,7 @@ PYTHON_LAYERS = [
     {"ledger"},
     {"beams", "foreign", "reading"},
     {"trace"},
+    {"header"},
     {"file", "wire"},
     {"stream"},
     {"widget"},
