@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from attnwidget import analysis
 from attnwidget.outline import StoreKind
 from attnwidget.stores.pooling import pooled, side
-from attnwidget.stores.store import chosen_heads, roomy
+from attnwidget.stores.store import chosen_heads, held, roomy
 
 
 class DenseStore:
@@ -66,6 +67,23 @@ class DenseStore:
         """Return the largest weight of each square, and the side of these squares. See `Store.overview`."""
         pool = side(self.n_queries, self.n_keys, size)
         return pooled(analysis.mean(self._view(slice(None))) if head is None else self.read(heads=head), pool), pool
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
+        """Return what `restored` takes."""
+        return {"weights": self.read()}, {}
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, np.ndarray], numbers: Mapping[str, float | None]) -> DenseStore:
+        """Return the store whose `state` this was.
+
+        Raises:
+            ValueError: it is not the state of one.
+        """
+        weights = held(arrays, "weights", "<f4", None, None, None)
+        store = cls(len(weights))
+        if weights.size:
+            store.append(weights)
+        return store
 
     def _view(self, heads: slice | int) -> np.ndarray:
         chosen_heads(heads, self.n_heads)
