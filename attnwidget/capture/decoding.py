@@ -76,7 +76,9 @@ class Decoding(Recorder):
         on_token: Callable[[], None],
     ) -> None:
         if plan.n_beams > 1 and store == "qk":
-            raise ValueError("store: 'qk' came with beams, whose keys differ; 'auto', 'dense' or 'reduced' was expected.")
+            raise ValueError(
+                "store: 'qk' came with beams, whose keys differ; 'auto', 'dense' or 'reduced' was expected."
+            )
         super().__init__(model, trace, example, "dense" if plan.n_beams > 1 and store == "auto" else store)
         self._passes, self._plan, self._text, self._on_token = Passes(model), plan, text, on_token
         self._nodes: dict[Key, _Node] = {}
@@ -229,17 +231,27 @@ class Decoding(Recorder):
     def _generated(self, sequence: list[int]) -> Key:
         """Return what was generated, without the prompt and what pads it after its end."""
         prompt = self._prompt or []
-        longest = max(self._nodes, key=len, default=())
-        if sequence[: len(prompt)] == prompt:
-            generated = sequence[len(prompt) :]
-        else:  # some models give back the new tokens only, without those that mark the start or the end
-            starts = range(len(sequence) - len(longest) + 1)
-            start = next((i for i in starts if tuple(sequence[i : i + len(longest)]) == longest), None)
-            generated = list(longest) if start is None else sequence[start:]
+        if sequence[: len(prompt)] == prompt and self._fits(tuple(sequence[len(prompt) :])):
+            start = len(prompt)
+        else:  # some models give back the new tokens only, or fewer of those that mark the start
+            start = next((i for i in range(len(sequence)) if self._fits(tuple(sequence[i:]))), len(sequence))
+        generated = tuple(sequence[start:])
+        end = next((i for i, token in enumerate(generated) if token in self._plan.end), len(generated))
+        return generated[: end + 1]
+
+    def _fits(self, generated: Key) -> bool:
+        """Tell whether these tokens may have been chosen, one after the other, until one of them ended."""
         for index, token in enumerate(generated):
+            known = (
+                generated[:index] == self._settled[:index]
+                if index < len(self._settled)
+                else generated[:index] in self._nodes
+            )
+            if not known:
+                return False
             if token in self._plan.end:
-                return tuple(generated[: index + 1])
-        return tuple(generated)
+                break
+        return True
 
     def _keep_beams(self, winner: Key) -> None:
         """Give the tree of all beams to the trace."""

@@ -102,6 +102,11 @@ class Hub(TorchFunctionMode):
         """Whether weights may have to be changed before they are used."""
         return self._editor is not None
 
+    @property
+    def factors(self) -> bool:
+        """Whether queries and keys are asked for, also where weights are at hand."""
+        return self._recorder.sites.sizer.choice == "qk"
+
     def edited(self, call: Call) -> Call | None:
         """Return the call with edited weights; None where no edit is meant for it."""
         if self._editor is None:

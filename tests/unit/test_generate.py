@@ -23,9 +23,9 @@ MODES: dict[str, dict[str, Any]] = {
     "assisted": GREEDY,
     "queries and keys": GREEDY | {"store": "qk"},
 }
-NOT_FOR = {
-    ("prompt in parts", name): "reads its prompt by an encoder" for name in IS_PAIR
-} | {("queries and keys", "Bloom"): "does not attend by queries and keys alone"}
+NOT_FOR = {("prompt in parts", name): "reads its prompt by an encoder" for name in IS_PAIR} | {
+    ("queries and keys", "Bloom"): "does not attend by queries and keys alone"
+}
 CASES = [(name, mode) for name in BUILT for mode in MODES if (mode, name) not in NOT_FOR]
 
 
