@@ -29,7 +29,7 @@ class Run:
     model: Any
     inputs: Mapping[str, Any]
     tokenizer: Any
-    options: Mapping[str, Any]  # of `generate`
+    options: dict[str, Any]  # of `generate`
     kwargs: Mapping[str, Any]  # of the model's own
     randomness: torch.Tensor
     cuda: Sequence[torch.Tensor]
@@ -80,7 +80,8 @@ def generate(
         CaptureError: the model cannot generate, no attention was found, or an edit met no call.
         TypeError, ValueError: inputs that are not what was expected.
     """
-    kwargs = _check(model, generate_kwargs)
+    _check(model)
+    kwargs = dict(generate_kwargs)
     tensors = _tensors(model, inputs, tokenizer)
     count = _batch(tensors, kwargs)
     if example is None and count != 1:
@@ -94,7 +95,7 @@ def generate(
     options = {"example": example, "store": store, "title": title, "progress": progress}
     randomness = torch.get_rng_state()
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    run = Run(model, tensors, tokenizer, options, copy.deepcopy(_own(kwargs)) | _shared(kwargs), randomness, cuda)
+    run = Run(model, tensors, tokenizer, options, copied(kwargs), randomness, cuda)
     trace = trace_for(into, None, None, title)
     _decode(model, tensors, kwargs, tokenizer, trace, tuple(edits), index, count, store=store, progress=progress)
     runs[trace] = run
@@ -142,7 +143,7 @@ class _Tap:
         return scores
 
 
-def _check(model: object, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def _check(model: object) -> None:
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"model: {type(model).__name__} came, a model of Transformers was expected.")
     if not callable(getattr(model, "generate", None)) or not hasattr(model, "generation_config"):
@@ -150,7 +151,6 @@ def _check(model: object, kwargs: Mapping[str, Any]) -> dict[str, Any]:
             f"{type(model).__name__} has no generate() of Transformers. Write the decode loop inside "
             "`with aw.record(model)`, and call aw.step(token) once a token."
         )
-    return dict(kwargs)
 
 
 def _tensors(model: Any, inputs: object, tokenizer: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -190,13 +190,11 @@ def _moved(value: object, device: torch.device | None) -> object:
     return value.detach().clone().to(device) if isinstance(value, torch.Tensor) else value
 
 
-def _own(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a run may change, so that another one needs a copy."""
-    return {name: value for name, value in kwargs.items() if not isinstance(value, torch.nn.Module)}
-
-
-def _shared(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in kwargs.items() if isinstance(value, torch.nn.Module)}
+def copied(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options that a run may change as it likes; models are no options and stay the same."""
+    return {
+        name: value if isinstance(value, torch.nn.Module) else copy.deepcopy(value) for name, value in kwargs.items()
+    }
 
 
 def _batch(tensors: Mapping[str, Any], kwargs: Mapping[str, Any]) -> int:

@@ -82,6 +82,8 @@ def opened(recorder: Recorder, edits: Iterable[Edit]) -> Iterator[None]:
     """Have a recorder be the one of this thread inside the block, and finish its trace."""
     trace, changes = recorder.trace, tuple(edits)
     editor = Editor(changes) if changes else None
+    if editor is not None:
+        recorder.sites.sizer.expect_edits()
     check_closed()
     _open.set(recorder)
     try:
