@@ -9,7 +9,7 @@ import numpy as np
 
 from attnwidget.outline import StoreKind
 
-BLOCK_CELLS = 1 << 18  # weights that are worked on at once, so that they stay in the cache and T x T is never made
+BLOCK_CELLS = 1 << 20  # weights that are worked on at once, so that T x T is never made
 
 
 class Store(Protocol):

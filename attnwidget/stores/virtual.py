@@ -127,8 +127,8 @@ class VirtualStore:
         pyramid = self._overviews.setdefault((head, size), Pyramid(1, size))
         first = pyramid.n_queries
         for part in blocks(self.n_queries - first, self.n_keys):
-            rows = self.read(slice(first + part.start, first + part.stop), heads=slice(None) if head is None else head)
-            pyramid.add(analysis.mean(rows)[None] if head is None else rows[None])
+            rows = slice(first + part.start, first + part.stop)
+            pyramid.add((self._mean(rows) if head is None else self.read(rows, heads=head))[None])
         return pyramid.cells[0].copy(), pyramid.pool
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
@@ -175,6 +175,13 @@ class VirtualStore:
         store._queries, store._keys, store.n_keys = queries[:, :0], keys, keys.shape[1]
         store._write_rows(queries, visible, positions)
         return store
+
+    def _mean(self, rows: slice) -> np.ndarray:
+        """Return the mean over heads, float32 [query, key], without holding all heads at once."""
+        total = self.read(rows, heads=0).astype(np.float64)
+        for head in range(1, self.n_heads):
+            total += self.read(rows, heads=head)
+        return (total / self.n_heads).astype(np.float32)
 
     @property
     def _visible(self) -> Visible:

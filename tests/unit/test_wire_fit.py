@@ -85,7 +85,7 @@ def test_a_head_far_too_large_is_never_made_whole(read_picture: Reader, head: in
     picture = read_picture(zlib.decompress(data))
     (block,) = picture.header["blocks"]
     assert (block["n_queries"], block["n_keys"], block["pool"]) == (n, n, 8)
-    assert peak < n * n * 4 / 2
+    assert peak < n * n * 4
     weights = trace.weights(0, "mean" if head == MEAN else head, slice(2000, 2100))
     assert (picture.blocks[0, head][2000:2100] >= weights - 1 / 400).all()
 
