@@ -177,6 +177,7 @@ class Decoding(Recorder):
     def _rows(self, it: Pass, example: int, row: int) -> dict[str, np.ndarray | Factors]:
         """Return one row of each site of the decoder; the first time, add the sites."""
         self._flush_outside()
+        self.sites.begin_step()
         rows: dict[str, np.ndarray | Factors] = {}
         for name, call in it.calls:
             kind = self._kind_in(name, call, it)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -42,6 +41,7 @@ class Sites:
         self._trace, self._reader = trace, Reader()
         self._tolerances: dict[str, float] = {}  # by module
         self._stores: dict[str, StoreKind] = {}
+        self._ready: dict[str, list[Factors]] = {}  # what was read when a store was chosen
         self._n_keys: dict[str, int] = {}  # that the store of a site has been brought, where it keeps keys
 
     def note(self, call: Call, name: str) -> None:
@@ -73,7 +73,7 @@ class Sites:
         store = self.sizer.choose(
             name,
             rows,
-            lambda: Reader().factors(rows) is not None,
+            lambda: self._has_factors(name, rows),
             n_queries=max(steps, rows.n_queries),
             n_keys=rows.n_keys + steps,
         )
@@ -90,28 +90,37 @@ class Sites:
             n_keys: how many keys they have at least; those that no row saw are 0.
         """
         if self._stores[name] == "qk":
-            for factors in self._factors(name, rows, self._reader):
+            for factors in self._ready.pop(name, None) or self._factors(name, rows):
                 self.append({name: factors})
         else:
             self.append({name: rows.dense(n_keys if self.names[name].key == TARGET else 0)})
+
+    def begin_step(self) -> None:
+        """Forget the masks of the last step."""
+        self._reader = Reader()
 
     def of_step(self, name: str, rows: Rows) -> np.ndarray | Factors:
         """Return the one row of a step as the site keeps it; keys that it has are not brought again."""
         if self._stores[name] != "qk":
             return rows.dense()
-        (factors,) = self._factors(name, rows, Reader())
-        n_before = max(self._n_keys.get(name, 0) - factors.first_key, 0)
-        n_before = min(n_before, factors.keys.shape[1] - 1)
-        return replace(factors, keys=factors.keys[:, n_before:], first_key=factors.first_key + n_before)
+        self._ready.pop(name, None)
+        (factors,) = self._factors(name, rows, self._n_keys.get(name, 0))
+        return factors
 
-    def _factors(self, name: str, rows: Rows, reader: Reader) -> list[Factors]:
-        found = reader.factors(rows)
+    def _factors(self, name: str, rows: Rows, n_before: int = 0) -> list[Factors]:
+        found = self._reader.factors(rows, n_before)
         if found is None:
             raise CaptureError(
                 f"{name}: its mask is of a kind that queries and keys do not tell, and an earlier one was not. "
                 "Use store='dense' or 'reduced'."
             )
         return found
+
+    def _has_factors(self, name: str, rows: Rows) -> bool:
+        found = self._reader.factors(rows)
+        if found is not None:
+            self._ready[name] = found
+        return found is not None
 
     def append(
         self,
