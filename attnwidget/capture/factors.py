@@ -56,8 +56,10 @@ class Reader:
             return None
         visible, n_keys = mask.visible, min(piece.n_keys - piece.first_key, product.shape[3])
         if piece.first_key or n_keys < product.shape[3]:
-            ends = (np.minimum(it + piece.first_key, piece.n_keys) for it in (visible.first, visible.last))
-            visible = Visible(*ends, visible.holed, visible.bits)
+            first_seen, last_seen = (
+                np.minimum(it + piece.first_key, piece.n_keys) for it in (visible.first, visible.last)
+            )
+            visible = Visible(first_seen, last_seen, visible.holed, visible.bits)
         start = min(max(n_before - piece.first_key, 0), n_keys - 1)
         return Factors(
             _numpy(product.query[0]),
@@ -92,8 +94,8 @@ class Reader:
 
 
 def _read(mask: torch.Tensor, product: DotProduct, offset: int) -> _Mask | None:
-    """Read a mask [1, head or 1, query or 1, key]; None where heads see different keys or a bias is no matter of distance."""
-    _, n_heads, n_queries, n_keys = product.shape
+    """Read a mask [1, head or 1, query or 1, key]; None where heads differ or a bias is no matter of distance."""
+    _, _n_heads, n_queries, n_keys = product.shape
     full = mask[(None,) * (4 - mask.ndim)].expand(1, -1, n_queries, n_keys)[0]  # [head or 1, query, key]
     seen = visible_of(full)
     if len(seen) > 1 and bool((seen != seen[:1]).any()):

@@ -71,7 +71,7 @@ class Hub(TorchFunctionMode):
             stack.enter_context(modules.watching(closely=not is_light))
             stack.callback(self._leave)
             if not is_light:
-                self.__enter__()
+                self.__enter__()  # type: ignore[no-untyped-call]
                 self._entered = True
                 modules.on_forward = self._lighten
             yield
@@ -82,13 +82,14 @@ class Hub(TorchFunctionMode):
 
     def _lighten(self) -> None:
         """Leave the mode, before another pass of a model whose first one needed no more than the interface."""
-        if self._routes == {_WHOLE} and self._entered and _get_current_function_mode_stack()[-1] is self:
+        stack = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+        if self._routes == {_WHOLE} and self._entered and stack[-1] is self:
             self._leave()
 
     def _leave(self) -> None:
         if self._entered:
             self._entered = False
-            self.__exit__(None, None, None)
+            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
     def owner(self) -> Owner | None:
         """Return the module that runs now, or None if it belongs to another model than the recorded one."""
