@@ -9,9 +9,9 @@ from operator import index
 import numpy as np
 
 from attnwidget.checks import as_probability
-from attnwidget.outline import Candidate, Flag, Site, Status, Step, StoreKind
+from attnwidget.outline import Beam, Candidate, Flag, Site, Status, Step, StoreKind
 from attnwidget.records import Record
-from attnwidget.stores import STORES, Factors
+from attnwidget.stores import STORES, Factors, Store
 from attnwidget.strips import CONTEXT, SOURCE, STRIPS_OF, TARGET, Strips
 from attnwidget.tokens import Tokens
 
@@ -36,6 +36,7 @@ class Ledger:
         self.strips = Strips()
         self.records: dict[str, Record] = {}
         self.steps: list[Step] = []
+        self.beams: tuple[Beam, ...] = ()
         self.status: Status = "empty"
 
     @property
@@ -120,13 +121,13 @@ class Ledger:
             self._name_unnamed(record)
         self.status = "recording"
 
-    def restore(self, site: Site, weights: np.ndarray, flags: Iterable[Flag]) -> None:
+    def restore(self, site: Site, store: Store, flags: Iterable[Flag]) -> None:
         """Add a site whole, as a file holds it; its flags were found when it was recorded."""
-        self.add_site(site)
+        self.add_site(site, store.kind)
         record = self.records[site.name]
-        if weights.size:
-            record.store.append(self._checked(record, weights, None)[0])
-        n_queries, n_keys = record.store.n_queries, record.store.n_keys
+        record.store, n_queries, n_keys = store, store.n_queries, store.n_keys
+        if n_queries:
+            self._check_counts(site, n_queries, n_keys)
         for axis, count, strip in (("queries", n_queries, site.query), ("keys", n_keys, site.key)):
             if count > len(self.strips.texts[strip]):
                 raise ValueError(_count_error(site, axis, count, strip, len(self.strips.texts[strip])))
@@ -167,17 +168,21 @@ class Ledger:
         return Step(index, text, tuple(checked))
 
     def _checked(self, record: Record, value: object, step: Step | None) -> tuple[np.ndarray | Factors, float]:
-        site, strips = record.site, self.strips
+        site = record.site
         rows, tolerance = record.checked(value)
         _, n_new, n_keys = rows.shape
         if step is not None and site.query == TARGET and n_new != 1:
             raise ValueError(f"{site.name}: {n_new} queries came with step {step.index}, one was expected.")
+        self._check_counts(site, record.store.n_queries + n_new, n_keys)
+        return rows, tolerance
+
+    def _check_counts(self, site: Site, n_queries: int, n_keys: int) -> None:
+        """Hold rows against strips that are known."""
+        strips = self.strips
         if site.key in strips.known and n_keys != len(strips.texts[site.key]):
             raise ValueError(_count_error(site, "keys", n_keys, site.key, len(strips.texts[site.key])))
-        n_queries = record.store.n_queries + n_new
         if site.query in strips.known and n_queries > len(strips.texts[site.query]):
             raise ValueError(_count_error(site, "queries", n_queries, site.query, len(strips.texts[site.query])))
-        return rows, tolerance
 
     def _placed(self, step: Step) -> Step:
         return replace(step, position=self.strips.position(step.index))

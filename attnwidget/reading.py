@@ -11,7 +11,7 @@ import numpy as np
 
 from attnwidget import analysis
 from attnwidget.ledger import SOURCE, TARGET, Cursor, Ledger
-from attnwidget.outline import Flag, Site, Status, Step, merged
+from attnwidget.outline import Beam, Flag, Site, Status, Step, merged
 from attnwidget.tokens import Tokens
 
 
@@ -63,6 +63,12 @@ class Reading:
         """The decoder steps so far."""
         with self.lock:
             return tuple(self.ledger.steps)
+
+    @property
+    def beams(self) -> tuple[Beam, ...]:
+        """What a beam search kept, parents first; empty where there was none."""
+        with self.lock:
+            return self.ledger.beams
 
     @property
     def flags(self) -> tuple[Flag, ...]:

@@ -12,9 +12,10 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from attnwidget.beams import as_beams
 from attnwidget.foreign import as_sites
 from attnwidget.ledger import SOURCE, TARGET
-from attnwidget.outline import Site, StoreKind
+from attnwidget.outline import Beam, Site, StoreKind
 from attnwidget.reading import Reading
 from attnwidget.tokens import Tokens
 
@@ -139,6 +140,21 @@ class Trace(Reading):
         """
         with self.lock:
             self.ledger.append(weights, token, candidates, tolerance)
+        self._tell()
+
+    def set_beams(self, beams: Iterable[Beam]) -> None:
+        """Say what a beam search kept, once it is over; what was said before is replaced.
+
+        Args:
+            beams: parents before those that continue them.
+
+        Raises:
+            TypeError: what came are no beams.
+            ValueError: a parent that is not one step before, or a probability that is none.
+        """
+        checked = as_beams(beams)
+        with self.lock:
+            self.ledger.beams = checked
         self._tell()
 
     def finish(self, status: Literal["complete", "stopped"] = "complete") -> None:

@@ -7,5 +7,6 @@ from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.generating import generate
 from attnwidget.capture.mark import mark
 from attnwidget.capture.recording import record, step
+from attnwidget.capture.rerunning import rerun
 
-__all__ = ["CaptureError", "Edit", "generate", "mark", "record", "step"]
+__all__ = ["CaptureError", "Edit", "generate", "mark", "record", "rerun", "step"]

@@ -40,6 +40,10 @@ class Sink(Protocol):
     def edits(self) -> bool:
         """Whether weights may have to be changed before they are used."""
 
+    @property
+    def factors(self) -> bool:
+        """Whether queries and keys are asked for, also where weights are at hand."""
+
     def edited(self, call: Call) -> Call | None:
         """Return the call with edited weights, which must be used then; None where no edit is meant for it."""
 

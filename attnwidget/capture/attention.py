@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from attnwidget.capture.dot_product import dot_product_weights
-from attnwidget.capture.errors import CaptureError
 
 
 class Attention(Protocol):
@@ -189,17 +188,13 @@ def visible_of(mask: torch.Tensor) -> torch.Tensor:
     return mask > torch.finfo(mask.dtype).min / 2
 
 
-def rows_of(attention: Attention) -> np.ndarray:
-    """Return the weights of the one example that is left: float32 [head, query, key], in memory of their own.
+def has_numbers(attention: Attention) -> bool:
+    """Tell whether weights can be read: not on the meta device, and not inside torch.func.vmap."""
+    tensor = attention.query if isinstance(attention, DotProduct) else attention.part(slice(0), slice(0)).weights()
+    return not tensor.is_meta and not torch._C._functorch.is_batchedtensor(tensor)
 
-    Raises:
-        CaptureError: a tensor without numbers.
-    """
-    with torch.no_grad():
-        try:
-            weights = attention.weights().detach()[0]
-            return np.asarray(weights.to(device="cpu", dtype=torch.float32, copy=True).numpy())
-        except (RuntimeError, NotImplementedError) as error:
-            raise CaptureError(
-                "the weights hold no numbers yet. Is the model on the meta device, or inside torch.func.vmap?"
-            ) from error
+
+def rows_of(attention: Attention) -> np.ndarray:
+    """Return the weights of the one example that is left: float32 [head, query, key], in memory of their own."""
+    weights = attention.weights().detach()[0]
+    return np.asarray(weights.to(device="cpu", dtype=torch.float32, copy=True).numpy())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from tqdm import tqdm
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 from attnwidget.capture.decoding import Decoding, Plan
 from attnwidget.capture.editing import Edit
@@ -29,7 +29,7 @@ class Run:
     model: Any
     inputs: Mapping[str, Any]
     tokenizer: Any
-    options: Mapping[str, Any]  # of `generate`
+    options: dict[str, Any]  # of `generate`
     kwargs: Mapping[str, Any]  # of the model's own
     randomness: torch.Tensor
     cuda: Sequence[torch.Tensor]
@@ -60,8 +60,8 @@ def generate(
 
     Args:
         model: a model of Transformers with `generate`: decoder-only or encoder-decoder, for text, speech or images.
-        inputs: a text (with a tokenizer), token ids [token] or [batch, token], or what a tokenizer or processor returned:
-            a mapping from names to tensors.
+        inputs: a text (with a tokenizer), token ids [token] or [batch, token], or what a tokenizer or processor
+            returned: a mapping from names to tensors.
         tokenizer: of Transformers or tokenizers, or a processor that holds one; without it tokens are shown as ids.
         into: an empty trace to record into, for example one that is shown already; it grows token by token.
         edits: changes of weights, made before the model uses them.
@@ -80,7 +80,8 @@ def generate(
         CaptureError: the model cannot generate, no attention was found, or an edit met no call.
         TypeError, ValueError: inputs that are not what was expected.
     """
-    kwargs = _check(model, generate_kwargs)
+    _check(model)
+    kwargs = dict(generate_kwargs)
     tensors = _tensors(model, inputs, tokenizer)
     count = _batch(tensors, kwargs)
     if example is None and count != 1:
@@ -94,7 +95,7 @@ def generate(
     options = {"example": example, "store": store, "title": title, "progress": progress}
     randomness = torch.get_rng_state()
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    run = Run(model, tensors, tokenizer, options, copy.deepcopy(_own(kwargs)) | _shared(kwargs), randomness, cuda)
+    run = Run(model, tensors, tokenizer, options, copied(kwargs), randomness, cuda)
     trace = trace_for(into, None, None, title)
     _decode(model, tensors, kwargs, tokenizer, trace, tuple(edits), index, count, store=store, progress=progress)
     runs[trace] = run
@@ -105,7 +106,7 @@ def _decode(
     model: Any,  # noqa: ANN401 - a model of Transformers
     tensors: Mapping[str, Any],
     kwargs: dict[str, Any],
-    tokenizer: object,
+    tokenizer: Any,  # noqa: ANN401 - of any library
     trace: Trace,
     edits: tuple[Edit, ...],
     index: int,
@@ -142,7 +143,7 @@ class _Tap:
         return scores
 
 
-def _check(model: object, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def _check(model: object) -> None:
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"model: {type(model).__name__} came, a model of Transformers was expected.")
     if not callable(getattr(model, "generate", None)) or not hasattr(model, "generation_config"):
@@ -150,7 +151,6 @@ def _check(model: object, kwargs: Mapping[str, Any]) -> dict[str, Any]:
             f"{type(model).__name__} has no generate() of Transformers. Write the decode loop inside "
             "`with aw.record(model)`, and call aw.step(token) once a token."
         )
-    return dict(kwargs)
 
 
 def _tensors(model: Any, inputs: object, tokenizer: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -164,11 +164,11 @@ def _tensors(model: Any, inputs: object, tokenizer: Any) -> dict[str, Any]:  # n
         found: Any = inputs
         return {name: _moved(found[name], device) for name in found.keys()}  # noqa: SIM118 - BatchEncoding is no dict
     try:
-        ids = torch.as_tensor(inputs)  # type: ignore[arg-type]
+        ids = torch.as_tensor(inputs)
     except (TypeError, ValueError, RuntimeError):
         raise TypeError(
-            f"inputs: {type(inputs).__name__} came; a text, token ids [token] or [batch, token], or a mapping from names "
-            "to tensors was expected."
+            f"inputs: {type(inputs).__name__} came; a text, token ids [token] or [batch, token], or a mapping from "
+            "names to tensors was expected."
         ) from None
     if ids.is_floating_point() or ids.ndim not in (1, 2) or not ids.numel():
         raise ValueError(
@@ -190,13 +190,11 @@ def _moved(value: object, device: torch.device | None) -> object:
     return value.detach().clone().to(device) if isinstance(value, torch.Tensor) else value
 
 
-def _own(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a run may change, so that another one needs a copy."""
-    return {name: value for name, value in kwargs.items() if not isinstance(value, torch.nn.Module)}
-
-
-def _shared(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in kwargs.items() if isinstance(value, torch.nn.Module)}
+def copied(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options that a run may change as it likes; models are no options and stay the same."""
+    return {
+        name: value if isinstance(value, torch.nn.Module) else copy.deepcopy(value) for name, value in kwargs.items()
+    }
 
 
 def _batch(tensors: Mapping[str, Any], kwargs: Mapping[str, Any]) -> int:

@@ -21,6 +21,8 @@ from attnwidget.capture.recorder import Recorder
 from attnwidget.capture.windows import as_heads, windows_of
 
 _WHOLE = "hugging_face"  # the adapter that knows by itself when attention runs
+# Models of which a whole pass has shown that they attend by no other one: what would make that stale, and what ran.
+_proven: WeakKeyDictionary[torch.nn.Module, tuple[object, dict[str, str]]] = WeakKeyDictionary()
 
 
 class Hub(TorchFunctionMode):
@@ -66,21 +68,33 @@ class Hub(TorchFunctionMode):
                 stack.enter_context(adapter.watching())
             if not self.edits:  # what is edited cannot be a kernel's
                 stack.enter_context(kept_open(Hub))
+            modules = self._recorder.modules
+            proven, known = _proven.get(modules.model, (None, {}))
+            is_light = proven == modules.signature
+            stack.enter_context(modules.watching(closely=not is_light))
             stack.callback(self._leave)
-            self.__enter__()
-            self._entered = True
-            self._recorder.modules.on_forward = self._lighten
+            if is_light:
+                modules.known = known
+            else:
+                self.__enter__()  # type: ignore[no-untyped-call]
+                self._entered = True
+                modules.on_forward = self._lighten
             yield
+            if self._routes == {_WHOLE} and modules.n_forwards and not modules.compiled:
+                _proven[modules.model] = (modules.signature, known if is_light else modules.ran)
+            elif is_light:
+                del _proven[modules.model]
 
     def _lighten(self) -> None:
         """Leave the mode, before another pass of a model whose first one needed no more than the interface."""
-        if self._routes == {_WHOLE} and self._entered and _get_current_function_mode_stack()[-1] is self:
+        stack = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+        if self._routes == {_WHOLE} and self._entered and stack[-1] is self:
             self._leave()
 
     def _leave(self) -> None:
         if self._entered:
             self._entered = False
-            self.__exit__(None, None, None)
+            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
     @property
     def model(self) -> torch.nn.Module:
@@ -115,6 +129,11 @@ class Hub(TorchFunctionMode):
     def edits(self) -> bool:
         """Whether weights may have to be changed before they are used."""
         return self._editor is not None
+
+    @property
+    def factors(self) -> bool:
+        """Whether queries and keys are asked for, also where weights are at hand."""
+        return self._recorder.sites.sizer.choice == "qk"
 
     def edited(self, call: Call) -> Call | None:
         """Return the call with edited weights; None where no edit is meant for it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -29,6 +29,8 @@ from attnwidget.capture.sdpa import weighed
 _Attention = Callable[..., tuple[torch.Tensor, torch.Tensor | None]]
 _SINKS = "Rows sum to less than 1 by design: this model lets a part of the attention go to a sink, which is no token."
 _OTHER_SEQUENCE = ("key_value_states", "encoder_hidden_states", "cross_attention_states")
+_LARGE_BYTES = 16 << 20  # weights from which queries and keys are looked for in their place
+_TOLERANCE, _HALF_TOLERANCE = 1e-5, 2e-2
 _CACHES = ("past_key_values", "past_key_value", "layer_past")
 
 _open: ContextVar[HuggingFaceAdapter | None] = ContextVar("attnwidget_hugging_face", default=None)
@@ -79,7 +81,7 @@ class HuggingFaceAdapter(Adapter):
         owner = self.sink.owner()
         if owner is None:
             return function(module, query, key, *args, **kwargs)
-        about = _About(owner, scope, query.shape, key, kwargs)
+        about = _About(owner, scope, query, key, args, kwargs)
         with self.sink.collected(about.placed) as seen:
             output, extra = function(module, query, key, *args, **kwargs)
         with torch.no_grad():
@@ -103,7 +105,8 @@ class HuggingFaceAdapter(Adapter):
         returned: Call | None = None
         if extra is not None and extra.ndim == 4 and extra.shape == about.shape:
             self.sink.claim(extra, by=self)
-            returned = about.placed(Call(about.owner.path, self.name, Weights(extra.detach())))
+            product = about.product(extra) if self.sink.factors or extra.nbytes > _LARGE_BYTES else None
+            returned = about.placed(Call(about.owner.path, self.name, product or Weights(extra.detach())))
         if len(seen) == 1 and seen[0].edited:
             returned = None
         elif returned is not None and not about.kwargs.get("dropout"):
@@ -126,30 +129,50 @@ class _About:
     Args:
         owner: the module that attends.
         scope: the variables of the method that calls the interface.
-        query: shape of the queries, [batch, head, query, d_head].
+        query: [batch, head, query, d_head].
         key: [batch, key_head, key, d_head].
-        kwargs: what the method passes.
+        args: what the method passes behind them.
+        kwargs: what it passes by name.
     """
 
     def __init__(
         self,
         owner: Owner,
         scope: Mapping[str, object],
-        query: torch.Size,
+        query: torch.Tensor,
         key: torch.Tensor,
+        args: Sequence[Any],
         kwargs: Mapping[str, Any],
     ) -> None:
-        self.owner, self.kwargs, self._key = owner, kwargs, key
-        self.shape = (*query[:3], key.shape[-2])
+        self.owner, self.kwargs, self._query, self._key = owner, kwargs, query, key
+        self._mask = args[1] if len(args) > 1 else kwargs.get("attention_mask")
+        self.shape = (*query.shape[:3], key.shape[-2])
         self.sinks: Any = kwargs.get("s_aux", getattr(owner.module, "sinks", None))
         self._cross = _is_cross(owner, scope)
         self._n_tokens = 0 if self._cross else _n_tokens(owner.module, scope)
+
+    def product(self, weights: torch.Tensor) -> DotProduct | None:
+        """Return queries and keys in place of large weights, if some rows show that these come of them alone."""
+        scale = self.kwargs.get("scaling")
+        scale = self._query.shape[-1] ** -0.5 if scale is None else float(scale)
+        mask = self._mask if isinstance(self._mask, torch.Tensor) and self._mask.ndim == 4 else None
+        sinks = self.sinks.detach() if isinstance(self.sinks, torch.Tensor) else None
+        mask = None if mask is None else mask[..., : self.shape[3]]
+        product = DotProduct(self._query, self._key, scale, mask, softcap=self.kwargs.get("softcap"), sinks=sinks)
+        for row in {0, self.shape[2] // 2, self.shape[2] - 1}:
+            where = slice(row, row + 1)
+            missed = (product.part(slice(None), where).weights() - weights[:, :, where]).abs().max()
+            if not bool(missed <= (_TOLERANCE if weights.dtype == torch.float32 else _HALF_TOLERANCE)):
+                return None
+        return product
 
     def placed(self, call: Call) -> Call:
         """Bring a call to one head and one query a row, and say where in the sequence it is."""
         _, n_heads, n_queries, n_keys = self.shape
         # Heads that share a key are packed into the query axis where there is one query; a sink is one key more.
-        attention = call.attention.of_heads(n_heads, n_queries) if call.attention.shape != self.shape else call.attention
+        attention = (
+            call.attention.of_heads(n_heads, n_queries) if call.attention.shape != self.shape else call.attention
+        )
         if isinstance(attention, Weights):
             attention = Weights(attention.tensor[..., :n_keys])
         elif isinstance(attention, DotProduct) and attention.key.shape[2:] == self._key.shape[2:]:

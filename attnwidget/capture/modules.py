@@ -45,6 +45,7 @@ class RunningModules:
         self._thread = threading.get_ident()
         self._handles: dict[int, torch.utils.hooks.RemovableHandle] = {}
         self.ran: dict[str, str] = {}  # path -> class, of the modules that ran
+        self.known: dict[str, str] = {}  # the same of an earlier recording, where this one looks less closely
         self.gave: set[str] = set()  # paths of those whose attention was found
         self.compiled = False  # whether compiled code was asked for, in whose place its Python code runs
         self.n_forwards = 0  # of the model itself
@@ -74,11 +75,20 @@ class RunningModules:
         self.others.add(other)
         return None
 
+    @property
+    def signature(self) -> tuple[int, object]:
+        """What changes when the model gets other modules or another kind of attention."""
+        return len(self._modules), getattr(getattr(self.model, "config", None), "_attn_implementation", None)
+
     @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Watch inside the block; no hook is left behind."""
+    def watching(self, *, closely: bool = True) -> Iterator[None]:
+        """Watch inside the block; no hook is left behind.
+
+        Args:
+            closely: note each module that runs, not only the model itself.
+        """
         try:
-            for module in self._modules.values():
+            for module in self._modules.values() if closely else (self.model,):
                 if module is self.model and isinstance(module, (_UNHOOKED, torch.jit.ScriptModule)):
                     self._handles[id(module)] = register_module_forward_pre_hook(self._note_model)
                 elif not isinstance(module, torch.jit.ScriptModule):  # takes no hooks
@@ -106,7 +116,8 @@ class RunningModules:
     def notes(self) -> list[str]:
         """Say what a recording does not show, and what was run otherwise than without it."""
         layers = [path for path, it in self._modules.items() if isinstance(it, torch.nn.ModuleList)]
-        notes = [silent(self.ran, self.gave), *(without_attention(path, self.ran, self.gave) for path in layers)]
+        ran = self.known or self.ran
+        notes = [silent(ran, self.gave), *(without_attention(path, ran, self.gave) for path in layers)]
         return [COMPILED] * self.compiled + [note for note in notes if note]
 
     def _note_model(self, module: torch.nn.Module, inputs: object) -> None:

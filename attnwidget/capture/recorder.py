@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from attnwidget.capture.attention import has_numbers
 from attnwidget.capture.call import Call
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.kinds import kind_of
@@ -21,7 +25,8 @@ from attnwidget.outline import Kind
 from attnwidget.stores import Factors
 from attnwidget.trace import Trace
 
-_CALLER = 4  # frames from a warning to the user's `with`
+_PACKAGE = str(Path(__file__).resolve().parents[1])
+_CONTEXTS = contextlib.__file__  # which runs the end of a `with`
 
 
 class Recorder:
@@ -49,6 +54,10 @@ class Recorder:
     def take(self, call: Call) -> None:
         """Keep a call until the step that it belongs to is known."""
         name = self.name_of(call)
+        if not has_numbers(call.attention):
+            raise CaptureError(
+                f"{name}: its weights hold no numbers yet. Is it on the meta device, or inside torch.func.vmap?"
+            )
         example = self.example_of(call, name)
         self.sites.note(call, name)
         if call.note:
@@ -106,6 +115,7 @@ class Recorder:
                 "Leave target out of aw.record where the model chooses its own tokens."
             )
         rows: dict[str, np.ndarray | Factors] = {}
+        self.sites.begin_step()
         for name, parts in self._by_site(by_step=True).items():
             last = Rows([(parts[-1], parts[-1].n_queries)])
             if name not in self.sites.names:
@@ -139,7 +149,7 @@ class Recorder:
         if self.sites.sizer.note:
             self.notes[self.sites.sizer.note] = None
         for note in dict.fromkeys([*self.notes, *self.modules.notes()]):
-            warnings.warn(note, stacklevel=_CALLER)
+            warnings.warn(note, stacklevel=_n_own_frames() + 1)
 
     def what_ran(self) -> str:
         """Say why there may be no attention, naming the modules that were looked at."""
@@ -186,6 +196,14 @@ class Recorder:
     def _kind(self, name: str, rows: Rows, *, step: int | None) -> Kind:
         n_source = len(self.trace.tokens["source"])
         return kind_of(name, rows, n_source=n_source, n_target=self._n_target, step=step)
+
+
+def _n_own_frames() -> int:
+    """Return how many frames there are up to the line that a person wrote."""
+    frame, count = sys._getframe(1), 0
+    while frame.f_back is not None and frame.f_code.co_filename.startswith((_PACKAGE, _CONTEXTS)):
+        frame, count = frame.f_back, count + 1
+    return count
 
 
 def _numbered(name: str, ordinal: int) -> str:

@@ -29,7 +29,9 @@ class Sizer:
 
     def __init__(self, model: torch.nn.Module, choice: StoreChoice) -> None:
         if choice not in get_args(StoreChoice):
-            raise ValueError(f"store: {choice!r} came, one of {', '.join(map(repr, get_args(StoreChoice)))} was expected.")
+            raise ValueError(
+                f"store: {choice!r} came, one of {', '.join(map(repr, get_args(StoreChoice)))} was expected."
+            )
         self.choice = choice
         self._types = Counter(type(module) for module in model.modules())
         self._modules = dict(model.named_modules())

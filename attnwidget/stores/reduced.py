@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from attnwidget import analysis
 from attnwidget.outline import Flag, StoreKind
 from attnwidget.stores.pooling import Pyramid, pooled, side
-from attnwidget.stores.store import blocks, chosen_heads, roomy
+from attnwidget.stores.store import blocks, chosen_heads, held, roomy
 
 N_LARGEST = 16
 OVERVIEW = 256  # squares along an axis
@@ -109,6 +110,46 @@ class ReducedStore:
         chosen = analysis.mean(cells) if head is None else cells[chosen_heads(head, self.n_heads)[0]]
         coarser = max(1, side(self.n_queries, self.n_keys, size) // pool)
         return pooled(chosen, coarser).copy(), pool * coarser
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
+        """Return what `restored` takes."""
+        rows = slice(self.n_queries)
+        arrays: dict[str, np.ndarray] = {
+            "largest": self._largest[:, rows],
+            "places": self._places[:, rows],
+            "missing": self._missing[rows],
+            "entropy": self._entropy[:, rows],
+            "sums": self._sums[:, : self.n_keys],
+            "overview": self._overview.cells,
+        }
+        return arrays, {"pool": self._overview.pool}
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, np.ndarray], numbers: Mapping[str, float | None]) -> ReducedStore:
+        """Return the store whose `state` this was.
+
+        Raises:
+            ValueError: it is not the state of one.
+        """
+        sums = held(arrays, "sums", "<f8", None, None)
+        largest = held(arrays, "largest", "<f4", len(sums), None, N_LARGEST)
+        store, n_queries, n_keys = cls(len(sums)), largest.shape[1], sums.shape[1]
+        store.n_queries, store.n_keys, store._sums, store._largest = n_queries, n_keys, sums, largest
+        store._places = held(arrays, "places", "<i4", len(sums), n_queries, N_LARGEST)
+        store._missing = held(arrays, "missing", "<i4", n_queries)
+        store._entropy = held(arrays, "entropy", "<f4", len(sums), n_queries)
+        for name, part, least, most in (
+            ("places", store._places, -1, n_keys - 1),
+            ("missing", store._missing, 0, n_keys),
+        ):
+            if part.min(initial=0) < least or part.max(initial=least) > most:
+                raise ValueError(f"its {name} point at keys that are not there")
+        pool = side(n_queries, n_keys, OVERVIEW)
+        if numbers.get("pool") != pool:
+            raise ValueError(f"its overview has squares of {numbers.get('pool')} where {pool} was expected")
+        cells = held(arrays, "overview", "<f4", len(sums), -(-n_queries // pool), -(-n_keys // pool))
+        store._overview = Pyramid.of(cells, pool, n_queries, n_keys, OVERVIEW)
+        return store
 
     def _whole_rows(self, head: int, rows: np.ndarray) -> np.ndarray:
         whole = np.zeros((len(rows), self.n_keys + 1), np.float32)  # the last column is for places that are none, -1

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
 from attnwidget.outline import StoreKind
 
-BLOCK_CELLS = 1 << 18  # weights that are worked on at once, so that they stay in the cache and T x T is never made
+BLOCK_CELLS = 1 << 20  # weights that are worked on at once, so that T x T is never made
 
 
 class Store(Protocol):
@@ -61,6 +61,9 @@ class Store(Protocol):
             IndexError: no such head.
         """
 
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
+        """Return arrays and numbers of which `restored` makes an equal store."""
+
     def overview(self, head: int | None, size: int = 256) -> tuple[np.ndarray, int]:
         """Return the largest weight of each square of weights, and the side of these squares.
 
@@ -75,6 +78,29 @@ class Store(Protocol):
         Raises:
             IndexError: no such head.
         """
+
+
+def held(arrays: Mapping[str, np.ndarray], name: str, dtypes: str, *shape: int | None) -> np.ndarray:
+    """Return one of the arrays of a store that was saved.
+
+    Args:
+        arrays: what was saved.
+        name: which of them.
+        dtypes: what it may hold, as numpy names it, separated by spaces.
+        shape: its shape, None where any number will do.
+
+    Raises:
+        ValueError: it is not there, or has another shape or type.
+    """
+    array = arrays.get(name)
+    if (
+        array is None
+        or array.dtype.str not in dtypes.split()
+        or array.ndim != len(shape)
+        or any(want not in (None, have) for want, have in zip(shape, array.shape, strict=True))
+    ):
+        raise ValueError(f"its {name} have another shape or type than it says")
+    return array
 
 
 def chosen_heads(heads: slice | int, n_heads: int) -> np.ndarray:

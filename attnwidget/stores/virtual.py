@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -11,8 +12,10 @@ from attnwidget.outline import StoreKind
 from attnwidget.stores.factors import Factors
 from attnwidget.stores.pooling import Pyramid
 from attnwidget.stores.softmax import Softmax
-from attnwidget.stores.store import blocks, chosen_heads, roomy
+from attnwidget.stores.store import blocks, chosen_heads, held, roomy
 from attnwidget.stores.visible import Visible
+
+_OPTIONAL = (("bias", (None, None)), ("sinks", (None,)))  # arrays that not every site has, and their axes
 
 
 class VirtualStore:
@@ -124,9 +127,61 @@ class VirtualStore:
         pyramid = self._overviews.setdefault((head, size), Pyramid(1, size))
         first = pyramid.n_queries
         for part in blocks(self.n_queries - first, self.n_keys):
-            rows = self.read(slice(first + part.start, first + part.stop), heads=slice(None) if head is None else head)
-            pyramid.add(analysis.mean(rows)[None] if head is None else rows[None])
+            rows = slice(first + part.start, first + part.stop)
+            pyramid.add((self._mean(rows) if head is None else self.read(rows, heads=head))[None])
         return pyramid.cells[0].copy(), pyramid.pool
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
+        """Return what `restored` takes."""
+        rows, visible, softmax = slice(self.n_queries), self._visible, self._softmax
+        arrays: dict[str, np.ndarray | None] = {
+            "queries": self._queries[:, rows],
+            "keys": self._keys[:, : self.n_keys],
+            "positions": self._positions[rows],
+            "first": visible.first,
+            "last": visible.last,
+            "holed": visible.holed,
+            "bits": visible.bits,
+            "bias": None if softmax is None else softmax.bias,
+            "sinks": None if softmax is None else softmax.sinks,
+        }
+        numbers: dict[str, float | None] = {}
+        if softmax is not None:
+            numbers = {"scale": softmax.scale, "softcap": softmax.softcap}
+        return {name: array for name, array in arrays.items() if array is not None}, numbers
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, np.ndarray], numbers: Mapping[str, float | None]) -> VirtualStore:
+        """Return the store whose `state` this was.
+
+        Raises:
+            TypeError, ValueError: it is not the state of one.
+        """
+        queries = held(arrays, "queries", "<f2 <f4", None, None, None)
+        n_heads, n_queries, d_head = queries.shape
+        keys = held(arrays, "keys", "<f2 <f4", None, None, d_head)
+        first, last = (held(arrays, name, "<i4", n_queries) for name in ("first", "last"))
+        visible = Visible(first, last, held(arrays, "holed", "<i4", None), held(arrays, "bits", "|u1", None, None))
+        positions = held(arrays, "positions", "<i8", n_queries)
+        if last.max(initial=0) > keys.shape[1]:
+            raise ValueError("its queries see keys that are not there")
+        store, scale = cls(n_heads), numbers.get("scale")
+        if scale is not None:
+            bias, sinks = (held(arrays, name, "<f4", *dims) if name in arrays else None for name, dims in _OPTIONAL)
+            whole = Factors(queries, keys, visible, scale, 0, 0, numbers.get("softcap"), bias, sinks)
+            if positions.min() < 0 or (bias is not None and positions.max() > bias.shape[1] // 2):
+                raise ValueError("its positions are outside its bias")
+            store._softmax = Softmax.of(whole)
+        store._queries, store._keys, store.n_keys = queries[:, :0], keys, keys.shape[1]
+        store._write_rows(queries, visible, positions)
+        return store
+
+    def _mean(self, rows: slice) -> np.ndarray:
+        """Return the mean over heads, float32 [query, key], without holding all heads at once."""
+        total = self.read(rows, heads=0).astype(np.float64)
+        for head in range(1, self.n_heads):
+            total += self.read(rows, heads=head)
+        return (total / self.n_heads).astype(np.float32)
 
     @property
     def _visible(self) -> Visible:

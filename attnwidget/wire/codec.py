@@ -6,11 +6,12 @@ import json
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 
 from attnwidget.ledger import Cursor
+from attnwidget.stores.pooling import pooled
 from attnwidget.trace import Trace
 from attnwidget.wire import PROTOCOL, BlockData, PictureData, SiteData
 
@@ -28,8 +29,10 @@ class Block:
         site: index of the site.
         head: index of the head, or MEAN.
         at: the first query.
-        weights: float32 [query, key].
+        weights: float32 [query, key], or the maxima of squares of them.
         dtype: how to store these, where it is not as the others of the picture.
+        shape: number of queries and keys, where `weights` are maxima.
+        pool: the side of their squares.
     """
 
     site: int
@@ -37,6 +40,14 @@ class Block:
     at: int
     weights: np.ndarray
     dtype: Dtype | None = None
+    shape: tuple[int, int] | None = None
+    pool: int = 1
+
+    @property
+    def size(self) -> int:
+        """Number of weights that it stands for."""
+        n_queries, n_keys = self.shape or self.weights.shape
+        return int(n_queries * n_keys)
 
 
 def pack(
@@ -58,13 +69,13 @@ def pack(
         since: leave out steps and tokens before this cursor.
         until: leave out steps and tokens after this cursor.
         dtype: how to store weights: float32, float16, or uint8 (off by at most 1/510 of the row's range).
-        pool: store the maximum of each square of pool x pool weights; 1 stores each weight.
+        pool: store the maximum of each square of pool x pool weights, or of squares; 1 stores what the blocks hold.
     """
     since, parts, described, offset = since or Cursor(), [], [], 0
     for block in blocks:
         own = block.dtype or dtype
-        data, n_odd = _encode(_pooled(block.weights, pool), own)
-        n_queries, n_keys = block.weights.shape
+        data, n_odd = _encode(pooled(block.weights, pool), own)
+        n_queries, n_keys = block.shape or block.weights.shape
         described.append(
             BlockData(
                 site=block.site,
@@ -73,7 +84,7 @@ def pack(
                 n_queries=n_queries,
                 n_keys=n_keys,
                 dtype=own,
-                pool=pool,
+                pool=block.pool * pool,
                 offset=offset,
                 n_bytes=len(data),
                 n_odd=n_odd,
@@ -136,15 +147,6 @@ def _described(trace: Trace, seq: int, since: Cursor, until: Cursor, blocks: lis
         ],
         blocks=blocks,
     )
-
-
-def _pooled(weights: np.ndarray, pool: int) -> np.ndarray:
-    if pool == 1:
-        return weights
-    n_queries, n_keys = weights.shape
-    padded = np.pad(weights, ((0, -n_queries % pool), (0, -n_keys % pool)), constant_values=-np.inf)
-    tiles = padded.reshape(padded.shape[0] // pool, pool, padded.shape[1] // pool, pool)
-    return cast(np.ndarray, tiles.max((1, 3)))
 
 
 def _encode(weights: np.ndarray, dtype: Dtype) -> tuple[bytes, int]:

@@ -6,6 +6,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from attnwidget.wire import EXACT_BYTES, FRAME_BYTES, MEAN, MESSAGE_BYTES, STEP_
 from attnwidget.wire.codec import Block, Dtype, describe, pack
 
 CELLS_PER_BYTE = 8  # more weights than this do not fit into a byte, however well they compress
+OVERVIEW = 512  # squares along an axis, of which a head has weights in a frame that is too small for all
+MESSAGE_CELLS = 1 << 24  # a head of more weights is answered with an overview
 BLOCK_BYTES = 160  # what the header says of a block, about
 
 
@@ -30,7 +33,8 @@ def frame(trace: Trace, seq: int, site: int, head: int, budget: int = FRAME_BYTE
         budget: bytes, after compression. A head that is too large even so is pooled until it fits; where the words
             alone take most of the budget, the weights get a quarter of it more.
     """
-    wanted = list(_up_to(CELLS_PER_BYTE * budget, _by_interest(trace, site, head)))
+    most = CELLS_PER_BYTE * budget
+    wanted = list(_up_to(most, _by_interest(trace, site, head, most)))
     n_cells = sum(block.weights.size for block in wanted)
     dtype: Dtype = "f4" if n_cells * 4 <= exact else "f2" if n_cells * 2 <= exact else "u1"
     if dtype == "f2" and any(np.abs(block.weights).max(initial=0) > 1 for block in wanted):
@@ -104,13 +108,22 @@ def _n_bytes(trace: Trace, since: Cursor, until: Cursor) -> int:
     return n_bytes
 
 
-def whole_block(trace: Trace, site: int, head: int) -> Block:
-    """Return all weights of one head."""
-    return Block(site, head, 0, trace.weights(site, "mean" if head == MEAN else head))
+def whole_block(trace: Trace, site: int, head: int, most: int = MESSAGE_CELLS) -> Block:
+    """Return all weights of one head, or an overview of them where there are more than `most`."""
+    chosen: int | Literal["mean"] = "mean" if head == MEAN else head
+    with trace.lock:
+        shape = trace.sites[site].n_queries, trace.sites[site].n_keys
+        if shape[0] * shape[1] <= most:
+            return Block(site, head, 0, trace.weights(site, chosen))
+        cells, pool = trace.overview(site, chosen, OVERVIEW)
+        return Block(site, head, 0, cells, shape=shape, pool=pool)
 
 
-def _by_interest(trace: Trace, site: int, head: int) -> Iterator[Block]:
-    """Yield heads as blocks: the selected one, then its neighbours in its site, then the other sites."""
+def _by_interest(trace: Trace, site: int, head: int, most: int) -> Iterator[Block]:
+    """Yield heads as blocks: the selected one, then its neighbours in its site, then the other sites.
+
+    Heads of more than `most` weights are yielded as overviews.
+    """
     sites = trace.sites
     order = sorted(range(len(sites)), key=lambda i: (i != site, abs(i - site)))
     for index in order:
@@ -119,14 +132,14 @@ def _by_interest(trace: Trace, site: int, head: int) -> Iterator[Block]:
             heads.sort(key=lambda h: abs(h - head))
         if index == site and head == MEAN and sites[index].n_heads > 1:
             heads.insert(0, MEAN)
-        yield from (whole_block(trace, index, h) for h in heads if sites[index].n_queries)
+        yield from (whole_block(trace, index, h, most) for h in heads if sites[index].n_queries)
 
 
 def _up_to(n_cells: int, blocks: Iterable[Block]) -> Iterator[Block]:
     """Yield blocks until they hold more weights than can ever fit."""
     for block in blocks:
         yield block
-        n_cells -= block.weights.size
+        n_cells -= block.size
         if n_cells < 0:
             return
 

@@ -24,6 +24,21 @@ describe("the store", () => {
     expect(store.selection.value.step).toBe(2);
   });
 
+  it("names rows and columns after the strips that a site counts", () => {
+    const store = createStore(state(false));
+    const strips = [
+      { name: "context", at: 0, texts: ["<s>", "Once", "upon"] },
+      { name: "target", at: 0, texts: ["upon", "a"] },
+    ];
+    const sites = header(2).sites.map((site) => ({ ...site, kind: "decoder" as const, key: "context", n_keys: 3 }));
+    const of = (count: number) => strips.map((strip) => ({ ...strip, texts: strip.texts.slice(0, count) }));
+    const block = { rows: [[0.5, 0.5, 0]] };
+    store.merge(picture(1, [block], { strips: of(2), sites }));
+    store.merge(picture(2, [{ at: 1, rows: [[0.2, 0.3, 0.5]] }], { strips, sites }));
+    expect([store.slice.value.queries, store.slice.value.keys]).toEqual([strips[1]?.texts, strips[0]?.texts]);
+    expect(store.slice.value.matrix.nKeys).toBe(3);
+  });
+
   it("stays at the step that was chosen while rows come", () => {
     const store = opened(3);
     store.select({ step: 1 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { exact, percent, short, shown } from "../src/words.ts";
+import { exact, percent, short, shown, words } from "../src/words.ts";
 
 describe("a token is shown so that it can be told apart", () => {
   it.each([
@@ -39,5 +39,14 @@ describe("a number", () => {
   it("is a percentage that never rounds something to nothing", () => {
     const told = [0.76, 0.063, 0.0004, 0, 1].map(percent);
     expect(told).toEqual(["76 %", "6.3 %", "< 0.1 %", "0 %", "100 %"]);
+  });
+});
+
+describe("a flag", () => {
+  it("says what a site gave up", () => {
+    expect([1, 40].map((n) => words.flags.reduced?.(n))).toEqual([
+      "1 row keeps its 16 largest weights only",
+      "40 rows keep their 16 largest weights only",
+    ]);
   });
 });

@@ -117,6 +117,8 @@ ALL_THREE = [
     ("decoder.1.cross_attention", "cross", 1, "target", "source"),
 ]
 
+BY_STEPS = [(*it[:4], "context" if it[1] == "decoder" else it[4]) for it in ALL_THREE]
+
 
 @pytest.mark.parametrize("cached", [True, False])
 @pytest.mark.parametrize("source", [SOURCE, None])
@@ -124,7 +126,8 @@ def test_a_decode_loop_has_all_three_kinds(cached: bool, source: list[str] | Non
     model = Transformer()
     with aw.record(model, source=source) as trace:
         model.decode(features(N_SOURCE), cached=cached)
-    assert sites(trace) == ALL_THREE
+    assert sites(trace) == BY_STEPS
+    assert list(trace.tokens["context"]) == ["<start>", *TARGET[:-1]]
     assert trace.flags == ()
 
 
@@ -150,7 +153,7 @@ def test_a_decode_loop_may_know_its_target() -> None:
     model = Transformer()
     with aw.record(model, source=SOURCE, target=TARGET) as trace:
         model.decode(features(N_SOURCE), cached=True)
-    assert sites(trace) == ALL_THREE
+    assert sites(trace) == BY_STEPS
     assert trace.tokens["target"].texts == tuple(TARGET)
     assert {(site.n_queries, site.n_keys) for site in trace.sites if site.kind == "decoder"} == {(N_TARGET, N_TARGET)}
 

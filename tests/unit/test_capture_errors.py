@@ -234,21 +234,6 @@ def test_a_step_with_another_token_than_the_target_is_refused(model: Decoder) ->
         _record(model, target=["other", *TARGET[1:]])
 
 
-def test_a_prompt_before_the_first_step_is_refused() -> None:
-    class LanguageModel(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.decoder_self_attention = Attention()
-
-        def forward(self, x: Tensor) -> Tensor:
-            aw.step(str(self.decoder_self_attention(x, x).shape))
-            return x
-
-    model = LanguageModel()
-    with pytest.raises(aw.CaptureError, match="5 keys came at step 0, at most 1 were expected"), aw.record(model):
-        model(keys())
-
-
 def _record(model: Decoder, *, target: list[str], n_steps: int = N_TARGET) -> None:
     with aw.record(model, target=target):
         model(keys(), n_steps)

@@ -119,7 +119,7 @@ LIES: dict[str, Callable[[dict[str, Any]], object]] = {
     "twice": lambda header: json.dumps(header)[:-1] + ', "title": "b"}',
     "NaN": lambda header: json.dumps(header).replace('"layer": 0', '"layer": NaN'),
     "1e999": lambda header: json.dumps(header).replace('"layer": 0', '"layer": 1e999'),
-    "newer": put("version", 2),
+    "newer": put("version", 3),
     "version true": put("version", True),
     "version text": put("version", "1"),
     "title null": put("title", None),
@@ -158,6 +158,23 @@ LIES: dict[str, Callable[[dict[str, Any]], object]] = {
     "strips swapped": put("sites", 0, "key", "target"),
     "shape": put("sites", 0, "shape", [3, 5, 4]),
     "crc": put("sites", 0, "crc", 0),
+    "crc of weights": put("sites", 0, "crc", "weights", 0),
+    "crc of nothing": put("sites", 0, "crc", {}),
+    "crc of more": put("sites", 0, "crc", "bias", 0),
+    "store": put("sites", 0, "store", "sparse"),
+    "store of others": put("sites", 0, "store", "qk"),
+    "store null": put("sites", 0, "store", None),
+    "numbers null": put("sites", 0, "numbers", None),
+    "older": put("version", 1),
+    "below 1": put("version", 0),
+    "n_read text": put("n_read", "1"),
+    "n_read more": put("n_read", 7),
+    "strip without a name": put("strips", "a b", ["c"]),
+    "beams null": put("beams", None),
+    "beam null": put("beams", [None]),
+    "beam short": put("beams", [[0, "a"]]),
+    "beam without parent": put("beams", [[1, "a", 0, 0.5, False]]),
+    "beam of a number": put("beams", [[0, 7, -1, 0.5, False]]),
     "crc null": put("sites", 0, "crc", None),
     "flags null": put("sites", 0, "flags", None),
     "flag number": put("sites", 0, "flags", [7]),
@@ -188,8 +205,8 @@ def test_a_header_that_tells_the_truth_is_a_trace(complete: Trace, path: Path) -
 
 
 def test_a_newer_version_says_what_to_do(complete: Trace, path: Path) -> None:
-    rewritten(complete, path, put("version", 2))
-    with pytest.raises(TraceError, match="version 2, this package reads 1; update attnwidget"):
+    rewritten(complete, path, put("version", 3))
+    with pytest.raises(TraceError, match="version 3, this package reads 1 to 2; update attnwidget"):
         load(path)
 
 

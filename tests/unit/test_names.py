@@ -22,6 +22,7 @@ NAMES = {
     "load",
     "mark",
     "record",
+    "rerun",
     "show",
     "step",
 }

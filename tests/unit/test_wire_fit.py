@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from attnwidget import Site, Trace
 from attnwidget.ledger import Cursor
+from attnwidget.stores import Factors, Visible
 from attnwidget.wire import FRAME_BYTES, MEAN, MESSAGE_BYTES
 from attnwidget.wire.codec import pack
 from attnwidget.wire.fit import frame, limited, new_blocks, whole_block
@@ -65,6 +67,27 @@ def test_a_head_too_large_is_pooled_by_maximum(read_picture: Reader) -> None:
     trace = traced(1, 1, 1200, 1300)
     got = read_picture(zlib.decompress(frame(trace, 0, 0, 0, budget=20_000))).blocks[0, 0]
     assert (got >= trace.weights(0, 0) - 1 / 400).all()
+
+
+@pytest.mark.parametrize("head", [1, MEAN])
+def test_a_head_far_too_large_is_never_made_whole(read_picture: Reader, head: int) -> None:
+    n, rng = 3000, np.random.default_rng(3)
+    queries, keys = (rng.normal(size=(2, n, 4)).astype(np.float32) for _ in range(2))
+    trace = Trace(source=["x"] * n)
+    trace.add_site(Site("own", "encoder", 0, 2, "source", "source"), store="qk")
+    trace.append({"own": Factors(queries, keys, Visible.causal(n, n), 0.5)})
+    tracemalloc.start()
+    try:
+        data = frame(trace, 0, 0, head)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    picture = read_picture(zlib.decompress(data))
+    (block,) = picture.header["blocks"]
+    assert (block["n_queries"], block["n_keys"], block["pool"]) == (n, n, 8)
+    assert peak < n * n * 4
+    weights = trace.weights(0, "mean" if head == MEAN else head, slice(2000, 2100))
+    assert (picture.blocks[0, head][2000:2100] >= weights - 1 / 400).all()
 
 
 def test_many_words_leave_room_for_weights(read_picture: Reader) -> None:

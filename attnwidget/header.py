@@ -1,0 +1,168 @@
+"""What a trace file says in words: a JSON header, and which tensors belong to it."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable
+from dataclasses import astuple
+from typing import Any, TypeVar, cast, get_args
+
+import numpy as np
+
+from attnwidget.ledger import SOURCE, STRIPS_OF, TARGET
+from attnwidget.outline import MAX_PLACES, Beam, Flag, FlagKind, Kind, Site
+from attnwidget.stores import STORES, Store
+from attnwidget.trace import Trace
+
+VERSION = 2  # 1 knew no stores but dense ones, no strips but two, and no beams
+
+T = TypeVar("T")
+
+
+def described(trace: Trace) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the header of a trace, and its tensors by name."""
+    with trace.lock:
+        ledger, sites = trace.ledger, []
+        tensors: dict[str, np.ndarray] = {}
+        for i, (site, record) in enumerate(zip(trace.sites, ledger.records.values(), strict=True)):
+            arrays, numbers = record.store.state()
+            copies = {name: np.array(array, array.dtype.newbyteorder("<"), order="C") for name, array in arrays.items()}
+            tensors |= {f"{name}.{i}": array for name, array in copies.items()}
+            sites.append(_described_site(site, copies, numbers))
+        header = {
+            "version": VERSION,
+            "title": trace.title,
+            "status": trace.status,
+            "strips": {name: list(tokens) for name, tokens in trace.tokens.items()},
+            "known": sorted(ledger.strips.known),
+            "n_read": ledger.strips.n_read,
+            "steps": [
+                {"token": step.token, "candidates": [[c.token, c.probability] for c in step.candidates]}
+                for step in trace.steps
+            ],
+            "beams": [astuple(beam) for beam in trace.beams],
+            "sites": sites,
+        }
+    return header, tensors
+
+
+def _described_site(site: Site, arrays: dict[str, np.ndarray], numbers: dict[str, float | None]) -> dict[str, Any]:
+    return {
+        "name": site.name,
+        "kind": site.kind,
+        "layer": site.layer,
+        "n_heads": site.n_heads,
+        "query": site.query,
+        "key": site.key,
+        "store": site.store,
+        "numbers": numbers,
+        "shape": [site.n_heads, site.n_queries, site.n_keys],
+        "flags": [[flag.kind, flag.count, flag.where] for flag in site.flags],
+        "crc": {name: _crc(array) for name, array in arrays.items()},
+    }
+
+
+def _crc(array: np.ndarray) -> int:
+    return zlib.crc32(array.tobytes())
+
+
+def read_header(text: str) -> dict[str, Any]:
+    """Return the header of a file of this version, of what the file says.
+
+    Raises:
+        ValueError, RecursionError: it is no header, or one of a version that is not known.
+    """
+    header = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+    version = _field(header, "version", int)
+    if not 1 <= version <= VERSION:
+        raise ValueError(f"it has version {version}, this package reads 1 to {VERSION}; update attnwidget")
+    if _field(header, "status", str) not in ("empty", "recording", "complete", "stopped"):
+        raise ValueError("its status is unknown")
+    for name, kind in (("title", str), ("strips", dict), ("known", list), ("steps", list), ("sites", list)):
+        _field(header, name, kind)
+    if version == 1:
+        header |= {"n_read": None, "beams": []}
+        dense = {"store": "dense", "numbers": {}}
+        header["sites"] = [{**site, **dense, "crc": {"weights": _field(site, "crc", int)}} for site in header["sites"]]
+    return cast("dict[str, Any]", header)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError("a field of its header stands twice")
+    return dict(pairs)
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"its header holds {constant}, which is no number")
+
+
+def _field(data: object, name: str, kind: type[T]) -> T:
+    """Return a field of a JSON object, which must be there and of this type."""
+    value = data.get(name) if isinstance(data, dict) else None
+    if type(value) is not kind:
+        raise ValueError(f"{name} is {type(value).__name__} where {kind.__name__} was expected")
+    return value
+
+
+def rebuilt(header: dict[str, Any], tensor: Callable[[str], np.ndarray]) -> Trace:
+    """Return the trace that a header describes.
+
+    Args:
+        header: see `read_header`.
+        tensor: returns a tensor of the file by its name.
+
+    Raises:
+        LookupError, TypeError, ValueError, OverflowError: header and tensors do not make a trace.
+    """
+    trace = Trace(title=header["title"])
+    ledger, strips = trace.ledger, header["strips"]
+    n_read = None if header["n_read"] is None else _field(header, "n_read", int)
+    names = dict.fromkeys((SOURCE, TARGET, *strips))
+    ledger.strips.restore({strip: _field(strips, strip, list) for strip in names}, header["known"], n_read)
+    for i, said in enumerate(header["sites"]):
+        arrays = {name: tensor(f"{name}.{i}") for name in _field(said, "crc", dict)}
+        site, store = _read_site(said, arrays)
+        ledger.restore(site, store, [_read_flag(*flag) for flag in _field(said, "flags", list)])
+    steps = [(_field(step, "token", str), _field(step, "candidates", list)) for step in header["steps"]]
+    ledger.restore_steps(steps)
+    trace.set_beams(Beam(*beam) for beam in _field(header, "beams", list))
+    if header["status"] != "empty":
+        trace.finish("complete" if header["status"] == "complete" else "stopped")
+    return trace
+
+
+def _read_site(said: dict[str, Any], arrays: dict[str, np.ndarray]) -> tuple[Site, Store]:
+    site = Site(
+        _field(said, "name", str),
+        _kind_of(_field(said, "kind", str)),
+        _field(said, "layer", int),
+        _field(said, "n_heads", int),
+        _field(said, "query", str),
+        _field(said, "key", str),
+    )
+    kind = _field(said, "store", str)
+    if kind not in STORES:
+        raise ValueError(f"a site keeps {kind!r}, which is unknown")
+    store: Store = STORES[kind].restored(arrays, _field(said, "numbers", dict))
+    if [store.n_heads, store.n_queries, store.n_keys] != said["shape"] or store.n_heads != site.n_heads:
+        raise ValueError("its weights have another shape or type than it says")
+    if {name: _crc(array) for name, array in arrays.items()} != said["crc"]:
+        raise ValueError("its weights are not the ones that were written")
+    return site, store
+
+
+def _kind_of(value: str) -> Kind:
+    for kind in STRIPS_OF:
+        if value == kind:
+            return kind
+    raise ValueError("a site has an unknown kind")
+
+
+def _read_flag(kind: FlagKind, count: object, where: list[list[object]]) -> Flag:
+    places = [tuple(place) for place in where]
+    numbers = [count, *(index for place in places for index in place)]
+    if kind not in get_args(FlagKind) or len(places) > MAX_PLACES or any(type(number) is not int for number in numbers):
+        raise ValueError("a flag is not one")
+    return Flag(kind, cast(int, count), tuple(cast("tuple[int, int, int]", (h, q, k)) for h, q, k in places))

@@ -1,0 +1,173 @@
+"""Measure what a recording costs a model of Transformers, beside the model alone: python benchmarks/capture.py.
+
+The model has 4 layers of 8 heads (4 of keys) with 256 features and random weights; one thread. Sides take turns in
+each round, and the median CPU time of the rounds counts. Memory is how far the peak of a fresh process rises in one
+pass of 2,048 tokens; what is kept is in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+import transformers
+from torch import Tensor
+
+import attnwidget as aw
+
+MS, MIB = 1e3, 1 << 20
+LENGTHS = (128, 512, 2048)
+N_PROMPT, N_NEW = 256, 32
+
+
+def built(attention: str = "sdpa") -> torch.nn.Module:
+    """Return the model that is measured."""
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(
+        vocab_size=500,
+        hidden_size=256,
+        num_hidden_layers=4,
+        num_attention_heads=8,
+        num_key_value_heads=4,
+        intermediate_size=704,
+        max_position_embeddings=4096,
+        attn_implementation=attention,
+    )
+    return transformers.LlamaForCausalLM(config).eval()
+
+
+def ids(n_tokens: int) -> Tensor:
+    """Return a text of numbers."""
+    return torch.randint(3, 500, (1, n_tokens), generator=torch.Generator().manual_seed(n_tokens))
+
+
+def plain(model: torch.nn.Module, text: Tensor) -> object:
+    """Run a pass without a recording."""
+    return model(text, use_cache=False)
+
+
+def returned(model: torch.nn.Module, text: Tensor) -> object:
+    """Run a pass of the eager model that returns its weights."""
+    return model(text, use_cache=False, output_attentions=True)
+
+
+def recorded(store: str) -> Callable[[torch.nn.Module, Tensor], object]:
+    """Return a recorded pass."""
+
+    def run(model: torch.nn.Module, text: Tensor) -> object:
+        with aw.record(model, store=store) as trace:  # type: ignore[arg-type]
+            model(text, use_cache=False)
+        return trace
+
+    return run
+
+
+PASSES: dict[str, tuple[str, Callable[[torch.nn.Module, Tensor], object]]] = {
+    "plain": ("sdpa", plain),
+    "recorded, qk": ("sdpa", recorded("qk")),
+    "recorded, dense": ("sdpa", recorded("dense")),
+    "eager with output_attentions": ("eager", returned),
+}
+
+
+def decode_plain(model: torch.nn.Module, text: Tensor) -> object:
+    """Generate without a recording."""
+    return model.generate(text, attention_mask=torch.ones_like(text), **DECODING)  # type: ignore[operator]
+
+
+def decode_returned(model: torch.nn.Module, text: Tensor) -> object:
+    """Generate with an eager model that returns its weights."""
+    mask = torch.ones_like(text)
+    return model.generate(  # type: ignore[operator]
+        text, attention_mask=mask, output_attentions=True, return_dict_in_generate=True, **DECODING
+    )
+
+
+def decode_recorded(store: str) -> Callable[[torch.nn.Module, Tensor], object]:
+    """Return a recorded generation."""
+    return lambda model, text: aw.generate(model, text, store=store, progress=False, **DECODING)  # type: ignore[arg-type]
+
+
+DECODING = {"max_new_tokens": N_NEW, "min_new_tokens": N_NEW, "do_sample": False, "pad_token_id": 0}
+DECODES: dict[str, tuple[str, Callable[[torch.nn.Module, Tensor], object]]] = {
+    "plain": ("sdpa", decode_plain),
+    "recorded, qk": ("sdpa", decode_recorded("qk")),
+    "recorded, dense": ("sdpa", decode_recorded("dense")),
+    "eager with output_attentions": ("eager", decode_returned),
+}
+
+
+def timed(
+    sides: dict[str, tuple[str, Callable[[torch.nn.Module, Tensor], object]]], text: Tensor, rounds: int
+) -> dict[str, float]:
+    """Return the median seconds of each side."""
+    models = {kind: built(kind) for kind in ("sdpa", "eager")}
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for i in range(rounds + 1):
+        for name, (kind, run) in sides.items():
+            gc.collect()
+            start = time.process_time()
+            kept = run(models[kind], text)
+            if i:  # the first round warms up
+                seconds[name].append(time.process_time() - start)
+            del kept
+    return {name: median(values) for name, values in seconds.items()}
+
+
+def table(title: str, columns: dict[str, dict[str, float]], unit: float, suffix: str) -> None:
+    """Print one row for each side, with its ratio to the plain one."""
+    print(f"\n| {title} | " + " | ".join(columns) + " |\n|---" + "|---" * len(columns) + "|")
+    for name in next(iter(columns.values())):
+        cells = (f"{it[name] * unit:.1f} {suffix} ({it[name] / it['plain']:.2f}x)" for it in columns.values())
+        print(f"| {name} | " + " | ".join(cells) + " |")
+
+
+def peak(side: str) -> None:
+    """Print how far the memory of this process rises in one pass, in bytes; on Linux."""
+    kind, run = PASSES[side]
+    model, text = built(kind), ids(LENGTHS[-1])
+    run(model, ids(64))
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    before = _peak()
+    kept = run(model, text)
+    print(_peak() - before)
+    del kept
+
+
+def _peak() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))
+
+
+def main() -> None:
+    """Print a table for passes, one for decoding and one for memory."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="on each side, taking turns (default 7)")
+    parser.add_argument("--peak", choices=PASSES, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.set_grad_enabled(False)
+    if options.peak:
+        peak(options.peak)
+        return
+    passes = {f"T={n}": timed(PASSES, ids(n), options.rounds) for n in LENGTHS}
+    table("pass", passes, MS, "ms")
+    tokens = timed(DECODES, ids(N_PROMPT), options.rounds)
+    table(f"decoding behind {N_PROMPT} tokens", {"a token": {k: v / N_NEW for k, v in tokens.items()}}, MS, "ms")
+    print(f"\n| memory, T={LENGTHS[-1]} | peak |\n|---|---|")
+    for side in PASSES:
+        command = [sys.executable, __file__, "--peak", side]
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        print(f"| {side} | {int(found) / MIB:.0f} MiB |")
+
+
+if __name__ == "__main__":
+    main()
