@@ -126,11 +126,11 @@ class DispatchAdapter(Adapter):
             self._error = self._error or error
 
 
-class _Mode(TorchDispatchMode):
+class _Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Shows each operator to the adapter."""
 
     def __init__(self, adapter: DispatchAdapter) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._adapter = adapter
 
     def __torch_dispatch__(

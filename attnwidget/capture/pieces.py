@@ -11,6 +11,8 @@ import numpy as np
 from attnwidget.capture.attention import Attention, DotProduct, Weights, rows_of
 from attnwidget.capture.call import Call
 
+_TAIL = 4  # rows that tell text from an encoder, where a single weight may be 0 by rounding
+
 
 @dataclass
 class Piece:
@@ -124,15 +126,14 @@ class Rows:
         return False
 
     def ends_causally(self) -> bool:
-        """Tell whether the last token that is seen is not seen by the one before it; what precedes may see all."""
+        """Tell whether the last tokens do not see each other ahead, as in text after an image."""
         piece, n_rows = self.parts[0]
         if len(self.parts) > 1:
             return False
-        seen = (
-            piece.rows(slice(n_rows - 1, n_rows)).any(axis=(0, 1)).nonzero()[0]
-        )  # padding sees what the last one sees
+        (seen,) = np.nonzero(piece.rows(slice(n_rows - 1, n_rows)).any(axis=(0, 1)))  # padding sees what the last sees
         last = int(seen[-1]) if len(seen) else 0
-        return 0 < last < n_rows and not piece.rows(slice(last - 1, last))[..., last].any()
+        first = max(last - _TAIL, 0)
+        return 0 < last < n_rows and not np.triu(piece.rows(slice(first, last))[..., first:], 1).any()
 
     def last(self) -> Rows:
         """Return the last row."""

@@ -45,7 +45,7 @@ class Windows:
     def in_image(self, call: Call) -> Call:
         """Bring a call of [batch * window, head, place, place] to [batch, head, patch, patch]."""
         n_windows, n_places = self.patches.shape
-        weights = call.attention.weights().unflatten(0, (-1, n_windows))  # [batch, window, head, place, place]
+        weights = _split(call.attention.weights(), n_windows)  # [batch, window, head, place, place]
         rows = weights.transpose(1, 2).flatten(2, 3)[:, :, self._order()]  # [batch, head, patch, place]
         keys = self.patches[:, None].expand(-1, n_places, -1).flatten(0, 1)[self._order()]  # [patch, place]
         beyond = bool((self.patches < 0).any())
@@ -59,13 +59,13 @@ class Windows:
         )
 
     def in_windows(self, weights: torch.Tensor, call: Call) -> torch.Tensor:
-        """Bring [batch, head, patch, patch] back to the axes of a call; what is beyond the edge stays as it is there."""
+        """Bring [batch, head, patch, patch] back to the axes of a call; what is beyond the edge stays as it is."""
         patches = self.patches.to(weights.device)
         seen = patches.clamp(min=0)
         cut = weights[:, :, seen[:, :, None], seen[:, None, :]].transpose(1, 2)  # [batch, window, head, place, place]
         inside = (patches[:, :, None] >= 0) & (patches[:, None, :] >= 0)
         old = call.attention.weights()
-        return cut.where(inside[:, None], old.unflatten(0, (-1, len(patches)))).reshape(old.shape)
+        return cut.where(inside[:, None], _split(old, len(patches))).reshape(old.shape)
 
     def _order(self) -> torch.Tensor:
         """Return which token of all windows is each patch."""
@@ -86,9 +86,9 @@ def windows_of(call: Call) -> Windows | None:
             layer = scope.get("self")
             side = getattr(layer, "window_size", 0)
             side = side if isinstance(side, int) else 0
-            if size and padded and 0 < side * side == n_places:
-                if n_windows % (padded[0] // side * (padded[1] // side)) == 0:
-                    return _cut(size, padded, side, int(getattr(layer, "shift_size", 0)))
+            fits = size and padded and 0 < side * side == n_places
+            if size and padded and fits and n_windows % (padded[0] // side * (padded[1] // side)) == 0:
+                return _cut(size, padded, side, int(getattr(layer, "shift_size", 0)))
         frame = frame.f_back
     return None
 
@@ -99,14 +99,19 @@ def _pads(code: CodeType) -> bool:
 
 
 def as_heads(call: Call) -> Call:
-    """Take windows as heads, where a module that cuts images into windows has more of them than the model has images."""
-    n_rows, n_heads, n_queries, n_keys = call.attention.shape
+    """Take windows as heads, where a module that cuts images has more of them than the model has images."""
+    n_rows, _, n_queries, n_keys = call.attention.shape
     n_examples, name = _n_examples() if n_rows > 1 else (0, "")
     if not n_examples or n_rows == n_examples or n_rows % n_examples:
         return call
     weights = call.attention.weights().reshape(n_examples, -1, n_queries, n_keys)
     note = call.note or _AS_HEADS.format(name, n_rows // n_examples)
     return replace(call, attention=Weights(weights), note=note)
+
+
+def _split(weights: torch.Tensor, n_windows: int) -> torch.Tensor:
+    """Return [batch, window, ...] of [batch * window, ...]."""
+    return weights.reshape(-1, n_windows, *weights.shape[1:])
 
 
 def _sizes(scope: Mapping[str, object]) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
@@ -122,7 +127,8 @@ def _cut(size: tuple[int, int], padded: tuple[int, int], side: int, shift: int) 
     patches = torch.full(padded, -1)
     patches[:height, :width] = torch.arange(height * width).view(height, width)
     rolled = patches.roll((-shift, -shift), (0, 1))
-    windows = rolled.unflatten(0, (-1, side)).unflatten(2, (-1, side)).transpose(1, 2)  # [row, column, side, side]
+    rows, columns = padded[0] // side, padded[1] // side
+    windows = rolled.view(rows, side, columns, side).transpose(1, 2)  # [row, column, side, side]
     return Windows(windows.reshape(-1, side * side), height * width)
 
 

@@ -122,6 +122,34 @@ _UNSUPPRESSED = {"suppress_tokens": None, "begin_suppress_tokens": None}
 _DINO = SHAPE | {"image_size": N_PIXELS, "patch_size": 4}
 _SWIN = {"image_size": N_PIXELS, "patch_size": 1, "embed_dim": 16, "depths": [2, 1], "num_heads": [2, 4]}
 
+_SEGMENTS = {
+    "num_encoder_blocks": 2,
+    "depths": [1, 1],
+    "sr_ratios": [4, 1],
+    "hidden_sizes": [16, 32],
+    "patch_sizes": [3, 3],
+    "strides": [2, 2],
+    "num_attention_heads": [2, 4],
+    "mlp_ratios": [2, 2],
+}
+_SPEECH = {
+    "input_feat_per_channel": N_MELS,
+    "num_conv_layers": 1,
+    "conv_kernel_sizes": [3],
+    "conv_channels": 16,
+    "max_source_positions": 40,
+    "max_target_positions": 20,
+}
+_MOONSHINE = SIZES | {
+    "hidden_size": D_MODEL,
+    "intermediate_size": 40,
+    "encoder_num_hidden_layers": N_LAYERS,
+    "decoder_num_hidden_layers": N_LAYERS,
+    "encoder_num_attention_heads": N_HEADS,
+    "decoder_num_attention_heads": 2,
+    "decoder_start_token_id": 1,
+}
+
 OTHER_MODELS: dict[str, Architecture] = {
     "T5": Architecture("T5ForConditionalGeneration", of("T5Config", **_T5), ANSWERS, "pair", 5e-5),
     "BART": Architecture("BartForConditionalGeneration", of("BartConfig", **PAIR, **POSITIONS), ANSWERS, "pair"),
@@ -159,6 +187,22 @@ OTHER_MODELS: dict[str, Architecture] = {
         (*READS, "encoder"),
         "image",
         unreturned="SwinAttention",
+    ),
+    "Swinv2": Architecture(
+        "Swinv2Model",
+        of("Swinv2Config", **_SWIN, window_size=WINDOW),
+        (*READS, "encoder"),
+        "image",
+        unreturned="Swinv2Attention",
+    ),
+    "BEiT": Architecture("BeitModel", of("BeitConfig", **IMAGE), reads="image"),
+    "SegFormer": Architecture("SegformerModel", of("SegformerConfig", **_SEGMENTS), reads="image"),
+    "mBART": Architecture("MBartForConditionalGeneration", of("MBartConfig", **PAIR, **POSITIONS), ANSWERS, "pair"),
+    "Speech2Text": Architecture(
+        "Speech2TextForConditionalGeneration", of("Speech2TextConfig", **PAIR, **_SPEECH), ANSWERS, "frames and target"
+    ),
+    "Moonshine": Architecture(
+        "MoonshineForConditionalGeneration", of("MoonshineConfig", **_MOONSHINE), ANSWERS, "long wave and target"
     ),
     "CLIP": Architecture("CLIPModel", _clip, READS + SPEAKS, "image and text"),
     "LLaVA": Architecture(

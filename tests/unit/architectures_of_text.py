@@ -98,6 +98,7 @@ _BLOOM = WORDS | {"hidden_size": D_MODEL, "n_layer": N_LAYERS, "n_head": N_HEADS
 _MPT = WORDS | {"d_model": D_MODEL, "n_layers": N_LAYERS, "n_heads": N_HEADS, "max_seq_len": 40}
 _XLNET = WORDS | {"d_model": D_MODEL, "n_layer": N_LAYERS, "n_head": N_HEADS, "d_inner": 40, "mem_len": 8}
 _BIRD = TEXT | {"max_position_embeddings": N_LONG, "attention_type": "block_sparse", "block_size": 4}
+_BAMBA = {"attn_layer_indices": [1], "mamba_n_heads": 4, "mamba_d_head": 16, "mamba_d_state": 8, "mamba_chunk_size": 4}
 _MIXED = WORDS | {"hidden_size": D_MODEL, "num_hidden_layers": N_LAYERS}
 
 TEXT_MODELS: dict[str, Architecture] = {
@@ -139,5 +140,16 @@ TEXT_MODELS: dict[str, Architecture] = {
     "Bloom": Architecture("BloomForCausalLM", of("BloomConfig", **_BLOOM), SPEAKS),
     "MPT": Architecture("MptForCausalLM", of("MptConfig", **_MPT), SPEAKS),
     "Jamba": Architecture("JambaForCausalLM", of("JambaConfig", **HEADLESS, **STATE_SPACE), SPEAKS[:1]),
+    "Bamba": Architecture("BambaForCausalLM", of("BambaConfig", **HEADLESS, **_BAMBA, mamba_n_groups=1), SPEAKS[:1]),
+    "Cohere": Architecture("CohereForCausalLM", of("CohereConfig", **HEADLESS), SPEAKS),
+    "Phi": Architecture("PhiForCausalLM", of("PhiConfig", **HEADLESS), SPEAKS),
+    "StableLM": Architecture("StableLmForCausalLM", of("StableLmConfig", **HEADLESS), SPEAKS),
+    "Granite": Architecture("GraniteForCausalLM", of("GraniteConfig", **HEADLESS, attention_multiplier=0.3), SPEAKS),
+    "ModernBERT decoder": Architecture(
+        "ModernBertDecoderForCausalLM", of("ModernBertDecoderConfig", **TEXT, **_LOCAL_AND_GLOBAL), SPEAKS, "ids"
+    ),
+    "DeBERTa": Architecture("DebertaModel", of("DebertaConfig", **TEXT, **_DISENTANGLED)),
+    "CodeGen": Architecture("CodeGenForCausalLM", of("CodeGenConfig", **GPT2, n_ctx=40, rotary_dim=4), SPEAKS),
+    "OpenAI GPT": Architecture("OpenAIGPTLMHeadModel", of("OpenAIGPTConfig", **GPT2), SPEAKS),
     "Qwen3-Next": Architecture("Qwen3NextForCausalLM", of("Qwen3NextConfig", **GROUPED, **LINEAR), SPEAKS[:1]),
 }
