@@ -6,14 +6,14 @@ decoding does with them: search with beams, draft and reject, read the prompt in
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from attnwidget.capture.call import Call
+from attnwidget.capture.kinds import says_cross
 from attnwidget.capture.pieces import Piece
 
 _IDS = ("decoder_input_ids", "input_ids")
@@ -64,6 +64,7 @@ class Passes:
 
     def __init__(self, model: torch.nn.Module) -> None:
         self._decoders = [it for it in model.modules() if hasattr(it, "prepare_inputs_for_generation")]
+        self._is_pair = bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
         self._list: list[Pass] = []
         self._depth = 0
         self._n_hidden = 0  # features that were read in place of tokens
@@ -74,6 +75,11 @@ class Passes:
         """The pass that runs now."""
         return self._list[-1] if self._depth else None
 
+    def withdraw(self, key: object) -> None:
+        """Drop a call."""
+        for it in self._list:
+            it.calls = [(name, call) for name, call in it.calls if call.key is not key]
+
     def find(self, prefixes: torch.Tensor) -> tuple[Pass, int] | None:
         """Return the latest pass that has read these prefixes, and which of its rows; None if there is none."""
         for it in reversed(self._list):
@@ -83,6 +89,21 @@ class Passes:
             if row is not None:
                 return it, row
         return None
+
+    def placed(self, call: Call) -> Call:
+        """Return a call with the positions that the pass tells, where its adapter did not know them."""
+        current = self.current
+        if current is None or current.past is None or call.n_keys is not None or call.cross:
+            return call
+        n_queries, n_seen = call.attention.shape[2:]
+        total = current.past + n_queries
+        if n_queries != current.n_read or (call.cross is None and says_cross(call.module)):
+            return call
+        if n_seen < total and not self._is_pair:  # a window has forgotten the beginning
+            return replace(call, first_query=current.past, first_key=total - n_seen, n_keys=total)
+        if n_seen < total or call.attention.looks_beyond(total):
+            return call
+        return replace(call, first_query=current.past, n_keys=total)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -125,32 +146,27 @@ def _past(kwargs: Mapping[str, object]) -> int | None:
         return None
 
 
-def row_of(call: Call, name: str, it: Pass, example: int, row: int, *, own: bool) -> Piece:
+def row_of(call: Call, name: str, example: int, row: int, *, own: bool) -> Piece:
     """Return one row of a call as a piece.
 
     Args:
         call: what an adapter saw.
         name: its site.
-        it: the pass in which it ran.
         example: which one of the batch.
         row: which row, from the end.
-        own: whether keys are what the decoder reads, so that those after the row's own are of a draft, or empty.
+        own: whether keys are what the decoder reads, so that those after the row's own are of a draft.
     """
     _, _, n_queries, n_seen = call.attention.shape
     part = call.attention.part(slice(example, example + 1), slice(n_queries + row, n_queries + row + 1))
     n_keys = call.first_key + n_seen if call.n_keys is None else call.n_keys
-    first_query, first_key = call.first_query, call.first_key
-    if own and call.n_keys is None and it.past is not None and it.n_read is not None:
-        n_keys, first_query = it.past + n_queries, it.past
-        first_key = max(n_keys - n_seen, 0)
     return Piece(
-        weakref.ref(call),
+        call.key,
         name,
         0,
         part,
         call.cross,
         call.causal,
-        None if first_query is None else first_query + n_queries + row,
-        first_key,
+        None if call.first_query is None else call.first_query + n_queries + row,
+        call.first_key,
         n_keys + row + 1 if own else n_keys,
     )
