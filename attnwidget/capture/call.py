@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -30,6 +30,7 @@ class Call:
         n_keys: how many tokens the sequence had; more keys than that are the empty end of a static cache. None
             where the adapter cannot know.
         edited: whether the weights are those of an edit.
+        key: what stays the same where a call is brought to another shape.
     """
 
     module: str
@@ -43,6 +44,7 @@ class Call:
     first_key: int = 0
     n_keys: int | None = None
     edited: bool = False
+    key: object = field(default_factory=object)
 
 
 def to_call(

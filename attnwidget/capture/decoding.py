@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 from attnwidget.capture.call import Call
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.kinds import says_cross
-from attnwidget.capture.passes import Pass, Passes, row_of
+from attnwidget.capture.passes import Pass, row_of
 from attnwidget.capture.pieces import Piece, Rows
 from attnwidget.capture.prefixes import Key, Node, Prefixes, common
 from attnwidget.capture.recorder import Recorder
@@ -69,7 +68,7 @@ class Decoding(Recorder):
                 "store: 'qk' came with beams, whose keys differ; 'auto', 'dense' or 'reduced' was expected."
             )
         super().__init__(model, trace, example, "dense" if plan.n_beams > 1 and store == "auto" else store)
-        self._passes, self._plan, self._text, self._on_token = Passes(model), plan, text, on_token
+        self._plan, self._text, self._on_token = plan, text, on_token
         self._tree = Prefixes(plan.end)
         self._prompt: list[int] | None = None  # ids before the first token
         self._read: list[str] = []  # their texts
@@ -77,15 +76,9 @@ class Decoding(Recorder):
         self._ended = False  # whether a beam may have ended, which can still win
         self._outside: list[tuple[str, Piece]] = []  # encoders, which run once
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Watch the decoder inside the block."""
-        with self._passes.watching():
-            yield
-
     def keep(self, call: Call, name: str, example: int) -> None:
         """Keep a call with the pass that it belongs to."""
-        current = self._passes.current
+        current = self.passes.current
         if current is not None and self._reads_prefix(call, current):
             current.calls.append((self.placed_name(call), call))
         elif name not in self.sites.names:
@@ -106,15 +99,15 @@ class Decoding(Recorder):
         first = (self._example or 0) * width
         if self._prompt is None:
             self._begin(ids[first].tolist())
-        found = self._passes.find(ids)
+        found = self.passes.find(ids)
         if found is None or self._prompt is None:
             return  # a draft of another model
         it, row = found
         own = range(first, first + (width if self._plan.n_beams > 1 else 1))
         keys = [tuple(ids[i, len(self._prompt) :].tolist()) for i in own]
-        if not self._passes.used and not self._ended:
+        if not self.passes.used and not self._ended:
             self._settle(common(keys))
-        self._passes.used = True
+        self.passes.used = True
         likely = self._likely(scores[first : own.stop])
         for i, key, tokens in zip(own, keys, likely, strict=True):
             self._tree.nodes[key] = Node(self._rows(it, i, row), tokens)
@@ -153,7 +146,7 @@ class Decoding(Recorder):
     def _reads_prefix(self, call: Call, current: Pass) -> bool:
         """Tell whether a call has a row for each token of the pass, as a decoder has and an encoder has not."""
         n_queries = call.attention.shape[2]
-        n_read = n_queries if current.ids is None else current.ids.shape[1]
+        n_read = n_queries if current.n_read is None else current.n_read
         sees_only_itself = call.causal is False and not call.cross and n_queries > 1
         return not sees_only_itself and (n_queries == n_read or (n_queries > n_read and bool(call.causal)))
 
@@ -170,7 +163,7 @@ class Decoding(Recorder):
         rows: dict[str, np.ndarray | Factors] = {}
         for name, call in it.calls:
             kind = self._kind_in(name, call, it)
-            piece = Rows([(row_of(call, name, it, example, row, own=kind == "decoder"), 1)])
+            piece = Rows([(row_of(call, name, example, row, own=kind == "decoder"), 1)])
             if name not in self.sites.names:
                 if kind == "decoder":
                     self._name_context(piece.n_keys)
@@ -206,7 +199,7 @@ class Decoding(Recorder):
 
     def _settle(self, generated: Key) -> None:
         """Append the steps that chose these tokens and are not in the trace yet."""
-        tree = self._tree
+        tree, generated = self._tree, self._tree.ended(generated)
         for index in range(len(tree.settled), len(generated)):
             node = tree.nodes.get(generated[:index])
             if node is None:

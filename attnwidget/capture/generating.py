@@ -125,7 +125,7 @@ def _decode(
     with tqdm(total=total, unit=" tokens", disable=not progress, desc=trace.title or None) as bar:
         recorder = Decoding(model, trace, index, store, Plan(count, n_beams, ends), text, bar.update)
         kwargs = kwargs | {"logits_processor": [*kwargs.get("logits_processor", ()), _Tap(recorder)]}
-        with opened(recorder, edits), recorder.watching():
+        with opened(recorder, edits):
             output = model.generate(**tensors, **kwargs)
             sequences = output if isinstance(output, torch.Tensor) else output["sequences"]
             recorder.end(sequences[index * (len(sequences) // count)].tolist())

@@ -115,11 +115,12 @@ class Hub(TorchFunctionMode):
             self._routes.add(call.route)
             owner = self.owner() if call.route == "mark" else None  # a mark may have a name of its own
             self._recorder.modules.gave.add(call.module if owner is None else owner.path)
-            windows = windows_of(call)
-            shown = as_heads(call) if windows is None else windows.in_image(call)
-            if shown is not call:
-                self._shown[call] = shown
-            self._recorder.take(shown)
+            with self.muted():
+                windows = windows_of(call)
+                shown = as_heads(call) if windows is None else windows.in_image(call)
+                if shown is not call:
+                    self._shown[call] = shown
+                self._recorder.take(shown)
 
     def withdraw(self, call: Call) -> None:
         """Drop a call that was taken."""
@@ -142,17 +143,18 @@ class Hub(TorchFunctionMode):
         placed = call
         for _, place in reversed(self._collected):
             placed = place(placed)
-        windows = windows_of(placed)
-        shown = as_heads(placed) if windows is None else windows.in_image(placed)
-        weights = self._editor.edited(self._recorder.placed(shown))
-        if weights is None:
-            return None
-        weights = weights if windows is None else windows.in_windows(weights, placed)
-        *lead, n_keys = call.attention.shape
-        weights = weights.reshape(*lead, -1)
-        if weights.shape[-1] < n_keys:  # a sink stands last, which is no key
-            weights = torch.cat([weights, call.attention.weights()[..., weights.shape[-1] :]], dim=-1)
-        return replace(call, attention=Weights(weights), edited=True)
+        with self.muted():
+            windows = windows_of(placed)
+            shown = as_heads(placed) if windows is None else windows.in_image(placed)
+            weights = self._editor.edited(self._recorder.placed(shown))
+            if weights is None:
+                return None
+            weights = weights if windows is None else windows.in_windows(weights, placed)
+            *lead, n_keys = call.attention.shape
+            weights = weights.reshape(*lead, -1)
+            if weights.shape[-1] < n_keys:  # a sink stands last, which is no key
+                weights = torch.cat([weights, call.attention.weights()[..., weights.shape[-1] :]], dim=-1)
+            return replace(call, attention=Weights(weights), edited=True)
 
     def claim(self, tensor: torch.Tensor, *, by: Adapter) -> None:
         """Let all adapters but one forget a tensor."""
@@ -170,9 +172,9 @@ class Hub(TorchFunctionMode):
             self._n_muted -= 1
 
     @contextmanager
-    def collected(self, place: Place) -> Iterator[list[Call]]:
-        """Give what adapters take in the block to this list instead; they see it even in light mode."""
-        own: AbstractContextManager[object] = nullcontext() if self._entered else self
+    def collected(self, place: Place, *, listening: bool = True) -> Iterator[list[Call]]:
+        """Give what adapters take in the block to this list instead; they see it even where they see nothing else."""
+        own: AbstractContextManager[object] = nullcontext() if self._entered or not listening else self
         self._collected.append(([], place))
         try:
             with own:

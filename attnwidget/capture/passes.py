@@ -6,14 +6,14 @@ decoding does with them: search with beams, draft and reject, read the prompt in
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from attnwidget.capture.call import Call
+from attnwidget.capture.kinds import says_cross
 from attnwidget.capture.pieces import Piece
 
 _IDS = ("decoder_input_ids", "input_ids")
@@ -27,18 +27,21 @@ class Pass:
     Args:
         past: tokens that were in its cache before; None where it does not say.
         ids: the tokens that it reads, [batch, query]; None where it reads features.
+        n_read: how many tokens or features it reads; None where that is not known.
         calls: what it attended to, with the names of the sites.
     """
 
     past: int | None
     ids: torch.Tensor | None
+    n_read: int | None = None
     calls: list[tuple[str, Call]] = field(default_factory=list)
 
-    def row_of(self, prefixes: torch.Tensor) -> int | None:
+    def row_of(self, prefixes: torch.Tensor, n_hidden: int) -> int | None:
         """Return which row, counted from the end as -1, -2, ..., has read these prefixes.
 
         Args:
             prefixes: [batch, token], everything that was read.
+            n_hidden: how much was read before it that is no token.
 
         Returns:
             None where this pass read something else.
@@ -47,9 +50,9 @@ class Pass:
             return -1
         n_batch, n_read = self.ids.shape
         n_prefix = prefixes.shape[1]
-        past = n_prefix - n_read if self.past is None else self.past
+        past = n_prefix - n_read if self.past is None else self.past - n_hidden
         n_own = n_prefix - past
-        if n_batch != len(prefixes) or not 0 < n_own <= n_read:
+        if n_batch != len(prefixes) or not 0 < n_own <= n_read or past < 0:
             return None
         if not bool((prefixes[:, past:] == self.ids[:, :n_own].to(prefixes.device)).all()):
             return None
@@ -61,8 +64,10 @@ class Passes:
 
     def __init__(self, model: torch.nn.Module) -> None:
         self._decoders = [it for it in model.modules() if hasattr(it, "prepare_inputs_for_generation")]
+        self._is_pair = bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
         self._list: list[Pass] = []
         self._depth = 0
+        self._n_hidden = 0  # features that were read in place of tokens
         self.used = True  # whether a token was chosen by the last pass
 
     @property
@@ -70,13 +75,35 @@ class Passes:
         """The pass that runs now."""
         return self._list[-1] if self._depth else None
 
+    def withdraw(self, key: object) -> None:
+        """Drop a call."""
+        for it in self._list:
+            it.calls = [(name, call) for name, call in it.calls if call.key is not key]
+
     def find(self, prefixes: torch.Tensor) -> tuple[Pass, int] | None:
         """Return the latest pass that has read these prefixes, and which of its rows; None if there is none."""
         for it in reversed(self._list):
-            row = it.row_of(prefixes)
+            if it.ids is None and it.past is not None and it.n_read is not None:
+                self._n_hidden = it.past + it.n_read - prefixes.shape[1]
+            row = it.row_of(prefixes, self._n_hidden)
             if row is not None:
                 return it, row
         return None
+
+    def placed(self, call: Call) -> Call:
+        """Return a call with the positions that the pass tells, where its adapter did not know them."""
+        current = self.current
+        if current is None or current.past is None or call.n_keys is not None or call.cross:
+            return call
+        n_queries, n_seen = call.attention.shape[2:]
+        total = current.past + n_queries
+        if n_queries != current.n_read or (call.cross is None and says_cross(call.module)):
+            return call
+        if n_seen < total and not self._is_pair:  # a window has forgotten the beginning
+            return replace(call, first_query=current.past, first_key=total - n_seen, n_keys=total)
+        if n_seen < total or call.attention.looks_beyond(total):
+            return call
+        return replace(call, first_query=current.past, n_keys=total)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -99,7 +126,10 @@ class Passes:
         ids = next((kwargs[name] for name in _IDS if isinstance(kwargs.get(name), torch.Tensor)), None)
         if ids is None and kwargs.get("inputs_embeds") is None and args and isinstance(args[0], torch.Tensor):
             ids = args[0] if not args[0].is_floating_point() else None
-        self._list.append(Pass(_past(kwargs), ids if isinstance(ids, torch.Tensor) else None))
+        read = ids if isinstance(ids, torch.Tensor) else None
+        features = kwargs.get("inputs_embeds") if read is None else read
+        n_read = features.shape[1] if isinstance(features, torch.Tensor) else None
+        self._list.append(Pass(_past(kwargs), read, n_read))
 
     def _end(self, *_: object) -> None:
         self._depth -= 1
@@ -116,32 +146,27 @@ def _past(kwargs: Mapping[str, object]) -> int | None:
         return None
 
 
-def row_of(call: Call, name: str, it: Pass, example: int, row: int, *, own: bool) -> Piece:
+def row_of(call: Call, name: str, example: int, row: int, *, own: bool) -> Piece:
     """Return one row of a call as a piece.
 
     Args:
         call: what an adapter saw.
         name: its site.
-        it: the pass in which it ran.
         example: which one of the batch.
         row: which row, from the end.
-        own: whether keys are what the decoder reads, so that those after the row's own are of a draft, or empty.
+        own: whether keys are what the decoder reads, so that those after the row's own are of a draft.
     """
     _, _, n_queries, n_seen = call.attention.shape
     part = call.attention.part(slice(example, example + 1), slice(n_queries + row, n_queries + row + 1))
     n_keys = call.first_key + n_seen if call.n_keys is None else call.n_keys
-    first_query, first_key = call.first_query, call.first_key
-    if own and call.n_keys is None and it.past is not None and it.ids is not None:
-        n_keys, first_query = it.past + n_queries, it.past
-        first_key = max(n_keys - n_seen, 0)
     return Piece(
-        weakref.ref(call),
+        call.key,
         name,
         0,
         part,
         call.cross,
         call.causal,
-        None if first_query is None else first_query + n_queries + row,
-        first_key,
+        None if call.first_query is None else call.first_query + n_queries + row,
+        call.first_key,
         n_keys + row + 1 if own else n_keys,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -19,7 +18,7 @@ class Piece:
     """Rows of one call, or what they come from, for one example.
 
     Args:
-        call: the call, which is not held: its weights may be on another device, and large.
+        key: of the call, which is not held: its weights may be on another device, and large.
         name: the module that made it.
         forward: the pass of the model in which it ran.
         attention: a copy of what concerns the example.
@@ -27,7 +26,7 @@ class Piece:
         n_keys: how many keys its rows have, with those that a window forgot and without the empty ones.
     """
 
-    call: weakref.ref[Call]
+    key: object
     name: str
     forward: int
     attention: Attention
@@ -53,7 +52,7 @@ class Piece:
             with_no_batch = Weights(with_no_batch.weights().detach())
         n_keys = call.first_key + call.attention.shape[3] if call.n_keys is None else call.n_keys
         return cls(
-            weakref.ref(call),
+            call.key,
             name,
             forward,
             with_no_batch.kept(),

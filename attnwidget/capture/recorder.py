@@ -18,6 +18,7 @@ from attnwidget.capture.call import Call
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.kinds import kind_of
 from attnwidget.capture.modules import RunningModules
+from attnwidget.capture.passes import Passes
 from attnwidget.capture.pieces import Piece, Rows, joined
 from attnwidget.capture.sites import Sites
 from attnwidget.capture.sizes import StoreChoice
@@ -42,6 +43,7 @@ class Recorder:
     def __init__(self, model: torch.nn.Module, trace: Trace, example: int | None, store: StoreChoice = "auto") -> None:
         self.trace = trace
         self.modules = RunningModules(model)
+        self.passes = Passes(model)
         self.sites = Sites(model, trace, store)
         self._model, self._example = model, example
         self._pending: list[Piece] = []
@@ -53,7 +55,7 @@ class Recorder:
 
     def take(self, call: Call) -> None:
         """Keep a call until the step that it belongs to is known."""
-        name = self.name_of(call)
+        name, call = self.name_of(call), self.passes.placed(call)
         if not has_numbers(call.attention):
             raise CaptureError(
                 f"{name}: its weights hold no numbers yet. Is it on the meta device, or inside torch.func.vmap?"
@@ -90,11 +92,12 @@ class Recorder:
 
     def withdraw(self, call: Call) -> None:
         """Drop a call that no step has used yet."""
-        self._pending = [piece for piece in self._pending if piece.call() is not call]
+        self._pending = [piece for piece in self._pending if piece.key is not call.key]
+        self.passes.withdraw(call.key)
 
     def placed(self, call: Call) -> Call:
         """Return a call that has not been taken yet with the name of its site and the position of its rows."""
-        name = self.name_of(call)
+        name, call = self.name_of(call), self.passes.placed(call)
         n_queries, n_keys = call.attention.shape[2:]
         first = call.first_query
         if first is None and n_queries == 1 and (call.cross or n_keys != self._n_rows[name] + 1):

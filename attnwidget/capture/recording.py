@@ -87,7 +87,7 @@ def opened(recorder: Recorder, edits: Iterable[Edit]) -> Iterator[None]:
     check_closed()
     _open.set(recorder)
     try:
-        with uncompiled(), Hub(recorder, ADAPTERS, editor).watching():
+        with uncompiled(), recorder.passes.watching(), Hub(recorder, ADAPTERS, editor).watching():
             yield
         if editor is not None:
             editor.check()

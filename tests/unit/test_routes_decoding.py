@@ -32,8 +32,7 @@ def no_gradients() -> object:
 @pytest.mark.parametrize("parts", PARTS)
 @pytest.mark.parametrize(
     ("name", "static"),
-    # Bloom is off the interface, and does not say how much of a static cache is empty.
-    [(name, static) for name in LANGUAGE_MODELS for static in (False, True) if (name, static) != ("Bloom", True)],
+    [(name, static) for name in LANGUAGE_MODELS for static in (False, True)],
 )
 def test_a_prompt_and_a_cache_give_one_matrix(name: str, static: bool, parts: str) -> None:
     model, ids = built(name), tokens(N_TOKENS, n_examples=1)
