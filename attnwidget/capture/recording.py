@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import cast
 
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 from attnwidget.capture.adapters import ADAPTERS
 from attnwidget.capture.editing import Edit, Editor
@@ -72,7 +73,7 @@ def record(
         raise TypeError(f"example: {type(example).__name__} came, the position of one example was expected.")
     check_closed()
     trace = trace_for(into, source, target, title)
-    recorder = Recorder(getattr(model, "_orig_mod", model), trace, example, store)  # what torch.compile wrapped
+    recorder = Recorder(unwrapped(model), trace, example, store)
     with opened(recorder, edits):
         yield trace
 
@@ -81,17 +82,18 @@ def record(
 def opened(recorder: Recorder, edits: Iterable[Edit]) -> Iterator[None]:
     """Have a recorder be the one of this thread inside the block, and finish its trace."""
     trace, changes = recorder.trace, tuple(edits)
-    editor = Editor(changes) if changes else None
+    editor = Editor(changes, recorder.sites.sharding) if changes else None
     if editor is not None:
         recorder.sites.sizer.expect_edits()
     check_closed()
     _open.set(recorder)
     try:
-        with uncompiled(), recorder.modules.watching(), Hub(recorder, ADAPTERS, editor).watching():
-            yield
-        if editor is not None:
-            editor.check()
-        recorder.finish()
+        with recorder.sites.sharding.together(recorder.terms(changes)):
+            with uncompiled(), recorder.modules.watching(), Hub(recorder, ADAPTERS, editor).watching():
+                yield
+            if editor is not None:
+                editor.check()
+            recorder.finish()
     except BaseException:
         trace.finish("stopped")
         raise
@@ -129,6 +131,15 @@ def uncompiled() -> AbstractContextManager[object]:
     if "torch._dynamo" not in sys.modules or set_stance is None:
         return nullcontext()
     return cast("AbstractContextManager[object]", set_stance("force_eager"))
+
+
+def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
+    """Return what torch.compile or data parallelism wrapped."""
+    while True:
+        inner = model.module if isinstance(model, DistributedDataParallel) else getattr(model, "_orig_mod", model)
+        if inner is model:
+            return model
+        model = inner
 
 
 def trace_for(
