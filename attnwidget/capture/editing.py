@@ -11,7 +11,7 @@ import torch
 
 from attnwidget.capture.call import Call
 from attnwidget.capture.errors import CaptureError
-from attnwidget.capture.sharding import Sharding
+from attnwidget.capture.sharding import Sharding, is_shared_out
 from attnwidget.outline import Site
 
 Op = Literal["ablate", "mean", "zero", "bias", "scale", "set"]
@@ -95,6 +95,11 @@ class Editor:
         Returns:
             [batch, head, query, key].
         """
+        if is_shared_out(call):
+            raise CaptureError(
+                f"{call.module}: its weights are a DTensor, and only tensors of one rank can be edited. Have its "
+                "projections use_local_output=True."
+            )
         n_heads, n_queries, n_keys = call.attention.shape[1:]
         first_query, first_key = call.first_query or 0, call.first_key
         first_head, n_all_heads = self._sharding.heads(call.module, n_heads)

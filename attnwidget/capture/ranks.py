@@ -119,9 +119,9 @@ class Ranks:
         if not missing:
             return _GOES_ON
         return (
-            f"{_STOPPED}rank {', '.join(missing)} did not record along with the others within {SECONDS:g} s. Each of the "
-            f"ranks {', '.join(map(str, self.ranks))} holds a part of this model's heads, so that all of them must run "
-            "the same aw.record or aw.generate."
+            f"{_STOPPED}rank {', '.join(missing)} did not record along with the others within {SECONDS:g} s. Each of "
+            f"the ranks {', '.join(map(str, self.ranks))} holds a part of this model's heads, so that all of them must "
+            "run the same aw.record or aw.generate."
         )
 
     def _forget(self, index: int) -> None:

@@ -65,6 +65,7 @@ class Recorder:
             raise CaptureError(
                 f"{name}: its weights hold no numbers yet. Is it on the meta device, or inside torch.func.vmap?"
             )
+        call = self.sites.sharding.local(call, name)
         example = self.example_of(call, name)
         self.sites.note(call, name)
         if call.note:

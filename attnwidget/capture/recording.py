@@ -43,6 +43,9 @@ def record(
     decode loop that calls `aw.step(token)` makes the trace grow by one row a step; a forward pass, or a prompt and
     what follows it from a cache, is recorded whole when the block ends.
 
+    Where ranks of torch.distributed hold parts of the heads (tensor parallelism), every rank must record, and every rank
+    gets the same trace with all heads. Where each has all heads (DDP, FSDP), each rank records its own examples.
+
     Args:
         model: any torch module; its outputs, gradients, mode, hooks and random numbers are those without recording.
         source: the tokens of the input, which the keys count. Without them keys are numbered.
@@ -59,8 +62,8 @@ def record(
         The trace, which is complete when the block ends, and "stopped" with its finished steps if an exception ends it.
 
     Raises:
-        CaptureError: no attention was found, the model did not run, a batch came and no example was chosen, or an edit
-            met no call.
+        CaptureError: no attention was found, the model did not run, a batch came and no example was chosen, an edit
+            met no call, or a rank that holds a part of the heads did not record, or recorded something else.
         ValueError: weights that do not fit the strips; the sentence says which.
         TypeError: model is not a torch module, or into is not a Trace.
     """

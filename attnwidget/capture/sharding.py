@@ -17,6 +17,8 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
+from attnwidget.capture.attention import DotProduct
+from attnwidget.capture.call import Call
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.ranks import Ranks
 from attnwidget.stores import Factors
@@ -39,6 +41,7 @@ class Sharding:
     def __init__(self, model: torch.nn.Module) -> None:
         self._ranks: Ranks | None = None
         self._heads: dict[str, list[int]] = {}  # by site: how many heads each rank has; [] where each has all
+        self._whole: set[str] = set()  # modules whose heads are all on every rank, as their tensors say
         self._terms, self._is_open = "", False
         self._split: dict[str, int] = {}  # parameters that ranks share out, and along which axis
         if not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
@@ -67,6 +70,22 @@ class Sharding:
             if self._is_open and self._ranks is not None:
                 self._ranks.stop(error)
             raise
+
+    def local(self, call: Call, name: str) -> Call:
+        """Return what this rank holds of a call whose tensors are shared out (DTensor)."""
+        if self._ranks is None or not is_shared_out(call):
+            return call
+        fields = {key: it for key, it in vars(call.attention).items() if hasattr(it, "to_local")}
+        axes = {key: {place.dim for place in it.placements if place.is_shard()} for key, it in fields.items()}
+        by_head = axes.get("query", axes.get("tensor", set()))
+        if by_head - {1} or (by_head and axes.get("key", by_head) != by_head):
+            raise CaptureError(
+                f"{name}: its attention is shared out along axes {axes} of [batch, head, query, feature]; heads alone "
+                "can be brought together. Have its projections use_local_output=True, split by columns."
+            )
+        if not by_head:
+            self._whole.add(name)
+        return replace(call, attention=replace(call.attention, **{key: it.to_local() for key, it in fields.items()}))  # type: ignore[type-var]
 
     def heads(self, name: str, count: int) -> tuple[int, int]:
         """Return the first head of this rank at a site, and how many heads all ranks have.
@@ -142,7 +161,7 @@ class Sharding:
         path = "" if path == self._root and path not in self._modules else path
         module = self._modules.get(path)
         configured = self._configured(path)
-        if count in configured:
+        if count in configured or path in self._whole:
             return False
         own = {getattr(module, name, None) for name in _HEAD_COUNTS}
         if count * n_ranks in configured | own:
@@ -164,6 +183,14 @@ class Sharding:
             path = path.rpartition(".")[0]
         found = (getattr(config, name, None) for name in (*_HEAD_COUNTS, *_PAIR_COUNTS))
         return {it for it in found if isinstance(it, int)}
+
+
+def is_shared_out(call: Call) -> bool:
+    """Tell whether a call has tensors of several ranks (DTensor)."""
+    tensor: Any = (
+        call.attention.query if isinstance(call.attention, DotProduct) else getattr(call.attention, "tensor", 0)
+    )
+    return hasattr(tensor, "to_local")
 
 
 def _is_fully_sharded(model: torch.nn.Module) -> bool:
