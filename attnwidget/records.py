@@ -8,7 +8,7 @@ import numpy as np
 
 from attnwidget.checks import as_array, find_empty_rows, find_flags
 from attnwidget.outline import MAX_PLACES, Flag, Site, merged
-from attnwidget.stores import Factors, Store, VirtualStore
+from attnwidget.stores import DenseStore, Factors, Store, VirtualStore
 from attnwidget.stores.reduced import find_reduced
 from attnwidget.stores.store import blocks
 
@@ -43,14 +43,15 @@ class Record:
             ValueError: another shape than the site has.
         """
         site, keeps_factors = self.site, isinstance(self.store, VirtualStore)
-        if isinstance(value, Factors) is not keeps_factors:
+        may_come = (True,) if keeps_factors else (True, False) if isinstance(self.store, DenseStore) else (False,)
+        if isinstance(value, Factors) not in may_come:
             expected = "Factors were" if keeps_factors else "an array of weights was"
             raise TypeError(
                 f"{site.name}: {type(value).__name__} came, {expected} expected, as the site keeps "
                 f"{self.store.kind!r}. Choose what it keeps with add_site(site, store=...)."
             )
         if isinstance(value, Factors):
-            if isinstance(self.store, VirtualStore):
+            if isinstance(self.store, VirtualStore | DenseStore):
                 try:
                     self.store.check(value)
                 except ValueError as error:

@@ -1,8 +1,8 @@
 """Measure what a recording costs a model of Transformers, beside the model alone: python benchmarks/capture.py.
 
-The model has 4 layers of 8 heads (4 of keys) with 256 features and random weights; one thread. Sides take turns in each
-round, and the median CPU time of the rounds counts. Memory is how far the peak of a fresh process rises in one pass of 2,048
-tokens; what is kept is in it.
+The model has 4 layers of 8 heads (4 of keys) with 256 features and random weights; one thread. Sides take turns in
+each round, and the median CPU time of the rounds counts. Memory is how far the peak of a fresh process rises in one
+pass of 2,048 tokens; what is kept is in it.
 """
 
 from __future__ import annotations

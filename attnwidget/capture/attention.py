@@ -191,7 +191,7 @@ def visible_of(mask: torch.Tensor) -> torch.Tensor:
 def has_numbers(attention: Attention) -> bool:
     """Tell whether weights can be read: not on the meta device, and not inside torch.func.vmap."""
     tensor = attention.query if isinstance(attention, DotProduct) else attention.part(slice(0), slice(0)).weights()
-    return not tensor.is_meta and not torch._C._functorch.is_batchedtensor(tensor)  # type: ignore[attr-defined]
+    return not tensor.is_meta and not torch._C._functorch.is_batchedtensor(tensor)
 
 
 def rows_of(attention: Attention) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,28 +12,18 @@ import torch
 from attnwidget.capture.call import Call
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.kinds import says_cross
-from attnwidget.capture.passes import Pass, Passes
+from attnwidget.capture.passes import Pass, Passes, row_of
 from attnwidget.capture.pieces import Piece, Rows
+from attnwidget.capture.prefixes import Key, Node, Prefixes, common
 from attnwidget.capture.recorder import Recorder
 from attnwidget.capture.sizes import StoreChoice
 from attnwidget.capture.token_text import TokenText
 from attnwidget.ledger import CONTEXT
-from attnwidget.outline import Beam, Kind
+from attnwidget.outline import Kind
 from attnwidget.stores import Factors
 from attnwidget.trace import Trace
 
 N_CANDIDATES = 5
-_WINDOW = 8  # tokens that tell the text of the last of them
-
-Key = tuple[int, ...]  # ids that were generated before
-
-
-@dataclass
-class _Node:
-    """What is known where a decoder has read a prefix: its rows, and which tokens were likely."""
-
-    rows: dict[str, np.ndarray | Factors]
-    likely: dict[int, float]  # token -> probability, best first
 
 
 @dataclass(frozen=True)
@@ -81,10 +70,10 @@ class Decoding(Recorder):
             )
         super().__init__(model, trace, example, "dense" if plan.n_beams > 1 and store == "auto" else store)
         self._passes, self._plan, self._text, self._on_token = Passes(model), plan, text, on_token
-        self._nodes: dict[Key, _Node] = {}
-        self._settled: Key = ()
+        self._tree = Prefixes(plan.end)
         self._prompt: list[int] | None = None  # ids before the first token
         self._read: list[str] = []  # their texts
+        self._alone: dict[int, str] = {}  # texts of candidates
         self._ended = False  # whether a beam may have ended, which can still win
         self._outside: list[tuple[str, Piece]] = []  # encoders, which run once
 
@@ -124,11 +113,11 @@ class Decoding(Recorder):
         own = range(first, first + (width if self._plan.n_beams > 1 else 1))
         keys = [tuple(ids[i, len(self._prompt) :].tolist()) for i in own]
         if not self._passes.used and not self._ended:
-            self._settle(_common(keys))
+            self._settle(common(keys))
         self._passes.used = True
         likely = self._likely(scores[first : own.stop])
         for i, key, tokens in zip(own, keys, likely, strict=True):
-            self._nodes[key] = _Node(self._rows(it, i, row), tokens)
+            self._tree.nodes[key] = Node(self._rows(it, i, row), tokens)
             if self._plan.n_beams > 1:
                 self._ended |= not self._plan.end.isdisjoint(tokens)
 
@@ -138,9 +127,9 @@ class Decoding(Recorder):
         Args:
             sequence: the ids that came out, with or without the prompt.
         """
-        generated = self._generated(list(sequence))
+        generated = self._tree.generated(list(sequence), self._prompt or [])
         if self._plan.n_beams > 1:
-            self._keep_beams(generated)
+            self.trace.set_beams(self._tree.beams(generated, self._text))
         self._settle(generated)
 
     def finish(self) -> None:
@@ -156,7 +145,7 @@ class Decoding(Recorder):
         self._read = [self._text.put(it) for it in prompt]
 
     def _name_context(self, n_keys: int) -> None:
-        """Name what the decoder has read before its first token; what is no token, as parts of an image, has a number."""
+        """Name what the decoder has read before its first token; parts of an image have numbers."""
         if not self.trace.tokens.get(CONTEXT):
             numbers = [str(i + 1) for i in range(n_keys - len(self._read))]
             self.trace.set_tokens(CONTEXT, [*numbers, *self._read][:n_keys])
@@ -177,10 +166,11 @@ class Decoding(Recorder):
     def _rows(self, it: Pass, example: int, row: int) -> dict[str, np.ndarray | Factors]:
         """Return one row of each site of the decoder; the first time, add the sites."""
         self._flush_outside()
+        self.sites.begin_step()
         rows: dict[str, np.ndarray | Factors] = {}
         for name, call in it.calls:
             kind = self._kind_in(name, call, it)
-            piece = Rows([(_row(call, name, it, example, row, own=kind == "decoder"), 1)])
+            piece = Rows([(row_of(call, name, it, example, row, own=kind == "decoder"), 1)])
             if name not in self.sites.names:
                 if kind == "decoder":
                     self._name_context(piece.n_keys)
@@ -216,98 +206,21 @@ class Decoding(Recorder):
 
     def _settle(self, generated: Key) -> None:
         """Append the steps that chose these tokens and are not in the trace yet."""
-        for index in range(len(self._settled), len(generated)):
-            node = self._nodes.get(generated[:index])
+        tree = self._tree
+        for index in range(len(tree.settled), len(generated)):
+            node = tree.nodes.get(generated[:index])
             if node is None:
                 break
             likely = list(node.likely.items())[:N_CANDIDATES]
-            candidates = [(self._text.texts([token])[0], probability) for token, probability in likely]
+            candidates = [(self._text_of(token), probability) for token, probability in likely]
             self.sites.append(node.rows, token=self._text.put(generated[index]), candidates=candidates)
-            self._settled = generated[: index + 1]
+            tree.settled = generated[: index + 1]
             if self._plan.n_beams == 1:
-                del self._nodes[generated[:index]]
+                del tree.nodes[generated[:index]]
             self._on_token()
 
-    def _generated(self, sequence: list[int]) -> Key:
-        """Return what was generated, without the prompt and what pads it after its end."""
-        prompt = self._prompt or []
-        if sequence[: len(prompt)] == prompt and self._fits(tuple(sequence[len(prompt) :])):
-            start = len(prompt)
-        else:  # some models give back the new tokens only, or fewer of those that mark the start
-            start = next((i for i in range(len(sequence)) if self._fits(tuple(sequence[i:]))), len(sequence))
-        generated = tuple(sequence[start:])
-        end = next((i for i, token in enumerate(generated) if token in self._plan.end), len(generated))
-        return generated[: end + 1]
-
-    def _fits(self, generated: Key) -> bool:
-        """Tell whether these tokens may have been chosen, one after the other, until one of them ended."""
-        for index, token in enumerate(generated):
-            known = (
-                generated[:index] == self._settled[:index]
-                if index < len(self._settled)
-                else generated[:index] in self._nodes
-            )
-            if not known:
-                return False
-            if token in self._plan.end:
-                break
-        return True
-
-    def _keep_beams(self, winner: Key) -> None:
-        """Give the tree of all beams to the trace."""
-        keys = {key[: i + 1] for key in (*self._nodes, winner) for i in range(len(key))}
-        places: dict[Key, int] = {}
-        beams = []
-        for key in sorted(keys, key=lambda it: (len(it), it)):
-            parent = self._nodes.get(key[:-1])
-            places[key] = len(beams)
-            beams.append(
-                Beam(
-                    step=len(key) - 1,
-                    token=self._text.texts(key[-_WINDOW:])[-1],
-                    parent=places.get(key[:-1], -1),
-                    probability=parent.likely.get(key[-1], 0.0) if parent is not None else 0.0,
-                    chosen=winner[: len(key)] == key,
-                )
-            )
-        self.trace.set_beams(beams)
-
-
-def _row(call: Call, name: str, it: Pass, example: int, row: int, *, own: bool) -> Piece:
-    """Return one row of a call as a piece.
-
-    Args:
-        call: what an adapter saw.
-        name: its site.
-        it: the pass in which it ran.
-        example: which one of the batch.
-        row: which row, from the end.
-        own: whether keys are what the decoder reads, so that those after the row's own are of a draft, or empty.
-    """
-    _, _, n_queries, n_seen = call.attention.shape
-    part = call.attention.part(slice(example, example + 1), slice(n_queries + row, n_queries + row + 1))
-    n_keys = call.first_key + n_seen if call.n_keys is None else call.n_keys
-    first_query, first_key = call.first_query, call.first_key
-    if own and call.n_keys is None and it.past is not None and it.ids is not None:
-        n_keys, first_query = it.past + n_queries, it.past
-        first_key = max(n_keys - n_seen, 0)
-    return Piece(
-        weakref.ref(call),
-        name,
-        0,
-        part,
-        call.cross,
-        call.causal,
-        None if first_query is None else first_query + n_queries + row,
-        first_key,
-        n_keys + row + 1 if own else n_keys,
-    )
-
-
-def _common(keys: Sequence[Key]) -> Key:
-    """Return what all of them begin with."""
-    shortest = min(keys, key=len)
-    for index, token in enumerate(shortest):
-        if any(key[index] != token for key in keys):
-            return shortest[:index]
-    return shortest
+    def _text_of(self, token: int) -> str:
+        """Return the text of a token that stands alone."""
+        if token not in self._alone:
+            (self._alone[token],) = self._text.texts([token])
+        return self._alone[token]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -167,30 +168,37 @@ def _apply(
 ) -> None:
     """Change weights [batch, head, query, key] in place."""
     rows = weights[:, heads][:, :, queries]  # [batch, head, query, key], a copy
-    before = rows.sum(-1, keepdim=True)
+    before, tiny = rows.sum(-1, keepdim=True), torch.finfo(rows.dtype).tiny
     if edit.op == "ablate":
         rows.zero_()
     elif edit.op == "mean":
         seen = (rows > 0).to(rows.dtype)
         rows = seen / seen.sum(-1, keepdim=True).clamp_min(1) * before
     elif edit.op == "set" and edit.key is None:
-        value = torch.as_tensor(edit.value, dtype=rows.dtype, device=rows.device)[first_key:][: rows.shape[-1]]
+        pattern = torch.as_tensor(edit.value, dtype=rows.dtype, device=rows.device)[first_key:][: rows.shape[-1]]
         rows.zero_()
-        rows[..., : len(value)] = value
+        rows[..., : len(pattern)] = pattern
     elif edit.op == "set":
         rest = rows.sum(-1, keepdim=True) - rows[..., keys].sum(-1, keepdim=True)
-        value = float(edit.value)  # type: ignore[arg-type]
-        left = before - value * len(keys)
-        rows *= left / rest.clamp_min(torch.finfo(rows.dtype).tiny)
-        rows[..., keys] = value
+        left = before - _number(edit.value) * len(keys)
+        rows *= left / rest.clamp_min(tiny)
+        rows[..., keys] = _number(edit.value)
     else:
-        factor = float(edit.value) if edit.op == "scale" else 0.0 if edit.op == "zero" else float(np.exp(edit.value))  # type: ignore[arg-type]
-        rows[..., keys] *= factor
+        value, others = _number(edit.value), 1.0
+        if edit.op == "bias":  # a score that rises is as good as all others that fall, and cannot overflow
+            value, others = math.exp(min(value, 0)), math.exp(-max(value, 0))
+        changed = rows[..., keys] * value
+        rows *= others
+        rows[..., keys] = changed
         after = rows.sum(-1, keepdim=True)
         if edit.op == "bias" and sinks:  # what goes to no token is a score of the same softmax
-            rows /= (after + 1 - before).clamp_min(torch.finfo(rows.dtype).tiny)
+            rows /= (after + others * (1 - before)).clamp_min(tiny)
         else:
-            rows *= before / after.clamp_min(torch.finfo(rows.dtype).tiny)
+            rows *= before / after.clamp_min(tiny)
     block = weights[:, heads]
     block[:, :, queries] = rows
     weights[:, heads] = block
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, (int, float, np.number)) else 0.0

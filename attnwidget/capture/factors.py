@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,47 +21,52 @@ class _Mask:
     bias: np.ndarray | None
 
 
-@dataclass
 class Reader:
     """Reads factors; layers share masks, so that each is read once."""
 
-    _masks: dict[object, _Mask | None] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._masks: dict[object, _Mask | None] = {}
 
-    def factors(self, rows: Rows) -> list[Factors] | None:
-        """Return what the rows come from, one for each part, or None where queries and keys do not say it all."""
+    def factors(self, rows: Rows, n_before: int = 0) -> list[Factors] | None:
+        """Return what the rows come from, one for each part, or None where queries and keys do not say it all.
+
+        Args:
+            rows: what to read.
+            n_before: how many keys are known already and need not be read; the last one is read in any case.
+        """
         found = []
         first = 0
         for piece, count in rows.parts:
-            factors = self._factors(piece, count, first)
+            factors = self._factors(piece, count, first, n_before)
             if factors is None:
                 return None
             found.append(factors)
             first += count
         return found
 
-    def _factors(self, piece: Piece, count: int, first: int) -> Factors | None:
+    def _factors(self, piece: Piece, count: int, first: int, n_before: int) -> Factors | None:
         product = piece.attention
         if not isinstance(product, DotProduct):
             return None
-        product = product.part(slice(None), slice(count))
+        if count < piece.n_queries:
+            product = product.part(slice(None), slice(count))
         first = first if piece.first_query is None else piece.first_query
         mask = self._mask(product, piece.first_key, first)
         if mask is None:
             return None
-        n_keys = min(piece.n_keys - piece.first_key, product.shape[3])
-        visible = mask.visible
-        visible = Visible(
-            np.minimum(visible.first + piece.first_key, piece.n_keys),
-            np.minimum(visible.last + piece.first_key, piece.n_keys),
-            visible.holed,
-            visible.bits,
-        )
+        visible, n_keys = mask.visible, min(piece.n_keys - piece.first_key, product.shape[3])
+        if piece.first_key or n_keys < product.shape[3]:
+            first_seen, last_seen = (
+                np.minimum(it + piece.first_key, piece.n_keys) for it in (visible.first, visible.last)
+            )
+            visible = Visible(first_seen, last_seen, visible.holed, visible.bits)
+        start = min(max(n_before - piece.first_key, 0), n_keys - 1)
         return Factors(
             _numpy(product.query[0]),
-            _numpy(product.key[0, :, :n_keys]),
+            _numpy(product.key[0, :, start:n_keys]),
             visible,
             product.scale,
-            first_key=piece.first_key,
+            first_key=piece.first_key + start,
             first_query=first,
             softcap=product.softcap,
             bias=mask.bias,
@@ -69,16 +74,19 @@ class Reader:
         )
 
     def _mask(self, product: DotProduct, first_key: int, first_query: int) -> _Mask | None:
-        _, n_heads, n_queries, n_keys = product.shape
+        _, _, n_queries, n_keys = product.shape
         tensor = product.mask
-        if tensor is None:
-            ends = np.full(n_queries, n_keys)
-            if product.diagonal is not None:
-                ends = (np.arange(n_queries) + product.diagonal + 1).clip(0, n_keys)
-            return _Mask(torch.empty(0), Visible(np.zeros(n_queries), ends), None)
-        place = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype, n_queries, n_keys, product.diagonal)
+        place: object = (n_queries, n_keys, product.diagonal)
+        if tensor is not None:
+            place = (place, tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
         if place not in self._masks:
-            self._masks[place] = _read(tensor, product, first_query - first_key)
+            if tensor is not None:
+                self._masks[place] = _read(tensor, product, first_query - first_key)
+            else:
+                ends = np.full(n_queries, n_keys)
+                if product.diagonal is not None:
+                    ends = (np.arange(n_queries) + product.diagonal + 1).clip(0, n_keys)
+                self._masks[place] = _Mask(torch.empty(0), Visible(np.zeros(n_queries), ends), None)
         found = self._masks[place]
         if found is not None and first_key and len(found.visible.holed):
             return None  # bits count keys from the first one
@@ -86,8 +94,8 @@ class Reader:
 
 
 def _read(mask: torch.Tensor, product: DotProduct, offset: int) -> _Mask | None:
-    """Read a mask [1, head or 1, query or 1, key]; None where heads see different keys or a bias is no matter of distance."""
-    _, n_heads, n_queries, n_keys = product.shape
+    """Read a mask [1, head or 1, query or 1, key]; None where heads differ or a bias is no matter of distance."""
+    _, _n_heads, n_queries, n_keys = product.shape
     full = mask[(None,) * (4 - mask.ndim)].expand(1, -1, n_queries, n_keys)[0]  # [head or 1, query, key]
     seen = visible_of(full)
     if len(seen) > 1 and bool((seen != seen[:1]).any()):

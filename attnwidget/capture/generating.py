@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from tqdm import tqdm
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 from attnwidget.capture.decoding import Decoding, Plan
 from attnwidget.capture.editing import Edit
@@ -60,8 +60,8 @@ def generate(
 
     Args:
         model: a model of Transformers with `generate`: decoder-only or encoder-decoder, for text, speech or images.
-        inputs: a text (with a tokenizer), token ids [token] or [batch, token], or what a tokenizer or processor returned:
-            a mapping from names to tensors.
+        inputs: a text (with a tokenizer), token ids [token] or [batch, token], or what a tokenizer or processor
+            returned: a mapping from names to tensors.
         tokenizer: of Transformers or tokenizers, or a processor that holds one; without it tokens are shown as ids.
         into: an empty trace to record into, for example one that is shown already; it grows token by token.
         edits: changes of weights, made before the model uses them.
@@ -107,7 +107,7 @@ def _decode(
     model: Any,  # noqa: ANN401 - a model of Transformers
     tensors: Mapping[str, Any],
     kwargs: dict[str, Any],
-    tokenizer: object,
+    tokenizer: Any,  # noqa: ANN401 - of any library
     trace: Trace,
     edits: tuple[Edit, ...],
     index: int,
@@ -167,11 +167,11 @@ def _tensors(model: Any, inputs: object, tokenizer: Any) -> dict[str, Any]:  # n
         found: Any = inputs
         return {name: _moved(found[name], device) for name in found.keys()}  # noqa: SIM118 - BatchEncoding is no dict
     try:
-        ids = torch.as_tensor(inputs)  # type: ignore[arg-type]
+        ids = torch.as_tensor(inputs)
     except (TypeError, ValueError, RuntimeError):
         raise TypeError(
-            f"inputs: {type(inputs).__name__} came; a text, token ids [token] or [batch, token], or a mapping from names "
-            "to tensors was expected."
+            f"inputs: {type(inputs).__name__} came; a text, token ids [token] or [batch, token], or a mapping from "
+            "names to tensors was expected."
         ) from None
     if ids.is_floating_point() or ids.ndim not in (1, 2) or not ids.numel():
         raise ValueError(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
@@ -19,6 +20,8 @@ from attnwidget.capture.modules import Owner
 from attnwidget.capture.recorder import Recorder
 
 _WHOLE = "hugging_face"  # the adapter that knows by itself when attention runs
+# Models of which a whole pass has shown that they attend by no other one, with what would make that stale.
+_proven: WeakKeyDictionary[torch.nn.Module, object] = WeakKeyDictionary()
 
 
 class Hub(TorchFunctionMode):
@@ -63,21 +66,30 @@ class Hub(TorchFunctionMode):
                 stack.enter_context(adapter.watching())
             if not self.edits:  # what is edited cannot be a kernel's
                 stack.enter_context(kept_open(Hub))
+            modules = self._recorder.modules
+            is_light = _proven.get(modules.model) == modules.signature
+            stack.enter_context(modules.watching(closely=not is_light))
             stack.callback(self._leave)
-            self.__enter__()
-            self._entered = True
-            self._recorder.modules.on_forward = self._lighten
+            if not is_light:
+                self.__enter__()  # type: ignore[no-untyped-call]
+                self._entered = True
+                modules.on_forward = self._lighten
             yield
+            if self._routes == {_WHOLE} and modules.n_forwards:
+                _proven[modules.model] = modules.signature
+            elif is_light:
+                del _proven[modules.model]
 
     def _lighten(self) -> None:
         """Leave the mode, before another pass of a model whose first one needed no more than the interface."""
-        if self._routes == {_WHOLE} and self._entered and _get_current_function_mode_stack()[-1] is self:
+        stack = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+        if self._routes == {_WHOLE} and self._entered and stack[-1] is self:
             self._leave()
 
     def _leave(self) -> None:
         if self._entered:
             self._entered = False
-            self.__exit__(None, None, None)
+            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
     def owner(self) -> Owner | None:
         """Return the module that runs now, or None if it belongs to another model than the recorded one."""

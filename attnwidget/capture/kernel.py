@@ -35,7 +35,7 @@ def _enter(thread: int, stand_in: Kernel) -> None:
     with _lock:
         if not _stand_ins:
             _original = F.scaled_dot_product_attention
-            F.scaled_dot_product_attention = _kernel  # type: ignore[assignment]
+            F.scaled_dot_product_attention = _kernel
         _stand_ins.setdefault(thread, []).append(stand_in)
 
 

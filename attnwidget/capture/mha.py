@@ -78,7 +78,7 @@ class MhaAdapter(Adapter):
         used: list[Call] = []
 
         def kernel(original: Callable[..., torch.Tensor], *args: torch.Tensor, **kwargs: object) -> torch.Tensor:
-            query, key, value, mask, _, causal = args
+            query, key, _value, mask, _, causal = args
             product = DotProduct(query, key, query.shape[-1] ** -0.5, mask, diagonal=0 if causal else None)
             call = replace(base, attention=product)
             edited = self.sink.edited(call)

@@ -38,7 +38,7 @@ class RunningModules:
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
-        self._model = model
+        self.model = model
         self._modules = dict(model.named_modules())
         self._paths = {id(module): path for path, module in self._modules.items()}
         self._thread = threading.get_ident()
@@ -67,16 +67,25 @@ class RunningModules:
                     other = type(module).__name__
             frame = frame.f_back
         if not other:
-            return Owner("", self._model)
+            return Owner("", self.model)
         self.others.add(other)
         return None
 
+    @property
+    def signature(self) -> tuple[int, object]:
+        """What changes when the model gets other modules or another kind of attention."""
+        return len(self._modules), getattr(getattr(self.model, "config", None), "_attn_implementation", None)
+
     @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Watch inside the block; no hook is left behind."""
+    def watching(self, *, closely: bool = True) -> Iterator[None]:
+        """Watch inside the block; no hook is left behind.
+
+        Args:
+            closely: note each module that runs, not only the model itself.
+        """
         try:
-            for module in self._modules.values():
-                if module is self._model and isinstance(module, _UNHOOKED):
+            for module in self._modules.values() if closely else (self.model,):
+                if module is self.model and isinstance(module, _UNHOOKED):
                     self._handles[id(module)] = register_module_forward_pre_hook(self._note_model)
                 elif not isinstance(module, torch.jit.ScriptModule):  # takes no hooks
                     self._handles[id(module)] = module.register_forward_pre_hook(self._note)
@@ -87,7 +96,7 @@ class RunningModules:
 
     def what_ran(self) -> str:
         """Say why there may be no attention, naming the modules that were looked at."""
-        name = type(self._model).__name__
+        name = type(self.model).__name__
         ran = [f"{path or 'the model'} ({kind})" for path, kind in self.ran.items()]
         if not ran and self.ran_elsewhere:
             return f"{name} ran in another thread than the one that records. Open aw.record in the thread that runs it."
@@ -107,12 +116,12 @@ class RunningModules:
         )
 
     def _note_model(self, module: torch.nn.Module, inputs: object) -> None:
-        if module is self._model:
+        if module is self.model:
             self._note(module, inputs)
 
     def _note(self, module: torch.nn.Module, _: object) -> None:
         """Note that a module ran. Once is enough to know, so that only the model itself is watched further."""
-        if module is self._model:
+        if module is self.model:
             self.n_forwards += 1
             self.on_forward()
         elif self._paths.get(id(module)) is None:  # a copy
@@ -124,7 +133,7 @@ class RunningModules:
             self._handles[id(module)].remove()
         if isinstance(module, _UNHOOKED):
             for inner in module.modules():
-                if inner is not self._model and id(inner) in self._handles:
+                if inner is not self.model and id(inner) in self._handles:
                     self._handles[id(inner)].remove()
         if threading.get_ident() != self._thread:
             self.ran_elsewhere = True

@@ -6,6 +6,7 @@ decoding does with them: search with beams, draft and reject, read the prompt in
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 import torch
 
 from attnwidget.capture.call import Call
+from attnwidget.capture.pieces import Piece
 
 _IDS = ("decoder_input_ids", "input_ids")
 _CACHES = ("past_key_values", "cache_params")
@@ -112,3 +114,34 @@ def _past(kwargs: Mapping[str, object]) -> int | None:
         return None if count is None else int(count())
     except (ValueError, IndexError, AttributeError, TypeError):  # its first layer keeps no keys
         return None
+
+
+def row_of(call: Call, name: str, it: Pass, example: int, row: int, *, own: bool) -> Piece:
+    """Return one row of a call as a piece.
+
+    Args:
+        call: what an adapter saw.
+        name: its site.
+        it: the pass in which it ran.
+        example: which one of the batch.
+        row: which row, from the end.
+        own: whether keys are what the decoder reads, so that those after the row's own are of a draft, or empty.
+    """
+    _, _, n_queries, n_seen = call.attention.shape
+    part = call.attention.part(slice(example, example + 1), slice(n_queries + row, n_queries + row + 1))
+    n_keys = call.first_key + n_seen if call.n_keys is None else call.n_keys
+    first_query, first_key = call.first_query, call.first_key
+    if own and call.n_keys is None and it.past is not None and it.ids is not None:
+        n_keys, first_query = it.past + n_queries, it.past
+        first_key = max(n_keys - n_seen, 0)
+    return Piece(
+        weakref.ref(call),
+        name,
+        0,
+        part,
+        call.cross,
+        call.causal,
+        None if first_query is None else first_query + n_queries + row,
+        first_key,
+        n_keys + row + 1 if own else n_keys,
+    )

@@ -123,6 +123,7 @@ class Recorder:
                 "Leave target out of aw.record where the model chooses its own tokens."
             )
         rows: dict[str, np.ndarray | Factors] = {}
+        self.sites.begin_step()
         for name, parts in self._by_site(by_step=True).items():
             last = Rows([(parts[-1], parts[-1].n_queries)])
             if name not in self.sites.names:

@@ -53,9 +53,9 @@ def record(
         into: an empty trace to record into, for example one that is shown already.
         example: which example of a batch to keep; a batch of one needs none.
         title: a short name, shown above the picture.
-        store: "dense" keeps weights, float32; "qk" queries and keys, from which any weight is computed when it is looked
-            at; "reduced" the largest weights of each row, column sums and an overview. "auto" is dense up to 256 MiB,
-            then "qk" where a model has queries and keys, else "reduced"; a warning says so.
+        store: "dense" keeps weights, float32; "qk" queries and keys, from which any weight is computed when it is
+            looked at; "reduced" the largest weights of each row, column sums and an overview. "auto" is dense up to
+            256 MiB, then "qk" where a model has queries and keys, else "reduced"; a warning says so.
         edits: changes of weights, made before the model uses them.
 
     Yields:
@@ -87,12 +87,12 @@ def opened(recorder: Recorder, edits: Iterable[Edit]) -> Iterator[None]:
     trace, changes = recorder.trace, tuple(edits)
     editor = Editor(changes, recorder.sites.sharding) if changes else None
     if editor is not None:
-        recorder.sites.sizer.expect_edits()
+        recorder.sites.keep_weights("edits")
     check_closed()
     _open.set(recorder)
     try:
         with recorder.sites.sharding.together(recorder.terms(changes)):
-            with uncompiled(), recorder.modules.watching(), Hub(recorder, ADAPTERS, editor).watching():
+            with uncompiled(), Hub(recorder, ADAPTERS, editor).watching():
                 yield
             if editor is not None:
                 editor.check()

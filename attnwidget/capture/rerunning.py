@@ -70,7 +70,7 @@ class Rerun:
         moved = [it for it in self.changes if it.n_rows]
         lines.append(f"Weights changed in {len(moved)} of {len(self.changes)} sites.")
         lines += [
-            f"  {it.site}: {it.n_rows} rows, at most by {it.largest:.3f} (head {it.head}, query {it.query}, key {it.key})"
+            f"  {it.site}: {it.n_rows} rows, at most {it.largest:.3f} at head {it.head}, query {it.query}, key {it.key}"
             for it in moved
         ]
         return "\n".join(lines)

@@ -27,12 +27,10 @@ class SdpaAdapter(Adapter):
         with torch.no_grad():
             call = self._call(owner, *args, **kwargs)  # type: ignore[arg-type]
         edited = self.sink.edited(call)
-        if edited is None:
-            result = func(*args, **kwargs)
-        else:
-            result = weighed(edited.attention.weights(), *args, **kwargs)  # type: ignore[arg-type]
         self.sink.take(edited or call)
-        return result
+        if edited is None:
+            return func(*args, **kwargs)
+        return weighed(edited.attention.weights(), *args, **kwargs)  # type: ignore[arg-type]
 
     def _call(
         self,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -40,10 +39,25 @@ class Sites:
     def __init__(self, model: torch.nn.Module, trace: Trace, store: StoreChoice) -> None:
         self.names: dict[str, Site] = {}
         self.sizer, self.sharding = Sizer(model, store), Sharding(model)
+        self.as_weights = False  # whether queries and keys are not to be kept, because they do not tell all of it
         self._trace, self._reader = trace, Reader()
         self._tolerances: dict[str, float] = {}  # by module
         self._stores: dict[str, StoreKind] = {}
+        self._ready: dict[str, list[Factors]] = {}  # what was read when a store was chosen
         self._n_keys: dict[str, int] = {}  # that the store of a site has been brought, where it keeps keys
+
+    def keep_weights(self, reason: str) -> None:
+        """Keep weights as they are, because queries and keys do not tell them.
+
+        Raises:
+            ValueError: queries and keys are to be kept.
+        """
+        if self.sizer.choice == "qk":
+            raise ValueError(
+                f"store: 'qk' came with {reason}, whose weights do not come of one set of queries and keys. "
+                "Use 'auto', 'dense' or 'reduced'."
+            )
+        self.as_weights = True
 
     def note(self, call: Call, name: str) -> None:
         """Note how far the rows of a module may miss 1."""
@@ -75,7 +89,7 @@ class Sites:
         store = self.sizer.choose(
             name,
             rows,
-            lambda: Reader().factors(rows) is not None,
+            lambda: self._has_factors(name, rows),
             n_heads=n_heads,
             n_queries=max(steps, rows.n_queries),
             n_keys=rows.n_keys + steps,
@@ -92,29 +106,43 @@ class Sites:
             rows: what to add.
             n_keys: how many keys they have at least; those that no row saw are 0.
         """
-        if self._stores[name] == "qk":
-            for factors in self._factors(name, rows, self._reader):
-                self.append({name: factors})
+        n_keys = n_keys if self.names[name].key == TARGET else 0
+        found = self._ready.pop(name, None) or self._factors(name, rows)
+        if found is None or (self._stores[name] != "qk" and (len(found) > 1 or n_keys > rows.n_keys)):
+            self.append({name: rows.dense(n_keys)})
         else:
-            self.append({name: rows.dense(n_keys if self.names[name].key == TARGET else 0)})
+            for factors in found:
+                self.append({name: factors})
+
+    def begin_step(self) -> None:
+        """Forget the masks of the last step."""
+        self._reader = Reader()
 
     def of_step(self, name: str, rows: Rows) -> np.ndarray | Factors:
         """Return the one row of a step as the site keeps it; keys that it has are not brought again."""
-        if self._stores[name] != "qk":
-            return rows.dense()
-        (factors,) = self._factors(name, rows, Reader())
-        n_before = max(self._n_keys.get(name, 0) - factors.first_key, 0)
-        n_before = min(n_before, factors.keys.shape[1] - 1)
-        return replace(factors, keys=factors.keys[:, n_before:], first_key=factors.first_key + n_before)
+        self._ready.pop(name, None)
+        found = self._factors(name, rows, self._n_keys.get(name, 0))
+        return rows.dense() if found is None else found[0]
 
-    def _factors(self, name: str, rows: Rows, reader: Reader) -> list[Factors]:
-        found = reader.factors(rows)
-        if found is None:
+    def _factors(self, name: str, rows: Rows, n_before: int = 0) -> list[Factors] | None:
+        """Return what rows come from, or None where their weights are kept as they are."""
+        if self.as_weights or self._stores[name] == "reduced":
+            return None
+        found = self._reader.factors(rows, n_before)
+        if found is not None and found[0].bias is not None and self._stores[name] != "qk":
+            return None  # which grows with each step, and is no faster to compute later
+        if found is None and self._stores[name] == "qk":
             raise CaptureError(
                 f"{name}: its mask is of a kind that queries and keys do not tell, and an earlier one was not. "
                 "Use store='dense' or 'reduced'."
             )
         return found
+
+    def _has_factors(self, name: str, rows: Rows) -> bool:
+        found = None if self.as_weights else self._reader.factors(rows)
+        if found is not None:
+            self._ready[name] = found
+        return found is not None
 
     def append(
         self,

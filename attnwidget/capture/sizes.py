@@ -33,25 +33,11 @@ class Sizer:
                 f"store: {choice!r} came, one of {', '.join(map(repr, get_args(StoreChoice)))} was expected."
             )
         self.choice = choice
-        self.edits = False  # whether weights may be other ones than queries and keys tell
         self._types = Counter(type(module) for module in model.modules())
         self._modules = dict(model.named_modules())
         config = getattr(model, "config", None)
         self._n_layers = getattr(config, "num_hidden_layers", 1) or 1
         self.note = ""
-
-    def expect_edits(self) -> None:
-        """Have weights kept as such.
-
-        Raises:
-            ValueError: queries and keys are to be kept, which do not tell what was edited.
-        """
-        if self.choice == "qk":
-            raise ValueError(
-                "store: 'qk' came with edits, and edited weights do not come of queries and keys. Use 'auto', 'dense' or "
-                "'reduced'."
-            )
-        self.edits = True
 
     def choose(
         self, name: str, rows: Rows, has_factors: Callable[[], bool], *, n_heads: int, n_queries: int, n_keys: int
@@ -80,7 +66,7 @@ class Sizer:
         if self.choice != "auto":
             kind = self.choice
         elif n_bytes > DENSE_BYTES:
-            kind = "qk" if not self.edits and has_factors() else "reduced"
+            kind = "qk" if has_factors() else "reduced"
             n_parts = n_heads // rows.n_heads
             self._tell(kind, n_bytes, rows, n_layers * n_parts, n_queries=n_queries, n_keys=n_keys)
         return kind

@@ -9,12 +9,18 @@ import numpy as np
 
 from attnwidget import analysis
 from attnwidget.outline import StoreKind
+from attnwidget.stores.factors import Factors
 from attnwidget.stores.pooling import pooled, side
 from attnwidget.stores.store import chosen_heads, held, roomy
+from attnwidget.stores.virtual import VirtualStore
 
 
 class DenseStore:
-    """Weights of one site, float32 [head, query, key], growing along query and key. See `Store`."""
+    """Weights of one site, float32 [head, query, key], growing along query and key. See `Store`.
+
+    Rows that come as queries and keys become weights when they are first looked at, so that whoever computes them need
+    not wait for it.
+    """
 
     kind: ClassVar[StoreKind] = "dense"
     exact: ClassVar[bool] = True
@@ -22,22 +28,31 @@ class DenseStore:
     def __init__(self, n_heads: int) -> None:
         self.n_heads, self.n_queries, self.n_keys = n_heads, 0, 0
         self._array = np.zeros((n_heads, 0, 0), np.float32)
+        self._factors = VirtualStore(n_heads)
+        self._waiting: list[tuple[int, int, int]] = []  # (first row, how many, where they are in _factors)
 
     @property
     def n_bytes(self) -> int:
-        """Bytes held."""
-        return self._array.nbytes
+        """Bytes that it takes with all weights."""
+        return self.n_heads * self.n_queries * self.n_keys * self._array.itemsize
 
-    def append(self, rows: np.ndarray) -> None:
+    def check(self, rows: Factors) -> None:
+        """Raise unless these rows can follow those that are there. See `VirtualStore.check`."""
+        self._factors.check(rows)
+
+    def append(self, rows: np.ndarray | Factors) -> None:
         """Add rows.
 
         Args:
-            rows: float32 [head, query, key]; fewer keys than before are filled up with 0.
+            rows: float32 [head, query, key], or what they follow from; fewer keys than before are filled up with 0.
         """
         _, n_queries, n_keys = rows.shape
-        end = self.n_queries + n_queries
-        self._array = roomy(self._array, self.n_heads, end, n_keys)
-        self._array[:, self.n_queries : end, :n_keys] = rows
+        first, end = self.n_queries, self.n_queries + n_queries
+        if isinstance(rows, Factors):
+            self._waiting.append((first, n_queries, self._factors.n_queries))
+            self._factors.append(rows)
+        else:
+            self._write(first, rows)
         self.n_queries, self.n_keys = end, max(n_keys, self.n_keys)
 
     def append_missing(self, n_rows: int, n_keys: int) -> None:
@@ -85,6 +100,15 @@ class DenseStore:
             store.append(weights)
         return store
 
+    def _write(self, first: int, rows: np.ndarray) -> None:
+        _, n_queries, n_keys = rows.shape
+        self._array = roomy(self._array, self.n_heads, first + n_queries, max(n_keys, self.n_keys))
+        self._array[:, first : first + n_queries, :n_keys] = rows
+
     def _view(self, heads: slice | int) -> np.ndarray:
         chosen_heads(heads, self.n_heads)
+        while self._waiting:
+            first, count, place = self._waiting[0]
+            self._write(first, self._factors.read(slice(place, place + count)))
+            del self._waiting[0]
         return self._array[heads, ..., : self.n_queries, : self.n_keys]

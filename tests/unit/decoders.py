@@ -1,4 +1,4 @@
-"""Tiny models of Transformers that generate, and what they attend to for sure: one eager pass over all that was read."""
+"""Tiny models of Transformers that generate, and what they attend to for sure: one eager pass over all of it."""
 
 from __future__ import annotations
 

@@ -241,7 +241,10 @@ def test_what_is_no_edit_is_refused() -> None:
 
 def test_queries_and_keys_tell_no_edited_weights() -> None:
     model = built("GPT-2")
-    with pytest.raises(ValueError, match="'qk' came with edits"), aw.record(model, store="qk", edits=[aw.Edit("ablate")]):
+    with (
+        pytest.raises(ValueError, match="'qk' came with edits"),
+        aw.record(model, store="qk", edits=[aw.Edit("ablate")]),
+    ):
         model(**inputs("GPT-2"))
 
 

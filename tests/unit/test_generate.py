@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from decoders import BUILT, IS_PAIR, N_PROMPT, N_TOKENS, built, inputs, teacher_forced
+from decoders import BUILT, IS_PAIR, N_TOKENS, built, inputs, teacher_forced
 from torch import Tensor
 
 import attnwidget as aw

@@ -111,7 +111,7 @@ BAD_APPENDS: dict[str, Callable[[Trace], object]] = {
     "site of no strip": lambda t: t.add_site(Site("new", "cross", 1, 3, "target", "src")),
     "site of half a strip": lambda t: t.add_site(Site("new", "cross", 1, 3, "context", "src")),
     "site of no store": lambda t: t.add_site(Site("new", "cross", 1, 3, "target", "source"), store="sparse"),
-    "factors for weights": lambda t: t.append({"cross": factors()}, token="x"),
+    "factors of other keys": lambda t: t.append({"cross": factors(n_keys=4)}, token="x"),
     "site without a name": lambda t: t.add_site(Site(7, "cross", 1, 3, "target", "source")),
     "other end": lambda t: t.finish("done"),
 }

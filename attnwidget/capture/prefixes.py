@@ -1,0 +1,96 @@
+"""The tree of what a decoder has read: rows and likely tokens by prefix, until it is settled which path won."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from attnwidget.capture.token_text import TokenText
+from attnwidget.outline import Beam
+from attnwidget.stores import Factors
+
+_WINDOW = 8  # tokens that tell the text of the last of them
+
+Key = tuple[int, ...]  # ids that were generated before
+
+
+@dataclass
+class Node:
+    """What is known where a decoder has read a prefix: its rows, and which tokens were likely.
+
+    Args:
+        rows: one row of each site.
+        likely: probabilities by token, best first.
+    """
+
+    rows: dict[str, np.ndarray | Factors]
+    likely: dict[int, float]
+
+
+class Prefixes:
+    """Nodes by prefix.
+
+    Args:
+        end: ids that end a sequence.
+    """
+
+    def __init__(self, end: frozenset[int]) -> None:
+        self.nodes: dict[Key, Node] = {}
+        self.settled: Key = ()
+        self._end = end
+
+    def generated(self, sequence: list[int], prompt: list[int]) -> Key:
+        """Return what was generated, without the prompt and what pads it after its end.
+
+        Args:
+            sequence: what came out, with or without the prompt.
+            prompt: what the decoder was given.
+        """
+        if sequence[: len(prompt)] == prompt and self._fits(tuple(sequence[len(prompt) :])):
+            start = len(prompt)
+        else:  # some models give back the new tokens only, or fewer of those that mark the start
+            start = next((i for i in range(len(sequence)) if self._fits(tuple(sequence[i:]))), len(sequence))
+        generated = tuple(sequence[start:])
+        end = next((i for i, token in enumerate(generated) if token in self._end), len(generated))
+        return generated[: end + 1]
+
+    def _fits(self, generated: Key) -> bool:
+        """Tell whether these tokens may have been chosen, one after the other, until one of them ended."""
+        n_settled = len(self.settled)
+        for index, token in enumerate(generated):
+            before = generated[:index]
+            if before != self.settled[:index] if index < n_settled else before not in self.nodes:
+                return False
+            if token in self._end:
+                break
+        return True
+
+    def beams(self, winner: Key, text: TokenText) -> list[Beam]:
+        """Return the tree of all beams, of which one won."""
+        keys = {key[: i + 1] for key in (*self.nodes, winner) for i in range(len(key))}
+        places: dict[Key, int] = {}
+        beams: list[Beam] = []
+        for key in sorted(keys, key=lambda it: (len(it), it)):
+            parent = self.nodes.get(key[:-1])
+            places[key] = len(beams)
+            beams.append(
+                Beam(
+                    step=len(key) - 1,
+                    token=text.texts(key[-_WINDOW:])[-1],
+                    parent=places.get(key[:-1], -1),
+                    probability=parent.likely.get(key[-1], 0.0) if parent is not None else 0.0,
+                    chosen=winner[: len(key)] == key,
+                )
+            )
+        return beams
+
+
+def common(keys: Sequence[Key]) -> Key:
+    """Return what all of them begin with."""
+    shortest = min(keys, key=len)
+    for index, token in enumerate(shortest):
+        if any(key[index] != token for key in keys):
+            return shortest[:index]
+    return shortest
