@@ -43,8 +43,8 @@ def record(
     decode loop that calls `aw.step(token)` makes the trace grow by one row a step; a forward pass, or a prompt and
     what follows it from a cache, is recorded whole when the block ends.
 
-    Where ranks of torch.distributed hold parts of the heads (tensor parallelism), every rank must record, and every rank
-    gets the same trace with all heads. Where each has all heads (DDP, FSDP), each rank records its own examples.
+    Where ranks of torch.distributed hold parts of the heads (tensor parallelism), every rank must record, and every
+    rank gets the same trace with all heads. Where each has all heads (DDP, FSDP), each rank records its own examples.
 
     Args:
         model: any torch module; its outputs, gradients, mode, hooks and random numbers are those without recording.

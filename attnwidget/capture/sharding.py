@@ -119,8 +119,10 @@ class Sharding:
             rows: by site, with the heads of this rank.
             token: what the step chose, on which ranks must agree; None where there is no step.
         """
+        if self._ranks is None:
+            return rows
         own = {name: _arrays(it) for name, it in rows.items() if self._heads.get(name)}
-        if self._ranks is None or not own:
+        if not own:
             return rows
         flat = [(f"{name} {field}".rstrip(), array) for name, it in own.items() for field, array in it.items()]
         told = [[label, str(array.dtype), list(array.shape)] for label, array in flat]

@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 import transformers as tf
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 from torch.nn import functional as F
@@ -59,7 +59,7 @@ def llama() -> Any:  # noqa: ANN401
     return model
 
 
-def split(model: Any) -> Any:  # noqa: ANN401
+def split(model: Any, mesh: DeviceMesh | None = None) -> Any:  # noqa: ANN401
     """Share a model out as its configuration plans it."""
     n_layers = model.config.num_hidden_layers
     plan = {
@@ -68,7 +68,7 @@ def split(model: Any) -> Any:  # noqa: ANN401
         for i in range(n_layers)
         if style in STYLES
     }
-    return parallelize_module(model, init_device_mesh("cpu", (dist.get_world_size(),)), plan)
+    return parallelize_module(model, mesh or init_device_mesh("cpu", (2,)), plan)
 
 
 class Block(nn.Module):
@@ -89,6 +89,28 @@ class Block(nn.Module):
 def split_block(*, fused: bool = True, local: bool = True) -> Block:
     plan: dict[str, Any] = {name: ColwiseParallel(use_local_output=local) for name in "qkv"}
     return parallelize_module(Block(fused=fused), init_device_mesh("cpu", (2,)), plan | {"o": RowwiseParallel()})  # type: ignore[return-value]
+
+
+class Part(nn.Module):
+    """The part of a block that a rank has, by weights of its own in place of tensors that know of others."""
+
+    num_heads = N_HEADS
+
+    def __init__(self) -> None:
+        super().__init__()
+        whole, rows = Block(), slice(32 * dist.get_rank(), 32 * dist.get_rank() + 32)
+        for name in "qkv":
+            linear, full = nn.Linear(64, 32), getattr(whole, name)
+            linear.weight.data, linear.bias.data = full.weight[rows], full.bias[rows]
+            setattr(self, name, linear)
+        self.o, self.bias = nn.Linear(32, 64, bias=False), whole.o.bias
+        self.o.weight.data = whole.o.weight[:, rows]
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (it(x).unflatten(-1, (-1, 8)).transpose(1, 2) for it in (self.q, self.k, self.v))
+        y = self.o(F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(-2))
+        dist.all_reduce(y)
+        return y + self.bias
 
 
 def assert_alike(trace: aw.Trace, expected: aw.Trace) -> None:
@@ -188,8 +210,20 @@ def modules_written_by_hand_are_gathered() -> None:
         block = split_block(fused=fused, local=local)
         expected = recorded(Block(fused=fused), x)
         assert_alike(recorded(block, x), expected)
+    mine, theirs = (recorded(nn.Sequential(it), x) for it in (Part(), Block()))
+    assert_alike(mine, theirs)
     with complains("DTensor", "use_local_output=True"):
         recorded(block, x, edits=[aw.Edit("ablate", head=1)])
+
+
+@check
+def one_axis_of_a_mesh_is_gathered() -> None:
+    mesh = init_device_mesh("cpu", (1, 2), mesh_dim_names=("dp", "tp"))
+    model = split(llama(), mesh["tp"])
+    for layer in model.model.layers:
+        fully_shard(layer, mesh=mesh["dp"])
+    fully_shard(model, mesh=mesh["dp"])
+    assert_alike(recorded(model, PROMPT), recorded(llama(), PROMPT))
 
 
 @check
