@@ -49,11 +49,12 @@ class Sink(Protocol):
     def muted(self) -> AbstractContextManager[None]:
         """Run what is in the block unseen by adapters. Inside `Adapter.run` it is so already."""
 
-    def collected(self, place: Place) -> AbstractContextManager[list[Call]]:
-        """Give what other adapters take in the block to this list instead; they see it even in light mode.
+    def collected(self, place: Place, *, listening: bool = True) -> AbstractContextManager[list[Call]]:
+        """Give what other adapters take in the block to this list instead.
 
         Args:
             place: brings a call to the shape and the position that only this adapter knows.
+            listening: have other adapters see what runs in the block even where they see nothing else.
         """
 
 

@@ -153,7 +153,7 @@ class Decoding(Recorder):
     def _reads_prefix(self, call: Call, current: Pass) -> bool:
         """Tell whether a call has a row for each token of the pass, as a decoder has and an encoder has not."""
         n_queries = call.attention.shape[2]
-        n_read = n_queries if current.ids is None else current.ids.shape[1]
+        n_read = n_queries if current.n_read is None else current.n_read
         sees_only_itself = call.causal is False and not call.cross and n_queries > 1
         return not sees_only_itself and (n_queries == n_read or (n_queries > n_read and bool(call.causal)))
 
@@ -206,7 +206,7 @@ class Decoding(Recorder):
 
     def _settle(self, generated: Key) -> None:
         """Append the steps that chose these tokens and are not in the trace yet."""
-        tree = self._tree
+        tree, generated = self._tree, self._tree.ended(generated)
         for index in range(len(tree.settled), len(generated)):
             node = tree.nodes.get(generated[:index])
             if node is None:

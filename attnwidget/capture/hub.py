@@ -103,7 +103,8 @@ class Hub(TorchFunctionMode):
             self._collected[-1][0].append(call)
         else:
             self._routes.add(call.route)
-            self._recorder.take(call)
+            with self.muted():
+                self._recorder.take(call)
 
     def withdraw(self, call: Call) -> None:
         """Drop a call that was taken."""
@@ -126,14 +127,15 @@ class Hub(TorchFunctionMode):
         placed = call
         for _, place in reversed(self._collected):
             placed = place(placed)
-        weights = self._editor.edited(self._recorder.placed(placed))
-        if weights is None:
-            return None
-        *lead, n_keys = call.attention.shape
-        weights = weights.reshape(*lead, -1)
-        if weights.shape[-1] < n_keys:  # a sink stands last, which is no key
-            weights = torch.cat([weights, call.attention.weights()[..., weights.shape[-1] :]], dim=-1)
-        return replace(call, attention=Weights(weights), edited=True)
+        with self.muted():
+            weights = self._editor.edited(self._recorder.placed(placed))
+            if weights is None:
+                return None
+            *lead, n_keys = call.attention.shape
+            weights = weights.reshape(*lead, -1)
+            if weights.shape[-1] < n_keys:  # a sink stands last, which is no key
+                weights = torch.cat([weights, call.attention.weights()[..., weights.shape[-1] :]], dim=-1)
+            return replace(call, attention=Weights(weights), edited=True)
 
     def claim(self, tensor: torch.Tensor, *, by: Adapter) -> None:
         """Let all adapters but one forget a tensor."""
@@ -151,9 +153,9 @@ class Hub(TorchFunctionMode):
             self._n_muted -= 1
 
     @contextmanager
-    def collected(self, place: Place) -> Iterator[list[Call]]:
-        """Give what adapters take in the block to this list instead; they see it even in light mode."""
-        own: AbstractContextManager[object] = nullcontext() if self._entered else self
+    def collected(self, place: Place, *, listening: bool = True) -> Iterator[list[Call]]:
+        """Give what adapters take in the block to this list instead; they see it even where they see nothing else."""
+        own: AbstractContextManager[object] = nullcontext() if self._entered or not listening else self
         self._collected.append(([], place))
         try:
             with own:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import replace
 from math import prod
@@ -22,13 +22,15 @@ from attnwidget.capture.adapter import Adapter
 from attnwidget.capture.attention import DotProduct, Weights
 from attnwidget.capture.call import BEFORE_DROPOUT, Call
 from attnwidget.capture.flash import flash_attention
+from attnwidget.capture.kernel import kernel_swapped
 from attnwidget.capture.kinds import says_cross
 from attnwidget.capture.modules import Owner
-from attnwidget.capture.sdpa import weighed
+from attnwidget.capture.sdpa import seen_by, weighed
 
 _Attention = Callable[..., tuple[torch.Tensor, torch.Tensor | None]]
 _SINKS = "Rows sum to less than 1 by design: this model lets a part of the attention go to a sink, which is no token."
 _OTHER_SEQUENCE = ("key_value_states", "encoder_hidden_states", "cross_attention_states")
+_SDPA = "sdpa_attention_forward"  # which calls torch's kernel by its name, so that no mode is needed to see it
 _LARGE_BYTES = 16 << 20  # weights from which queries and keys are looked for in their place
 _TOLERANCE, _HALF_TOLERANCE = 1e-5, 2e-2
 _CACHES = ("past_key_values", "past_key_value", "layer_past")
@@ -82,8 +84,11 @@ class HuggingFaceAdapter(Adapter):
         if owner is None:
             return function(module, query, key, *args, **kwargs)
         about = _About(owner, scope, query, key, args, kwargs)
-        with self.sink.collected(about.placed) as seen:
-            output, extra = function(module, query, key, *args, **kwargs)
+        calls_kernel = function.__name__ == _SDPA
+        with self.sink.collected(about.placed, listening=not calls_kernel) as seen:
+            looking = kernel_swapped(seen_by(self.sink, owner)) if calls_kernel else nullcontext()
+            with looking:
+                output, extra = function(module, query, key, *args, **kwargs)
         with torch.no_grad():
             call = self._call(about, extra, seen)
             if call is None and "flash" in function.__name__:
@@ -92,7 +97,8 @@ class HuggingFaceAdapter(Adapter):
                 call = about.placed(Call(owner.path, self.name, product, note))
                 edited = self.sink.edited(call)
                 if edited is not None:
-                    call, output = edited, weighed(edited.attention.weights(), query, key, *args).transpose(1, 2)
+                    with self.sink.muted():
+                        call, output = edited, weighed(edited.attention.weights(), query, key, *args).transpose(1, 2)
             if call is not None:
                 self.sink.take(call)
             else:  # nothing seen, or several parts

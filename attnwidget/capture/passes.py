@@ -27,18 +27,21 @@ class Pass:
     Args:
         past: tokens that were in its cache before; None where it does not say.
         ids: the tokens that it reads, [batch, query]; None where it reads features.
+        n_read: how many tokens or features it reads; None where that is not known.
         calls: what it attended to, with the names of the sites.
     """
 
     past: int | None
     ids: torch.Tensor | None
+    n_read: int | None = None
     calls: list[tuple[str, Call]] = field(default_factory=list)
 
-    def row_of(self, prefixes: torch.Tensor) -> int | None:
+    def row_of(self, prefixes: torch.Tensor, n_hidden: int) -> int | None:
         """Return which row, counted from the end as -1, -2, ..., has read these prefixes.
 
         Args:
             prefixes: [batch, token], everything that was read.
+            n_hidden: how much was read before it that is no token.
 
         Returns:
             None where this pass read something else.
@@ -47,9 +50,9 @@ class Pass:
             return -1
         n_batch, n_read = self.ids.shape
         n_prefix = prefixes.shape[1]
-        past = n_prefix - n_read if self.past is None else self.past
+        past = n_prefix - n_read if self.past is None else self.past - n_hidden
         n_own = n_prefix - past
-        if n_batch != len(prefixes) or not 0 < n_own <= n_read:
+        if n_batch != len(prefixes) or not 0 < n_own <= n_read or past < 0:
             return None
         if not bool((prefixes[:, past:] == self.ids[:, :n_own].to(prefixes.device)).all()):
             return None
@@ -63,6 +66,7 @@ class Passes:
         self._decoders = [it for it in model.modules() if hasattr(it, "prepare_inputs_for_generation")]
         self._list: list[Pass] = []
         self._depth = 0
+        self._n_hidden = 0  # features that were read in place of tokens
         self.used = True  # whether a token was chosen by the last pass
 
     @property
@@ -73,7 +77,9 @@ class Passes:
     def find(self, prefixes: torch.Tensor) -> tuple[Pass, int] | None:
         """Return the latest pass that has read these prefixes, and which of its rows; None if there is none."""
         for it in reversed(self._list):
-            row = it.row_of(prefixes)
+            if it.ids is None and it.past is not None and it.n_read is not None:
+                self._n_hidden = it.past + it.n_read - prefixes.shape[1]
+            row = it.row_of(prefixes, self._n_hidden)
             if row is not None:
                 return it, row
         return None
@@ -99,7 +105,10 @@ class Passes:
         ids = next((kwargs[name] for name in _IDS if isinstance(kwargs.get(name), torch.Tensor)), None)
         if ids is None and kwargs.get("inputs_embeds") is None and args and isinstance(args[0], torch.Tensor):
             ids = args[0] if not args[0].is_floating_point() else None
-        self._list.append(Pass(_past(kwargs), ids if isinstance(ids, torch.Tensor) else None))
+        read = ids if isinstance(ids, torch.Tensor) else None
+        features = kwargs.get("inputs_embeds") if read is None else read
+        n_read = features.shape[1] if isinstance(features, torch.Tensor) else None
+        self._list.append(Pass(_past(kwargs), read, n_read))
 
     def _end(self, *_: object) -> None:
         self._depth -= 1
@@ -131,7 +140,7 @@ def row_of(call: Call, name: str, it: Pass, example: int, row: int, *, own: bool
     part = call.attention.part(slice(example, example + 1), slice(n_queries + row, n_queries + row + 1))
     n_keys = call.first_key + n_seen if call.n_keys is None else call.n_keys
     first_query, first_key = call.first_query, call.first_key
-    if own and call.n_keys is None and it.past is not None and it.ids is not None:
+    if own and call.n_keys is None and it.past is not None and it.n_read is not None:
         n_keys, first_query = it.past + n_queries, it.past
         first_key = max(n_keys - n_seen, 0)
     return Piece(

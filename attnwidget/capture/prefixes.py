@@ -52,7 +52,10 @@ class Prefixes:
             start = len(prompt)
         else:  # some models give back the new tokens only, or fewer of those that mark the start
             start = next((i for i in range(len(sequence)) if self._fits(tuple(sequence[i:]))), len(sequence))
-        generated = tuple(sequence[start:])
+        return self.ended(tuple(sequence[start:]))
+
+    def ended(self, generated: Key) -> Key:
+        """Return tokens up to the one that ends them; what follows is padding."""
         end = next((i for i, token in enumerate(generated) if token in self._end), len(generated))
         return generated[: end + 1]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 
-from attnwidget.capture.adapter import Adapter, TorchFunction
+from attnwidget.capture.adapter import Adapter, Sink, TorchFunction
 from attnwidget.capture.attention import DotProduct
 from attnwidget.capture.call import BEFORE_DROPOUT, Call, to_call
 from attnwidget.capture.dot_product import dot_product_weights
@@ -24,41 +25,52 @@ class SdpaAdapter(Adapter):
         owner = self.sink.owner()
         if owner is None:
             return func(*args, **kwargs)
-        with torch.no_grad():
-            call = self._call(owner, *args, **kwargs)  # type: ignore[arg-type]
-        edited = self.sink.edited(call)
-        self.sink.take(edited or call)
-        if edited is None:
-            return func(*args, **kwargs)
-        return weighed(edited.attention.weights(), *args, **kwargs)  # type: ignore[arg-type]
+        return seen_by(self.sink, owner)(func, *args, **kwargs)
 
-    def _call(
-        self,
-        owner: Owner,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        attn_mask: torch.Tensor | None = None,
-        dropout_p: float = 0.0,
-        is_causal: bool = False,
-        scale: float | None = None,
-        enable_gqa: bool = False,
-    ) -> Call:
-        """Take the arguments of torch's function."""
-        materialize = getattr(attn_mask, "_materialize", None)  # of torch.nn.attention.bias
-        mask = attn_mask if materialize is None else materialize(query.device)
-        note, causal = BEFORE_DROPOUT if dropout_p else "", is_causal or None
-        if query.ndim == 4 and not query.is_nested:
-            scale = query.shape[-1] ** -0.5 if scale is None else scale
-            product = DotProduct(query, key, scale, mask, diagonal=0 if is_causal else None)
-            return Call(owner.path, self.name, product, note, causal=causal)
-        diagonal = 0 if is_causal else None
-        if query.is_nested:
-            parts = zip(query.unbind(), key.unbind(), strict=True)
-            weights = _joined([dot_product_weights(q, k, diagonal=diagonal, scale=scale) for q, k in parts])
-        else:
-            weights = dot_product_weights(query, key, mask=mask, diagonal=diagonal, scale=scale)
-        return to_call(weights, owner=owner, route=self.name, batched=False, note=note, causal=causal)
+
+def seen_by(sink: Sink, owner: Owner) -> Callable[..., torch.Tensor]:
+    """Return what runs a kernel, given as its first argument, and hands over its weights."""
+
+    def run(kernel: Callable[..., torch.Tensor], *args: Any, **kwargs: Any) -> torch.Tensor:  # noqa: ANN401
+        with torch.no_grad():
+            call = _call(owner, *args, **kwargs)
+        edited = sink.edited(call)
+        sink.take(edited or call)
+        with sink.muted():
+            if edited is not None:
+                return weighed(edited.attention.weights(), *args, **kwargs)
+            return kernel(*args, **kwargs)
+
+    return run
+
+
+def _call(
+    owner: Owner,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Call:
+    """Take the arguments of torch's function."""
+    route = SdpaAdapter.name
+    materialize = getattr(attn_mask, "_materialize", None)  # of torch.nn.attention.bias
+    mask = attn_mask if materialize is None else materialize(query.device)
+    note, causal = BEFORE_DROPOUT if dropout_p else "", is_causal or None
+    if query.ndim == 4 and not query.is_nested:
+        scale = query.shape[-1] ** -0.5 if scale is None else scale
+        product = DotProduct(query, key, scale, mask, diagonal=0 if is_causal else None)
+        return Call(owner.path, route, product, note, causal=causal)
+    diagonal = 0 if is_causal else None
+    if query.is_nested:
+        parts = zip(query.unbind(), key.unbind(), strict=True)
+        weights = _joined([dot_product_weights(q, k, diagonal=diagonal, scale=scale) for q, k in parts])
+    else:
+        weights = dot_product_weights(query, key, mask=mask, diagonal=diagonal, scale=scale)
+    return to_call(weights, owner=owner, route=route, batched=False, note=note, causal=causal)
 
 
 def weighed(
