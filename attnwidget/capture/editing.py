@@ -12,6 +12,7 @@ import torch
 
 from attnwidget.capture.call import Call
 from attnwidget.capture.errors import CaptureError
+from attnwidget.capture.sharding import Sharding, is_shared_out
 from attnwidget.outline import Site
 
 Op = Literal["ablate", "mean", "zero", "bias", "scale", "set"]
@@ -77,13 +78,15 @@ class Editor:
 
     Args:
         edits: in the order in which they are applied.
+        sharding: which heads of a site are here.
     """
 
-    def __init__(self, edits: Iterable[Edit]) -> None:
+    def __init__(self, edits: Iterable[Edit], sharding: Sharding) -> None:
         self.edits = tuple(edits)
         for edit in self.edits:
             if not isinstance(edit, Edit):
                 raise TypeError(f"edits: {type(edit).__name__} came, aw.Edit was expected.")
+        self._sharding = sharding
         self._sites: dict[str, tuple[int, int]] = {}  # (heads, keys at most) by site, in the order in which they came
         self._met: set[Edit | int] = set()
 
@@ -93,19 +96,27 @@ class Editor:
         Returns:
             [batch, head, query, key].
         """
+        if is_shared_out(call):
+            raise CaptureError(
+                f"{call.module}: its weights are a DTensor, and only tensors of one rank can be edited. Have its "
+                "projections use_local_output=True."
+            )
         n_heads, n_queries, n_keys = call.attention.shape[1:]
         first_query, first_key = call.first_query or 0, call.first_key
-        self._sites[call.module] = (n_heads, max(first_key + n_keys, self._sites.get(call.module, (0, 0))[1]))
+        first_head, n_all_heads = self._sharding.heads(call.module, n_heads)
+        self._sites[call.module] = (n_all_heads, max(first_key + n_keys, self._sites.get(call.module, (0, 0))[1]))
         weights: torch.Tensor | None = None
         for index, edit in enumerate(self.edits):
             if not self._is_meant(edit.site, call.module):
                 continue
-            heads = _chosen(edit.head, 0, n_heads)
+            heads = _chosen(edit.head, first_head, n_heads)
             queries = _chosen(edit.query, first_query, n_queries)
             keys = _chosen(edit.key, first_key, n_keys)
-            if not heads or not queries or not keys:
+            if not _chosen(edit.head, 0, n_all_heads) or not queries or not keys:
                 continue
             self._met.add(index)
+            if not heads:
+                continue  # they are those of another rank
             weights = call.attention.weights().clone() if weights is None else weights
             _apply(edit, weights, heads, queries, keys, first_key=first_key, sinks=call.sinks)
         return weights

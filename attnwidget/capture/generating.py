@@ -56,7 +56,7 @@ def generate(
     The tokens are those that `model.generate` would have given. Row t of a decoder's site is the one that chose output
     token t; its keys count the strip "context", which is the prompt or the start tokens, then the output. Rows of the
     prompt that chose nothing are left out: `aw.record(model)` around one pass shows them. With beams the rows are the
-    winner's, and `trace.beams` holds the tree.
+    winner's, and `trace.beams` holds the tree. On ranks that share the heads of a model, as in `aw.record`.
 
     Args:
         model: a model of Transformers with `generate`: decoder-only or encoder-decoder, for text, speech or images.
@@ -77,7 +77,8 @@ def generate(
         top-p.
 
     Raises:
-        CaptureError: the model cannot generate, no attention was found, or an edit met no call.
+        CaptureError: the model cannot generate, no attention was found, an edit met no call, or a rank that holds a
+            part of the heads did not generate along.
         TypeError, ValueError: inputs that are not what was expected.
     """
     _check(model)
@@ -156,6 +157,8 @@ def _check(model: object) -> None:
 def _tensors(model: Any, inputs: object, tokenizer: Any) -> dict[str, Any]:  # noqa: ANN401
     """Return what the model's generate takes by name."""
     device = getattr(model, "device", None)
+    if device is not None and device.type == "meta":
+        device = None  # weights that move in and out bring the inputs to where they are
     if isinstance(inputs, str):
         if tokenizer is None:
             raise TypeError("inputs: a text came, and no tokenizer. Pass the tokenizer of the model, or token ids.")

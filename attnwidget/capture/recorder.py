@@ -6,7 +6,7 @@ import contextlib
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import torch
 
 from attnwidget.capture.attention import has_numbers
 from attnwidget.capture.call import Call
+from attnwidget.capture.editing import Edit
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.kinds import kind_of
 from attnwidget.capture.modules import RunningModules
@@ -53,6 +54,12 @@ class Recorder:
         self._n_steps = 0
         self._n_target = len(trace.tokens["target"])  # 0 where the steps will tell
 
+    def terms(self, edits: Sequence[Edit]) -> str:
+        """Say what ranks that hold the model together must agree on."""
+        name, store = type(self._model).__name__, self.sites.sizer.choice
+        changes = ", ".join(map(str, edits))
+        return f"{name} (example={self._example}, store={store!r}, edits=[{changes}])"
+
     def take(self, call: Call) -> None:
         """Keep a call until the step that it belongs to is known."""
         name, call = self.name_of(call), self.passes.placed(call)
@@ -60,6 +67,7 @@ class Recorder:
             raise CaptureError(
                 f"{name}: its weights hold no numbers yet. Is it on the meta device, or inside torch.func.vmap?"
             )
+        call = self.sites.sharding.local(call, name)
         example = self.example_of(call, name)
         self.sites.note(call, name)
         if call.note:

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import cast
 
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 from attnwidget.capture.adapters import ADAPTERS
 from attnwidget.capture.editing import Edit, Editor
@@ -42,6 +43,9 @@ def record(
     decode loop that calls `aw.step(token)` makes the trace grow by one row a step; a forward pass, or a prompt and
     what follows it from a cache, is recorded whole when the block ends.
 
+    Where ranks of torch.distributed hold parts of the heads (tensor parallelism), every rank must record, and every
+    rank gets the same trace with all heads. Where each has all heads (DDP, FSDP), each rank records its own examples.
+
     Args:
         model: any torch module; its outputs, gradients, mode, hooks and random numbers are those without recording.
         source: the tokens of the input, which the keys count. Without them keys are numbered.
@@ -58,8 +62,8 @@ def record(
         The trace, which is complete when the block ends, and "stopped" with its finished steps if an exception ends it.
 
     Raises:
-        CaptureError: no attention was found, the model did not run, a batch came and no example was chosen, or an edit
-            met no call.
+        CaptureError: no attention was found, the model did not run, a batch came and no example was chosen, an edit
+            met no call, or a rank that holds a part of the heads did not record, or recorded something else.
         ValueError: weights that do not fit the strips; the sentence says which.
         TypeError: model is not a torch module, or into is not a Trace.
     """
@@ -72,7 +76,7 @@ def record(
         raise TypeError(f"example: {type(example).__name__} came, the position of one example was expected.")
     check_closed()
     trace = trace_for(into, source, target, title)
-    recorder = Recorder(getattr(model, "_orig_mod", model), trace, example, store)  # what torch.compile wrapped
+    recorder = Recorder(unwrapped(model), trace, example, store)
     with opened(recorder, edits):
         yield trace
 
@@ -81,17 +85,18 @@ def record(
 def opened(recorder: Recorder, edits: Iterable[Edit]) -> Iterator[None]:
     """Have a recorder be the one of this thread inside the block, and finish its trace."""
     trace, changes = recorder.trace, tuple(edits)
-    editor = Editor(changes) if changes else None
+    editor = Editor(changes, recorder.sites.sharding) if changes else None
     if editor is not None:
         recorder.sites.keep_weights("edits")
     check_closed()
     _open.set(recorder)
     try:
-        with uncompiled(), recorder.passes.watching(), Hub(recorder, ADAPTERS, editor).watching():
-            yield
-        if editor is not None:
-            editor.check()
-        recorder.finish()
+        with recorder.sites.sharding.together(recorder.terms(changes)):
+            with uncompiled(), recorder.passes.watching(), Hub(recorder, ADAPTERS, editor).watching():
+                yield
+            if editor is not None:
+                editor.check()
+            recorder.finish()
     except BaseException:
         trace.finish("stopped")
         raise
@@ -129,6 +134,15 @@ def uncompiled() -> AbstractContextManager[object]:
     if "torch._dynamo" not in sys.modules or set_stance is None:
         return nullcontext()
     return cast("AbstractContextManager[object]", set_stance("force_eager"))
+
+
+def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
+    """Return what torch.compile or data parallelism wrapped."""
+    while True:
+        inner = model.module if isinstance(model, DistributedDataParallel) else getattr(model, "_orig_mod", model)
+        if inner is model:
+            return model
+        model = inner
 
 
 def trace_for(

@@ -12,6 +12,7 @@ from attnwidget.capture.call import Call
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.factors import Reader
 from attnwidget.capture.pieces import Rows
+from attnwidget.capture.sharding import Sharding
 from attnwidget.capture.sizes import EXPECTED_STEPS, Sizer, StoreChoice
 from attnwidget.checks import HALF_SUM_TOLERANCE
 from attnwidget.ledger import CONTEXT, SOURCE, STRIPS_OF, TARGET
@@ -37,7 +38,7 @@ class Sites:
 
     def __init__(self, model: torch.nn.Module, trace: Trace, store: StoreChoice) -> None:
         self.names: dict[str, Site] = {}
-        self.sizer = Sizer(model, store)
+        self.sizer, self.sharding = Sizer(model, store), Sharding(model)
         self.as_weights = False  # whether queries and keys are not to be kept, because they do not tell all of it
         self._trace, self._reader = trace, Reader()
         self._tolerances: dict[str, float] = {}  # by module
@@ -86,12 +87,14 @@ class Sites:
         )
         tower = _tower(name)
         layer = sum(site.kind == kind and _tower(site.name) == tower for site in self.names.values())
-        site = Site(name, kind, layer, rows.n_heads, query, key)
+        _, n_heads = self.sharding.heads(name, rows.n_heads)
+        site = Site(name, kind, layer, n_heads, query, key)
         steps = EXPECTED_STEPS if decoding and query == TARGET else 0
         store = self.sizer.choose(
             name,
             rows,
             lambda: self._has_factors(name, rows),
+            n_heads=n_heads,
             n_queries=max(steps, rows.n_queries),
             n_keys=rows.n_keys + steps,
         )
@@ -154,7 +157,7 @@ class Sites:
     ) -> None:
         """Add rows of several sites, and with `token` the step that they chose."""
         self._n_keys.update({name: it.shape[2] for name, it in rows.items() if isinstance(it, Factors)})
-        self._trace.append(rows, token=token, candidates=candidates)
+        self._trace.append(self.sharding.gathered(rows, token), token=token, candidates=candidates)
 
     def _begin_context(self, n_read: int) -> None:
         """Name what the decoder had read before its first step, unless somebody has."""

@@ -40,7 +40,7 @@ class Sizer:
         self.note = ""
 
     def choose(
-        self, name: str, rows: Rows, has_factors: Callable[[], bool], *, n_queries: int, n_keys: int
+        self, name: str, rows: Rows, has_factors: Callable[[], bool], *, n_heads: int, n_queries: int, n_keys: int
     ) -> StoreKind:
         """Choose a store for a site.
 
@@ -48,6 +48,7 @@ class Sizer:
             name: the module that attends.
             rows: its rows so far.
             has_factors: tells whether queries and keys say it all.
+            n_heads: how many heads all ranks have.
             n_queries: how many rows there may be in the end.
             n_keys: how many keys.
 
@@ -60,13 +61,14 @@ class Sizer:
                 "Use store='auto', 'dense' or 'reduced'."
             )
         n_layers = self._layers_like(name)
-        n_bytes = n_layers * rows.n_heads * n_queries * n_keys * 4
+        n_bytes = n_layers * n_heads * n_queries * n_keys * 4
         kind: StoreKind = "dense"
         if self.choice != "auto":
             kind = self.choice
         elif n_bytes > DENSE_BYTES:
             kind = "qk" if has_factors() else "reduced"
-            self._tell(kind, n_bytes, rows, n_layers, n_queries=n_queries, n_keys=n_keys)
+            n_parts = n_heads // rows.n_heads
+            self._tell(kind, n_bytes, rows, n_layers * n_parts, n_queries=n_queries, n_keys=n_keys)
         return kind
 
     def _tell(self, kind: StoreKind, n_dense: int, rows: Rows, n_layers: int, *, n_queries: int, n_keys: int) -> None:

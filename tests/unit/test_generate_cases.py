@@ -26,7 +26,12 @@ def no_gradients() -> object:
 
 
 def both(
-    model: Any, given: dict[str, Any], *, row: int = 0, n_given: int = N_PROMPT, **more: Any
+    model: Any,  # noqa: ANN401 - of Transformers
+    given: dict[str, Any],
+    *,
+    row: int = 0,
+    n_given: int = N_PROMPT,
+    **more: Any,  # noqa: ANN401 - what generate takes
 ) -> tuple[aw.Trace, Tensor]:
     """Return a trace and what came out without it; their tokens are the same."""
     example = more.pop("example", None)
