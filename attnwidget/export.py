@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnwidget.file import write_whole
+from attnwidget.outline import first_shown
 from attnwidget.wire import MEAN
 from attnwidget.wire.fit import frame
 
@@ -41,7 +42,7 @@ style-src '{style_hash}'; base-uri 'none'; form-action 'none'">
 </head>
 <body>
 <main id="attnwidget-host"></main>
-<script type="text/plain" id="attnwidget-data" data-step="{step}" data-site="0" data-head="{head}">{data}</script>
+<script type="text/plain" id="attnwidget-data" data-step="{step}" data-site="{site}" data-head="{head}">{data}</script>
 <script>{script}</script>
 </body>
 </html>
@@ -65,15 +66,17 @@ def to_html(trace: Trace, path: str | os.PathLike[str]) -> None:
     """
     script = re.sub(r"<(?=/script|!--)", r"<\\", SCRIPT.read_text("utf-8"), flags=re.IGNORECASE)
     sites = trace.sites
-    head = MEAN if sites and sites[0].n_heads > 1 else 0
+    site = first_shown(sites)
+    head = MEAN if sites and sites[site].n_heads > 1 else 0
     page = _PAGE.format(
         script_hash=_hash(script),
         style_hash=_hash(_STYLE),
         title=html.escape(trace.title or "Attention"),
         style=_STYLE,
-        step=max(sites[0].n_queries - 1, 0) if sites else 0,
+        step=max(sites[site].n_queries - 1, 0) if sites else 0,
+        site=site,
         head=head,
-        data=base64.b64encode(frame(trace, 0, 0, head, PAGE_BYTES, EXACT_BYTES)).decode("ascii"),
+        data=base64.b64encode(frame(trace, 0, site, head, PAGE_BYTES, EXACT_BYTES)).decode("ascii"),
         script=script,
     )
     write_whole(path, page.encode("utf-8", errors="replace"))

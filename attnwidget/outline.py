@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -133,6 +133,12 @@ class Site:
     n_keys: int = 0
     flags: tuple[Flag, ...] = ()
     store: StoreKind = "dense"
+
+
+def first_shown(sites: Sequence[Site]) -> int:
+    """Return the site that a picture shows before anybody chose one: cross-attention, else a decoder's, else the first."""
+    kinds = [site.kind for site in sites]
+    return next((kinds.index(kind) for kind in ("cross", "decoder") if kind in kinds), 0)
 
 
 def merged(flags: Iterable[Flag]) -> tuple[Flag, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import anywidget
 import traitlets
 
-from attnwidget.outline import Site
+from attnwidget.outline import Site, first_shown
 from attnwidget.stream import Publisher
 from attnwidget.trace import Trace
 from attnwidget.wire import MEAN, Traits
@@ -27,7 +27,8 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
 
     Args:
         trace: what to show; an empty one, to be filled later, by default.
-        site: the site to show first, index into `trace.sites`.
+        site: the site to show first, index into `trace.sites`; by default the first cross-attention, else the first of a
+            decoder, also where they come later, until a site is chosen.
         head: the head to show first; -1 for the mean over heads.
         traits: initial values of other traits; `step` is the last one by default.
 
@@ -39,7 +40,9 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
 
     _esm = STATIC / "widget.js"
 
-    def __init__(self, trace: Trace | None = None, *, site: int = 0, head: int = MEAN, **traits: object) -> None:
+    def __init__(
+        self, trace: Trace | None = None, *, site: int | None = None, head: int = MEAN, **traits: object
+    ) -> None:
         unknown = [name for name in traits if not self.has_trait(name)]
         if unknown:
             raise TypeError(f"AttentionWidget has no trait {unknown[0]!r}; it has {', '.join(Traits.class_traits())}.")
@@ -47,6 +50,8 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         self._turn = threading.RLock()  # the page's changes and ours, one at a time
         with self._turn:
             self._publisher = Publisher(checked(Trace() if trace is None else trace), self)
+            self._site_is_chosen = site is not None
+            site = first_shown(self.trace.sites) if site is None else site
             try:
                 self._check("site", site, site)
                 self._check("head", head, site)
@@ -70,7 +75,7 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
                 return
             self._publisher.close()
             self._publisher = Publisher(trace, self)
-            site = min(self.site, max(len(trace.sites) - 1, 0))
+            site = self._wanted_site()
             self._set({"locked": [], **self._picture(site, self._fitting_head(site))})
 
     def close(self) -> None:
@@ -94,11 +99,15 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         person chose while the kernel was too busy to hear of it.
         """
         with self._turn:
-            site, head = self.site, self._fitting_head(self.site)
+            old, site = self.site, self._wanted_site()
+            head = self._fitting_head(site)
         picture = self._picture(site, head, seq) if trace is self.trace else {}
         with self._turn:
-            if not picture or trace is not self.trace or self.site != site:
+            if not picture or trace is not self.trace or self.site != old:
                 return  # another trace or site was chosen meanwhile, and its frame is due
+            if site != old:
+                self._set({"locked": [], **picture})
+                return
             follows, last_step = self.step >= self.last_step, picture["last_step"]
             with self.hold_sync():
                 self.set_trait("head", self._fitting_head(site))
@@ -122,6 +131,10 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         last_step = self._last_step(site)
         data = frame(self.trace, seq, site, head)
         return {"site": site, "head": head, "last_step": last_step, "step": last_step, "frame": data}
+
+    def _wanted_site(self) -> int:
+        sites = self.trace.sites
+        return min(self.site, max(len(sites) - 1, 0)) if self._site_is_chosen else first_shown(sites)
 
     def _last_step(self, site: int) -> int:
         sites = self.trace.sites
@@ -184,7 +197,8 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
                 f"locked: what came are not {chosen.n_keys} different keys or fewer, from 0, as {chosen.name} has them."
             )
 
-    def _on_selection(self, _: traitlets.Bunch) -> None:
+    def _on_selection(self, change: traitlets.Bunch) -> None:
+        self._site_is_chosen |= change.name == "site" and change.new != self._wanted_site()
         last_step = self._last_step(self.site)
         sites = self.trace.sites
         n_keys = sites[self.site].n_keys if sites else 0

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from heard import Heard
+from towers import add_decoder, add_encoder
 
 from attnwidget import Site, Trace, stream
 
@@ -37,6 +38,15 @@ def live() -> Trace:
     """A trace of one site whose steps are still to come; its source is known."""
     trace = Trace(source=SOURCE)
     trace.add_site(Site("cross", "cross", 0, 3, "target", "source"))
+    return trace
+
+
+@pytest.fixture
+def translated() -> Trace:
+    """A trace of an encoder-decoder after its first step; its sites stand in the order in which they ran."""
+    trace = Trace(source=SOURCE)
+    add_encoder(trace)
+    add_decoder(trace)
     return trace
 
 

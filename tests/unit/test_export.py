@@ -142,6 +142,11 @@ def test_the_page_opens_at_the_last_step_and_the_mean(complete: Trace, exported:
     assert (told["data-step"], told["data-site"], told["data-head"]) == ("3", "0", "-1")
 
 
+def test_the_page_opens_at_what_the_decoder_looks_at(translated: Trace, exported: Callable[[Trace], str]) -> None:
+    told = Page(exported(translated)).attributes("script")
+    assert (told["data-step"], told["data-site"], told["data-head"]) == ("0", "2", "-1")
+
+
 def test_an_empty_trace_is_a_page_too(exported: Callable[[Trace], str]) -> None:
     assert Page(exported(Trace())).attributes("script")["data-step"] == "0"
 

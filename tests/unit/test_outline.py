@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from attnwidget.outline import MAX_PLACES, Flag, FlagKind, merged
+from attnwidget.outline import MAX_PLACES, Flag, FlagKind, Kind, Site, first_shown, merged
 
 
 @pytest.mark.parametrize("kind", get_args(FlagKind))
@@ -25,3 +25,16 @@ def test_flags_of_one_kind_are_counted_together() -> None:
 def test_a_flag_keeps_its_first_places_only() -> None:
     places = tuple((0, query, -1) for query in range(MAX_PLACES))
     assert Flag("nan", 5, places).plus(Flag("nan", 1, ((1, 1, 1),))).where == places
+
+
+@pytest.mark.parametrize(
+    ("kinds", "site"),
+    [
+        ([], 0),
+        (["encoder", "encoder"], 0),
+        (["encoder", "decoder", "decoder"], 1),
+        (["encoder", "decoder", "cross", "decoder", "cross"], 2),
+    ],
+)
+def test_what_a_decoder_looks_at_is_shown_first(kinds: list[Kind], site: int) -> None:
+    assert first_shown([Site(f"{i}", kind, 0, 1, "target", "source") for i, kind in enumerate(kinds)]) == site

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from heard import Heard
+from towers import add_decoder, add_encoder
 
 from attnwidget import AttentionWidget, Trace, stream
 from attnwidget.wire import MEAN
@@ -94,6 +95,59 @@ def test_a_closed_widget_stops_watching(following: Heard) -> None:
     following.sent.clear()
     following.trace.finish()
     assert (following.sent, following.trace._observers) == ([], [])
+
+
+# -- which site is shown first
+
+
+@pytest.fixture
+def translating(impatient: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Heard]:
+    """A widget that was shown before its trace had a site; the encoder has run. Frames come when asked for."""
+    monkeypatch.setattr(stream.Publisher, "_wake", lambda _: None)
+    made = Heard(Trace(source=["the", "cat", "sat", "on", "it"]))
+    add_encoder(made.trace)
+    made._publisher.flush()
+    yield made
+    made.close()
+
+
+def decode(widget: Heard) -> None:
+    add_decoder(widget.trace)
+    widget._publisher.flush()
+
+
+def test_cross_attention_is_shown_once_it_is_there(translating: Heard, read_picture: Reader) -> None:
+    assert (translating.site, translating.last_step) == (0, 4)
+    translating.told.clear()
+    decode(translating)
+    assert (translating.site, translating.step, translating.last_step) == (2, 0, 0)
+    assert {"site", "frame"} <= set(translating.told)
+    assert next(iter(read_picture(zlib.decompress(translating.frame)).blocks))[0] == 2
+
+
+def test_a_site_that_was_chosen_stays(translating: Heard) -> None:
+    decode(translating)
+    translating.set_state({"site": 0})
+    translating.trace.append({"decoder": np.full((2, 1, 2), 0.5), "cross": ROWS[:2]}, token="Katze")
+    translating._publisher.flush()
+    assert translating.site == 0
+
+
+def test_a_site_that_was_asked_for_at_first_stays(translated: Trace) -> None:
+    assert (Heard(translated).site, Heard(translated, site=0).site) == (2, 0)
+
+
+def test_another_trace_is_shown_where_nobody_chose(translated: Trace, complete: Trace) -> None:
+    made = Heard(complete)
+    made.trace = translated
+    assert (made.site, made.step) == (2, 0)
+
+
+def test_another_trace_is_shown_where_somebody_chose(translated: Trace, complete: Trace) -> None:
+    made = Heard(complete)
+    made.site = 1
+    made.trace = translated
+    assert made.site == 1
 
 
 # -- another trace
