@@ -136,7 +136,7 @@ class Site:
 
 
 def first_shown(sites: Sequence[Site]) -> int:
-    """Return the site that a picture shows before anybody chose one: cross-attention, else a decoder's, else the first."""
+    """Return the site that is shown before anybody chose one: cross-attention, else of a decoder, else the first."""
     kinds = [site.kind for site in sites]
     return next((kinds.index(kind) for kind in ("cross", "decoder") if kind in kinds), 0)
 

@@ -27,8 +27,8 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
 
     Args:
         trace: what to show; an empty one, to be filled later, by default.
-        site: the site to show first, index into `trace.sites`; by default the first cross-attention, else the first of a
-            decoder, also where they come later, until a site is chosen.
+        site: the site to show first, index into `trace.sites`; by default the first cross-attention, else the first
+            of a decoder, also where they come later, until a site is chosen.
         head: the head to show first; -1 for the mean over heads.
         traits: initial values of other traits; `step` is the last one by default.
 
