@@ -58,6 +58,8 @@ export interface Store {
   rowTop: (weights: Float32Array) => number;
   /** steps of the selected site, also where this picture has no weights of the selected head */
   nSteps: ReadonlySignal<number>;
+  /** keys that there were at the gazed step: what a decoder has read grows by one token a step */
+  nRead: ReadonlySignal<number>;
   expected: ReadonlySignal<number | null>;
   window: Signal<{ queries: Window; keys: Window }>;
   links: Signal<Links>;
@@ -138,6 +140,11 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     };
   });
 
+  const nRead = computed(() => {
+    const { site, matrix } = slice.value;
+    return site && readsItself(site) ? site.nKeys - site.nQueries + 1 + gaze.value.query : matrix.nKeys;
+  });
+
   const expected = computed(() => {
     const { nKeys } = slice.value.matrix;
     if (selection.value.expectation === "none" || !nKeys) return null;
@@ -178,6 +185,7 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     rowTop: (weights) =>
       selection.value.scale === "absolute" ? 1 : weights.reduce((m, w) => (w > m && w < 1e38 ? w : m), 0) || 1,
     nSteps,
+    nRead,
     expected,
     window: state<{ queries: Window; keys: Window }>({ queries: null, keys: null }),
     links: state<Links>("step"),
@@ -197,6 +205,9 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     draw,
   };
 }
+
+/** Tells whether the keys of a site are what a decoder has read, its own output included, and not an input. */
+export const readsItself = (site: Site): boolean => site.kind === "decoder" && site.query !== site.key;
 
 function withPicture(before: Outline, picture: Picture): Outline {
   const strips = { ...before.strips };

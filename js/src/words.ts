@@ -21,6 +21,7 @@ export const words = {
   kinds: { encoder: "encoder self", decoder: "decoder self", cross: "decoder → encoder" },
   input: "input",
   output: "output",
+  context: "read so far",
   keys: "looked at",
   queries: "looking",
   heatmap: "Attention weights",
@@ -108,6 +109,12 @@ export const percent = (value: number): string =>
     : value > 0 && value < 0.001
       ? "< 0.1 %"
       : `${(value * 100).toFixed(value > 0 && value < 0.0995 ? 1 : 0).replace("-", "−")} %`;
+
+/** Room that a character needs, in CSS pixels. */
+const CHARACTER_PX = 9;
+
+/** Tells whether a text can be read in so many pixels. */
+export const fits = (text: string, size: number): boolean => text.length * CHARACTER_PX <= size;
 
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}]|(?! )\p{Zs}/u;
 const NAMED: Record<string, string> = { "\n": "⏎", "\t": "⇥", "\r": "␍" };

@@ -39,6 +39,30 @@ describe("the store", () => {
     expect(store.slice.value.matrix.nKeys).toBe(3);
   });
 
+  it("knows what a decoder had read at a step", () => {
+    const store = createStore(state(false));
+    const strips = [
+      { name: "context", at: 0, texts: ["<s>", "Once", "upon"] },
+      { name: "target", at: 0, texts: ["upon", "a"] },
+    ];
+    const sites = header(2).sites.map((site) => ({ ...site, kind: "decoder" as const, key: "context", n_keys: 3 }));
+    const whole = [
+      [0.5, 0.5, 0],
+      [0.2, 0.3, 0.5],
+    ];
+    store.merge(picture(2, [{ rows: whole }], { strips, sites }));
+    const read = [0, 1].map((step) => (store.select({ step }), store.nRead.value));
+    expect(read).toEqual([2, 3]);
+    store.select({ step: 0 });
+    expect(barsOf(store, axis(3, 300, 3, 100)).map((bar) => bar.verdict)).toEqual(["", "", ""]);
+  });
+
+  it("has read all of an input from the first step", () => {
+    const store = opened(3);
+    store.select({ step: 0 });
+    expect(store.nRead.value).toBe(5);
+  });
+
   it("stays at the step that was chosen while rows come", () => {
     const store = opened(3);
     store.select({ step: 1 });

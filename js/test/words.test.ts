@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { exact, percent, short, shown, words } from "../src/words.ts";
+import { exact, fits, percent, short, shown, words } from "../src/words.ts";
 
 describe("a token is shown so that it can be told apart", () => {
   it.each([
@@ -22,6 +22,12 @@ describe("a token is shown so that it can be told apart", () => {
 
   it("is cut when it is long, by whole characters", () => {
     expect(shown("🎉".repeat(100), 3)).toBe("🎉🎉🎉…");
+  });
+});
+
+describe("a text", () => {
+  it("fits where each of its characters does", () => {
+    expect([fits("K", 9), fits("K", 8), fits("Ka", 13), fits("", 0)]).toEqual([true, false, false, true]);
   });
 });
 

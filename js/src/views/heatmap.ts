@@ -4,7 +4,7 @@ import { clamp, move, take } from "../keys.ts";
 import { at } from "../matrix.ts";
 import { cellAt, cellOf, every, tokensOf, type Axis } from "../scales.ts";
 import type { Store } from "../store.ts";
-import { shown, words } from "../words.ts";
+import { fits, shown, words } from "../words.ts";
 import { paint } from "./heatmap-paint.ts";
 import { colourBar } from "./colour-bar.ts";
 import { panAndZoom } from "./pan-zoom.ts";
@@ -119,8 +119,10 @@ function strongestIn(store: Store, queries: Axis, row: number, keys: Axis, colum
 
 function labelColumns(host: HTMLElement, store: Store, axis: Axis, width: number): void {
   const texts = store.slice.value.keys;
-  const upright = axis.size < UPRIGHT_PX;
-  const step = every(axis.size, upright ? LABEL_PX : UPRIGHT_PX);
+  const areShort =
+    axis.size >= LABEL_PX && texts.slice(axis.first, axis.end).every((text) => fits(shown(text), axis.size));
+  const upright = axis.size < UPRIGHT_PX && !areShort;
+  const step = every(axis.size, upright || areShort ? LABEL_PX : UPRIGHT_PX);
   const focused = store.gaze.value.keys;
   host.style.width = `${width}px`;
   host.toggleAttribute("data-upright", upright);

@@ -94,7 +94,7 @@ function readingOf(store: Store): [string, string][] {
   const { query, keys: gazed } = store.gaze.value;
   if (!matrix.nQueries) return [];
   const weights = row(matrix, query);
-  const received = strength(matrix, query + 1);
+  const received = strength(matrix, query + 1).subarray(0, store.nRead.value);
   const key = gazed[0] ?? strongest(weights, 1)[0];
   const weakest = received.reduce((least, value, k) => (value < (received[least] ?? 0) ? k : least), 0);
   const sum = weights.reduce((total, weight) => total + weight, 0);

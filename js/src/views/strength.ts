@@ -76,7 +76,8 @@ export function barsOf(store: Store, axis: Axis): Bar[] {
   const judged = line !== null && n * 2 >= matrix.nQueries; // before half of the output every input is weak
   return [...pooled(axis, strengthOf(matrix, n))].map((value, cell) => {
     const [from, to] = tokensOf(axis, cell);
-    const verdict = !judged ? "" : value < line * WEAK ? "weak" : value > line * STRONG ? "strong" : "";
+    const verdict =
+      !judged || from >= store.nRead.value ? "" : value < line * WEAK ? "weak" : value > line * STRONG ? "strong" : "";
     return { from, to, value: Number.isNaN(value) ? 0 : value, verdict };
   });
 }

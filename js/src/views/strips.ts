@@ -4,13 +4,14 @@ import { cellAt, cellOf, pooled, tokensOf } from "../scales.ts";
 import { html, setCount, setText } from "../dom.ts";
 import { clamp, move, take } from "../keys.ts";
 import { at, row } from "../matrix.ts";
-import type { Store } from "../store.ts";
+import { readsItself, type Store } from "../store.ts";
 import { colour, css, ink } from "../theme.ts";
-import { exact, shown, words } from "../words.ts";
+import { exact, fits, shown, words } from "../words.ts";
 import type { View } from "./view.ts";
 
-/** Cells narrower than this show their shade only, in CSS pixels. */
+/** Cells narrower than this show their shade only, unless the text is as short as they are; in CSS pixels. */
 const TEXT_PX = 24;
+const EDGES_PX = 10;
 /** Cells narrower than this have smaller text. */
 const SMALL_PX = 76;
 /** Cells narrower than this have no border. */
@@ -40,7 +41,7 @@ export const inputStrip: View = {
       shades: () => row(store.slice.value.matrix, store.gaze.value.query),
       gazed: () => store.gaze.value.keys[0] ?? -1,
       locked: () => store.selection.value.locked,
-      ghost: () => false,
+      ghost: (key) => key >= store.nRead.value,
       hover: (key) => (store.focus.value = { query: null, key }),
       choose: store.toggleKey,
     });
@@ -70,6 +71,7 @@ export const outputStrip: View = {
 
 function stripName(store: Store, side: "key" | "query"): string {
   const { site } = store.slice.value;
+  if (side === "key" && site && readsItself(site)) return words.context;
   if (!site || site.query !== site.key) return side === "key" ? words.input : words.output;
   return side === "key" ? words.keys : words.queries;
 }
@@ -132,7 +134,7 @@ function mountStrip(host: HTMLElement, store: Store, signal: AbortSignal, strip:
       const rgb = colour(weight / top, store.dark.value);
       const text =
         to - from > 1 ? `${shown(texts[from] ?? "")} … ${shown(texts[to - 1] ?? "")}` : shown(texts[from] ?? "");
-      setText(node, axis.size >= TEXT_PX ? text : "");
+      setText(node, axis.size >= TEXT_PX || fits(text, axis.size - EDGES_PX) ? text : "");
       node.style.left = `${cell * axis.size}px`;
       node.style.width = `${Math.max(1, axis.size - (axis.size > 12 ? 4 : 0))}px`;
       node.style.backgroundColor = cells ? css(rgb) : "";
