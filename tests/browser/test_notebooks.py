@@ -45,3 +45,34 @@ def test_a_typed_number_is_translated_and_shown(page: Page, lab: labkit.Lab) -> 
     field.fill("seventeen bananas")
     field.press("Enter")
     expect(page.get_by_text("word 1 names no number in English")).to_be_visible(timeout=LONG_MS)
+
+
+def test_a_model_of_your_own_is_shown_and_edited(page: Page, lab: labkit.Lab) -> None:
+    name = "02_your_own_model.ipynb"
+    shutil.copy(NOTEBOOKS[0].parent / name, lab.root / name)
+    labkit.open_notebook(page, lab, name)
+    labkit.run_all(page)
+    assert labkit.cell_errors(page) == []
+    widgets = page.locator(".attnwidget")
+    expect(widgets).to_have_count(7)
+    for index in range(7):
+        expect(widgets.nth(index)).to_have_attribute("data-status", "complete", timeout=LONG_MS)
+    _, reversing, _, generated, before, after, looped = (widgets.nth(index) for index in range(7))
+
+    for widget in (reversing, looped):  # what a decoder looks at is shown first, also where the encoder ran first
+        expect(widget.get_by_label("site").locator("option:checked")).to_have_text("decoder → encoder")
+    expect(looped.locator(".attnwidget-output .attnwidget-token")).to_have_text(list("828172<"))
+
+    read = generated.locator(".attnwidget-input .attnwidget-token")
+    expect(generated.locator(".attnwidget-input .attnwidget-strip-label")).to_have_text("read so far")
+    expect(read).to_have_text(list("KTAQZMXBEK" + "TAQZMXB"))
+    expect(generated.locator(".attnwidget-candidate").first).to_contain_text("E")
+    slider = generated.get_by_role("slider", name="step")
+    slider.press("Home")
+    expect(generated.locator(".attnwidget-input .attnwidget-token[data-ghost]")).to_have_count(7)
+    slider.press("ArrowRight")
+    expect(generated.locator(".attnwidget-input .attnwidget-token[data-ghost]")).to_have_count(6)
+    expect(generated.locator(".attnwidget-candidate").first).to_contain_text("A")
+
+    for widget, letter in ((before, "T"), (after, "M")):
+        expect(widget.locator(".attnwidget-sentence-text")).to_contain_text(f"Step 1, “{letter}”")
