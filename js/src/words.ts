@@ -77,7 +77,8 @@ export const words = {
     zero_row: (n: number) => `${n} ${n === 1 ? "row is" : "rows are"} all zero`,
     column_sum: () => "columns sum to 1 where rows were expected to",
     missing: (n: number) => `${n} ${n === 1 ? "step has" : "steps have"} no weights`,
-    reduced: (n: number) => `${n} ${n === 1 ? "row keeps its" : "rows keep their"} 16 largest weights only`,
+    reduced: (n: number) =>
+      `${n} ${n === 1 ? "row keeps its" : "rows keep their"} 16 largest weights only; sums and entropy are of those`,
   } as Record<string, (n: number) => string>,
   hints: {
     negative: ": are these scores from before softmax?",
