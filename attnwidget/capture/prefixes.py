@@ -93,6 +93,8 @@ class Prefixes:
 def common(keys: Sequence[Key]) -> Key:
     """Return what all of them begin with."""
     shortest = min(keys, key=len)
+    if all(key == shortest for key in keys):
+        return shortest
     for index, token in enumerate(shortest):
         if any(key[index] != token for key in keys):
             return shortest[:index]
