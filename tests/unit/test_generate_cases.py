@@ -217,3 +217,18 @@ def test_a_model_that_cannot_generate_is_refused() -> None:
         aw.generate(torch.nn.Linear(2, 2), [1])
     with pytest.raises(TypeError, match="str came, a model of Transformers"):
         aw.generate("gpt2", [1])  # type: ignore[arg-type]
+
+
+def test_candidates_are_decoded_behind_what_was_read() -> None:
+    class Words:
+        def decode(self, ids: list[int]) -> str:
+            return " ".join(f"w{it}" for it in ids)
+
+    trace = aw.generate(built("GPT-2"), inputs("GPT-2"), Words(), progress=False, **OPTIONS)
+    assert all(step.candidates[0].token == step.token for step in trace.steps)
+    assert trace.steps[0].token.startswith(" w")
+
+
+def test_a_model_that_attends_to_nothing_says_so() -> None:
+    with pytest.raises(aw.CaptureError, match=r"MambaMixer x2\) keep a recurrent state"):
+        aw.generate(built_architecture("Mamba"), [5, 6, 7], progress=False, **OPTIONS)
