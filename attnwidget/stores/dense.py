@@ -66,11 +66,7 @@ class DenseStore:
         *,
         heads: slice | int = slice(None),
     ) -> np.ndarray:
-        """Return a copy of the chosen weights, float32 [head, query, key], without the first axis for one head.
-
-        Raises:
-            IndexError: no such head, query or key.
-        """
+        """Return a copy of the chosen weights. See `Store.read`."""
         return np.array(self._view(heads)[..., queries, :][..., keys])
 
     def column_sums(self, heads: slice | int = slice(None)) -> np.ndarray:
