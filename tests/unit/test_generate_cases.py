@@ -115,6 +115,16 @@ def test_every_implementation_attends_alike(attention: str) -> None:
     check("Llama", model, given, trace, sequence)
 
 
+@pytest.mark.parametrize("cache", ["static", None])
+def test_a_compiled_model_generates(cache: str | None) -> None:
+    model, given = built("Llama"), inputs("Llama")
+    expected = model.generate(**given, **OPTIONS, cache_implementation=cache)[0]
+    compiled = torch.compile(model, backend="eager")
+    trace = aw.generate(compiled, given, progress=False, **OPTIONS, cache_implementation=cache)
+    assert list(trace.tokens["target"]) == [str(it) for it in expected[N_PROMPT:].tolist()]
+    check("Llama", model, given, trace, expected)
+
+
 def test_a_prompt_may_be_in_a_cache_already() -> None:
     model, given = built("Llama"), inputs("Llama")
     cache = tf.DynamicCache(config=model.config)
