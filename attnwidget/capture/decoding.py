@@ -23,6 +23,7 @@ from attnwidget.stores import Factors
 from attnwidget.trace import Trace
 
 N_CANDIDATES = 5
+_FORGETS = 8  # steps after which rows of lost beams are dropped
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,6 @@ class Decoding(Recorder):
         self._prompt: list[int] | None = None  # ids before the first token
         self._read: list[str] = []  # their texts
         self._known: dict[Key, str] = {}  # texts of candidates behind a token
-        self._ended = False  # whether a beam may have ended, which can still win
         self._outside: list[tuple[str, Piece]] = []  # encoders, which run once
 
     def keep(self, call: Call, name: str, example: int) -> None:
@@ -105,14 +105,16 @@ class Decoding(Recorder):
         it, row = found
         own = range(first, first + (width if self._plan.n_beams > 1 else 1))
         keys = [tuple(ids[i, len(self._prompt) :].tolist()) for i in own]
-        if not self.passes.used and not self._ended:
+        if not self.passes.used and not self._tree.may_end:
             self._settle(common(keys))
         self.passes.used = True
         likely = self._likely(scores[first : own.stop])
         for i, key, tokens in zip(own, keys, likely, strict=True):
             self._tree.nodes[key] = Node(self._rows(it, i, row), tokens)
-            if self._plan.n_beams > 1:
-                self._ended |= not self._plan.end.isdisjoint(tokens)
+            if self._plan.n_beams > 1 and not self._plan.end.isdisjoint(tokens):
+                self._tree.may_end.add(key)
+        if self._plan.n_beams > 1 and len(keys[0]) % _FORGETS == 0:
+            self._tree.forget_lost(keys)
 
     def end(self, sequence: Sequence[int]) -> None:
         """Settle the rest.

@@ -242,3 +242,13 @@ def test_candidates_are_decoded_behind_what_was_read() -> None:
 def test_a_model_that_attends_to_nothing_says_so() -> None:
     with pytest.raises(aw.CaptureError, match=r"MambaMixer x2\) keep a recurrent state"):
         aw.generate(built_architecture("Mamba"), [5, 6, 7], progress=False, **OPTIONS)
+
+
+def test_rows_of_lost_beams_are_forgotten_and_the_winner_keeps_its_own() -> None:
+    model, given = built("GPT-2"), inputs("GPT-2")
+    trace, sequence = both(model, given, num_beams=4, max_new_tokens=20)
+    check("GPT-2", model, given, trace, sequence)
+    end = int(sequence[N_PROMPT + 12])
+    trace, sequence = both(model, given, num_beams=4, max_new_tokens=20, eos_token_id=end)
+    check("GPT-2", model, given, trace, sequence)
+    assert trace.flags == ()
