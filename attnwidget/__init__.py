@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from attnwidget import analysis, models, tasks
-    from attnwidget.capture import CaptureError, Edit, generate, record, rerun, step
+    from attnwidget.capture import CaptureError, Edit, generate, inspect, record, rerun, step
     from attnwidget.capture.mark import mark
     from attnwidget.dashboard import show
     from attnwidget.file import TraceError, load
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _HOME = {
     "record": "attnwidget.capture",
     "generate": "attnwidget.capture",
+    "inspect": "attnwidget.capture",
     "rerun": "attnwidget.capture",
     "Edit": "attnwidget.capture",
     "step": "attnwidget.capture",
@@ -44,6 +45,7 @@ __all__ = [
     "TraceError",
     "analysis",
     "generate",
+    "inspect",
     "load",
     "mark",
     "models",

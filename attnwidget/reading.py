@@ -39,7 +39,8 @@ class Reading:
                 *([" and ".join(kinds)] if kinds else []),
                 f"{self.n_bytes / 1e6:.1f} MB",
             )
-        return f"Trace {self.title!r}: {', '.join(parts)}"
+        name = f"Trace {self.title!r}" if self.title else "Trace"
+        return f"{name}: {', '.join(parts)}"
 
     @property
     def status(self) -> Status:

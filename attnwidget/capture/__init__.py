@@ -5,8 +5,9 @@ from __future__ import annotations
 from attnwidget.capture.editing import Edit
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.generating import generate
+from attnwidget.capture.inspecting import inspect
 from attnwidget.capture.mark import mark
 from attnwidget.capture.recording import record, step
 from attnwidget.capture.rerunning import rerun
 
-__all__ = ["CaptureError", "Edit", "generate", "mark", "record", "rerun", "step"]
+__all__ = ["CaptureError", "Edit", "generate", "inspect", "mark", "record", "rerun", "step"]

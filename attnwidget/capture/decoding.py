@@ -23,6 +23,7 @@ from attnwidget.stores import Factors
 from attnwidget.trace import Trace
 
 N_CANDIDATES = 5
+_FORGETS = 8  # steps after which rows of lost beams are dropped
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,7 @@ class Decoding(Recorder):
         self._tree = Prefixes(plan.end)
         self._prompt: list[int] | None = None  # ids before the first token
         self._read: list[str] = []  # their texts
-        self._alone: dict[int, str] = {}  # texts of candidates
-        self._ended = False  # whether a beam may have ended, which can still win
+        self._known: dict[Key, str] = {}  # texts of candidates behind a token
         self._outside: list[tuple[str, Piece]] = []  # encoders, which run once
 
     def keep(self, call: Call, name: str, example: int) -> None:
@@ -105,14 +105,16 @@ class Decoding(Recorder):
         it, row = found
         own = range(first, first + (width if self._plan.n_beams > 1 else 1))
         keys = [tuple(ids[i, len(self._prompt) :].tolist()) for i in own]
-        if not self.passes.used and not self._ended:
+        if not self.passes.used and not self._tree.may_end:
             self._settle(common(keys))
         self.passes.used = True
         likely = self._likely(scores[first : own.stop])
         for i, key, tokens in zip(own, keys, likely, strict=True):
             self._tree.nodes[key] = Node(self._rows(it, i, row), tokens)
-            if self._plan.n_beams > 1:
-                self._ended |= not self._plan.end.isdisjoint(tokens)
+            if self._plan.n_beams > 1 and not self._plan.end.isdisjoint(tokens):
+                self._tree.may_end.add(key)
+        if self._plan.n_beams > 1 and len(keys[0]) % _FORGETS == 0:
+            self._tree.forget_lost(keys)
 
     def end(self, sequence: Sequence[int]) -> None:
         """Settle the rest.
@@ -159,6 +161,8 @@ class Decoding(Recorder):
     def _rows(self, it: Pass, example: int, row: int) -> dict[str, np.ndarray | Factors]:
         """Return one row of each site of the decoder; the first time, add the sites."""
         self._flush_outside()
+        if not it.calls and not self.sites.names:
+            raise CaptureError(self.what_ran())
         self.sites.begin_step()
         rows: dict[str, np.ndarray | Factors] = {}
         for name, call in it.calls:
@@ -205,15 +209,16 @@ class Decoding(Recorder):
             if node is None:
                 break
             likely = list(node.likely.items())[:N_CANDIDATES]
-            candidates = [(self._text_of(token), probability) for token, probability in likely]
+            before = (*(self._prompt or ())[-1:], *generated[:index])[-1:]
+            candidates = [(self._text_of((*before, token)), probability) for token, probability in likely]
             self.sites.append(node.rows, token=self._text.put(generated[index]), candidates=candidates)
             tree.settled = generated[: index + 1]
             if self._plan.n_beams == 1:
                 del tree.nodes[generated[:index]]
             self._on_token()
 
-    def _text_of(self, token: int) -> str:
-        """Return the text of a token that stands alone."""
-        if token not in self._alone:
-            (self._alone[token],) = self._text.texts([token])
-        return self._alone[token]
+    def _text_of(self, ids: Key) -> str:
+        """Return the text of the last of these tokens."""
+        if ids not in self._known:
+            self._known[ids] = self._text.texts(ids)[-1]
+        return self._known[ids]

@@ -14,7 +14,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from attnwidget.capture.decoding import Decoding, Plan
 from attnwidget.capture.editing import Edit
 from attnwidget.capture.errors import CaptureError
-from attnwidget.capture.recording import opened, trace_for
+from attnwidget.capture.recording import opened, trace_for, unwrapped
 from attnwidget.capture.sizes import StoreChoice
 from attnwidget.capture.token_text import TokenText
 from attnwidget.trace import Trace
@@ -124,7 +124,7 @@ def _decode(
     _name_inputs(model, tensors, trace, text, index)
     total = kwargs.get("max_new_tokens") or settings.max_new_tokens
     with tqdm(total=total, unit=" tokens", disable=not progress, desc=trace.title or None) as bar:
-        recorder = Decoding(model, trace, index, store, Plan(count, n_beams, ends), text, bar.update)
+        recorder = Decoding(unwrapped(model), trace, index, store, Plan(count, n_beams, ends), text, bar.update)
         kwargs = kwargs | {"logits_processor": [*kwargs.get("logits_processor", ()), _Tap(recorder)]}
         with opened(recorder, edits):
             output = model.generate(**tensors, **kwargs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from attnwidget.capture.pieces import Rows
 from attnwidget.outline import Kind
@@ -12,6 +13,7 @@ _SELF = re.compile(r"self_?att|slf_?att|masked_?att", re.IGNORECASE)
 _TOWER = re.compile(r"(?:^|[._])(enc|dec)(?:oders?|s)?(?=$|[._\d])", re.IGNORECASE)
 
 
+@cache
 def says_cross(name: str) -> bool:
     """Tell whether the name of a module speaks of cross-attention."""
     return bool(_CROSS.search(name))

@@ -77,8 +77,14 @@ class RunningModules:
 
     @property
     def signature(self) -> tuple[int, object]:
-        """What changes when the model gets other modules or another kind of attention."""
-        return len(self._modules), getattr(getattr(self.model, "config", None), "_attn_implementation", None)
+        """What changes when the model gets other modules, methods or another kind of attention."""
+        kinds = tuple((type(it), it.__dict__.get("forward")) for it in self._modules.values())
+        return hash(kinds), getattr(getattr(self.model, "config", None), "_attn_implementation", None)
+
+    @property
+    def by_path(self) -> dict[str, torch.nn.Module]:
+        """All modules of the model."""
+        return self._modules
 
     @contextmanager
     def watching(self, *, closely: bool = True) -> Iterator[None]:

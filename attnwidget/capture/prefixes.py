@@ -38,8 +38,16 @@ class Prefixes:
 
     def __init__(self, end: frozenset[int]) -> None:
         self.nodes: dict[Key, Node] = {}
+        self.may_end: set[Key] = set()  # what a beam may have ended behind, which can still win
         self.settled: Key = ()
         self._end = end
+
+    def forget_lost(self, running: Sequence[Key]) -> None:
+        """Drop the rows of prefixes that no beam continues, and that none can have ended behind."""
+        kept = {key[:i] for key in (*running, *self.may_end) for i in range(len(key) + 1)}
+        for key, node in self.nodes.items():
+            if key not in kept:
+                node.rows = {}
 
     def generated(self, sequence: list[int], prompt: list[int]) -> Key:
         """Return what was generated, without the prompt and what pads it after its end.
@@ -93,6 +101,8 @@ class Prefixes:
 def common(keys: Sequence[Key]) -> Key:
     """Return what all of them begin with."""
     shortest = min(keys, key=len)
+    if all(key == shortest for key in keys):
+        return shortest
     for index, token in enumerate(shortest):
         if any(key[index] != token for key in keys):
             return shortest[:index]

@@ -39,26 +39,36 @@ def nothing_found(model: str, ran: Mapping[str, str]) -> str:
     )
 
 
-def silent(ran: Mapping[str, str], gave: Collection[str]) -> str:
-    """Name the modules that are called attention, ran and gave nothing; "" where there are none.
+def silent_modules(ran: Mapping[str, str], gave: Collection[str]) -> dict[str, str]:
+    """Return the modules that are called attention, ran and gave nothing: their classes by path.
 
     Args:
         ran: the classes of the modules that ran, by path.
         gave: paths of the modules whose attention was found.
     """
     around = {path.rpartition(".")[0] for path in gave} - {""}
-    kinds = [
-        kind
+    return {
+        path: kind
         for path, kind in ran.items()
         if _ATTENTION.search(kind)
         and not _is_recurrent(kind)
         and path.rpartition(".")[0] not in around
         and not any(_holds(path, other) or _holds(other, path) for other in gave)
-    ]
+    }
+
+
+def stateful_modules(ran: Mapping[str, str]) -> dict[str, str]:
+    """Return the modules that keep a state from token to token in place of attending: their classes by path."""
+    return {path: kind for path, kind in ran.items() if _is_recurrent(kind)}
+
+
+def silent(ran: Mapping[str, str], gave: Collection[str]) -> str:
+    """Name the modules that are called attention, ran and gave nothing; "" where there are none."""
+    kinds = silent_modules(ran, gave)
     if not kinds:
         return ""
     return (
-        f"{_counted(kinds)} ran but the weights could not be read, so they are missing here. "
+        f"{_counted(kinds.values())} ran but the weights could not be read, so they are missing here. "
         "Call aw.mark(weights) where the weights are."
     )
 

@@ -49,7 +49,7 @@ class DenseStore:
         _, n_queries, n_keys = rows.shape
         first, end = self.n_queries, self.n_queries + n_queries
         if isinstance(rows, Factors):
-            self._waiting.append((first, n_queries, self._factors.n_queries))
+            self._wait(first, n_queries)
             self._factors.append(rows)
         else:
             self._write(first, rows)
@@ -66,11 +66,7 @@ class DenseStore:
         *,
         heads: slice | int = slice(None),
     ) -> np.ndarray:
-        """Return a copy of the chosen weights, float32 [head, query, key], without the first axis for one head.
-
-        Raises:
-            IndexError: no such head, query or key.
-        """
+        """Return a copy of the chosen weights. See `Store.read`."""
         return np.array(self._view(heads)[..., queries, :][..., keys])
 
     def column_sums(self, heads: slice | int = slice(None)) -> np.ndarray:
@@ -99,6 +95,15 @@ class DenseStore:
         if weights.size:
             store.append(weights)
         return store
+
+    def _wait(self, first: int, count: int) -> None:
+        """Note that rows wait, together with those just before them, to be read at once."""
+        place = self._factors.n_queries
+        last = self._waiting[-1] if self._waiting else (-1, 0, -1)
+        if (last[0] + last[1], last[2] + last[1]) == (first, place):
+            first, before, place = self._waiting.pop()
+            count += before
+        self._waiting.append((first, count, place))
 
     def _write(self, first: int, rows: np.ndarray) -> None:
         _, n_queries, n_keys = rows.shape

@@ -94,11 +94,7 @@ class VirtualStore:
         *,
         heads: slice | int = slice(None),
     ) -> np.ndarray:
-        """Return the chosen weights, computed now: float32 [head, query, key], without the first axis for one head.
-
-        Raises:
-            IndexError: no such head, query or key.
-        """
+        """Return the chosen weights. See `Store.read`."""
         chosen = chosen_heads(heads, self.n_heads)
         rows, columns = np.arange(self.n_queries)[queries], np.arange(self.n_keys)[keys]
         weights = np.zeros((len(chosen), len(rows), len(columns)), np.float32)

@@ -115,6 +115,16 @@ def test_every_implementation_attends_alike(attention: str) -> None:
     check("Llama", model, given, trace, sequence)
 
 
+@pytest.mark.parametrize("cache", ["static", None])
+def test_a_compiled_model_generates(cache: str | None) -> None:
+    model, given = built("Llama"), inputs("Llama")
+    expected = model.generate(**given, **OPTIONS, cache_implementation=cache)[0]
+    compiled = torch.compile(model, backend="eager")
+    trace = aw.generate(compiled, given, progress=False, **OPTIONS, cache_implementation=cache)
+    assert list(trace.tokens["target"]) == [str(it) for it in expected[N_PROMPT:].tolist()]
+    check("Llama", model, given, trace, expected)
+
+
 def test_a_prompt_may_be_in_a_cache_already() -> None:
     model, given = built("Llama"), inputs("Llama")
     cache = tf.DynamicCache(config=model.config)
@@ -217,3 +227,28 @@ def test_a_model_that_cannot_generate_is_refused() -> None:
         aw.generate(torch.nn.Linear(2, 2), [1])
     with pytest.raises(TypeError, match="str came, a model of Transformers"):
         aw.generate("gpt2", [1])  # type: ignore[arg-type]
+
+
+def test_candidates_are_decoded_behind_what_was_read() -> None:
+    class Words:
+        def decode(self, ids: list[int]) -> str:
+            return " ".join(f"w{it}" for it in ids)
+
+    trace = aw.generate(built("GPT-2"), inputs("GPT-2"), Words(), progress=False, **OPTIONS)
+    assert all(step.candidates[0].token == step.token for step in trace.steps)
+    assert trace.steps[0].token.startswith(" w")
+
+
+def test_a_model_that_attends_to_nothing_says_so() -> None:
+    with pytest.raises(aw.CaptureError, match=r"MambaMixer x2\) keep a recurrent state"):
+        aw.generate(built_architecture("Mamba"), [5, 6, 7], progress=False, **OPTIONS)
+
+
+def test_rows_of_lost_beams_are_forgotten_and_the_winner_keeps_its_own() -> None:
+    model, given = built("GPT-2"), inputs("GPT-2")
+    trace, sequence = both(model, given, num_beams=4, max_new_tokens=20)
+    check("GPT-2", model, given, trace, sequence)
+    end = int(sequence[N_PROMPT + 12])
+    trace, sequence = both(model, given, num_beams=4, max_new_tokens=20, eos_token_id=end)
+    check("GPT-2", model, given, trace, sequence)
+    assert trace.flags == ()

@@ -19,6 +19,7 @@ NAMES = {
     "Trace",
     "TraceError",
     "generate",
+    "inspect",
     "load",
     "mark",
     "record",

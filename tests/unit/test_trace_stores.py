@@ -165,7 +165,7 @@ def test_a_trace_says_what_it_is(virtual: Trace) -> None:
 
 
 def test_an_empty_trace_says_so() -> None:
-    assert repr(Trace()) == "Trace '': empty, 0 source and 0 target tokens, 0 sites, 0 steps, 0.0 MB"
+    assert repr(Trace()) == "Trace: empty, 0 source and 0 target tokens, 0 sites, 0 steps, 0.0 MB"
 
 
 def test_a_trace_knows_its_size() -> None:
