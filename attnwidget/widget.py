@@ -11,6 +11,7 @@ import traitlets
 
 from attnwidget.outline import Site, first_shown
 from attnwidget.stream import Publisher
+from attnwidget.subshell import keep_subshell
 from attnwidget.trace import Trace
 from attnwidget.wire import MEAN, Traits
 from attnwidget.wire.fit import frame
@@ -27,8 +28,7 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
 
     Args:
         trace: what to show; an empty one, to be filled later, by default.
-        site: the site to show first, index into `trace.sites`; by default the first cross-attention, else the first
-            of a decoder, also where they come later, until a site is chosen.
+        site: index into `trace.sites` of the one to show first; by default what a decoder looks at, once it is there.
         head: the head to show first; -1 for the mean over heads.
         traits: initial values of other traits; `step` is the last one by default.
 
@@ -59,7 +59,7 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             except BaseException:
                 self._publisher.close()
                 raise
-        _keep_subshell(self.comm)
+        keep_subshell(self.comm)
         self.on_msg(self._on_message)
         self.observe(self._on_selection, names=["site", "head"])
 
@@ -248,12 +248,3 @@ def _within(values: object, first: int, end: int) -> bool:
         and all(type(value) is int and first <= value < end for value in values)
         and len(set(values)) == len(values)
     )
-
-
-def _keep_subshell(comm: object) -> None:
-    """Let a page's messages be handled while a cell runs, where the front end asks for that.
-
-    ipykernel 7.4.0 hands a comm's messages to the shell that last published on it, which is the busy one.
-    """
-    if hasattr(comm, "_reply_subshell_for"):
-        setattr(comm, "_reply_subshell_for", lambda data, default: default)  # noqa: B010

@@ -1,5 +1,6 @@
 /** The one state that every view draws: the recording, the selection, the focus, and what follows from them. */
-import { batch, computed, effect, signal as state, type ReadonlySignal, type Signal } from "@preact/signals-core";
+import { batch, computed, signal as state, type ReadonlySignal, type Signal } from "@preact/signals-core";
+import { draw } from "./draw.ts";
 import type { Matrix } from "./matrix.ts";
 import { empty, mean, merged, worst } from "./matrix.ts";
 import type { Window } from "./scales.ts";
@@ -237,22 +238,3 @@ function placed<T>(old: T[], at: number, items: T[], blank: T): T[] {
 
 const same = (a: unknown, b: unknown): boolean =>
   Array.isArray(a) && Array.isArray(b) ? a.length === b.length && a.every((x, i) => x === b[i]) : a === b;
-
-function draw(signal: AbortSignal, paint: () => void): void {
-  let stop = () => {};
-  let frame = 0;
-  const run = () => {
-    frame = 0;
-    stop();
-    let first = true;
-    // The second time the effect reads nothing, so it is deaf until the frame in which it starts anew.
-    stop = effect(() => {
-      if (first) {
-        first = false;
-        paint();
-      } else frame ||= requestAnimationFrame(run);
-    });
-  };
-  run();
-  signal.addEventListener("abort", () => (cancelAnimationFrame(frame), stop()), { once: true });
-}

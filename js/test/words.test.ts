@@ -51,8 +51,8 @@ describe("a number", () => {
 describe("a flag", () => {
   it("says what a site gave up", () => {
     expect([1, 40].map((n) => words.flags.reduced?.(n))).toEqual([
-      "1 row keeps its 16 largest weights only",
-      "40 rows keep their 16 largest weights only",
+      "1 row keeps its 16 largest weights only; sums and entropy are of those",
+      "40 rows keep their 16 largest weights only; sums and entropy are of those",
     ]);
   });
 });

@@ -14,7 +14,7 @@ SOURCES = ROOT / "js" / "src"
 
 # From low to high. A room may import any room of a lower line, none of its own line. A folder is one room.
 PYTHON_LAYERS = [
-    {"tokens", "analysis", "architecture", "outline"},
+    {"tokens", "analysis", "architecture", "outline", "subshell"},
     {"checks"},
     {"stores", "strips"},
     {"records"},
@@ -40,7 +40,7 @@ PYTHON_DEFERRED = {("trace", "file"), ("trace", "export")}
 TORCH_ROOMS = {"capture", "models"}
 
 JS_LAYERS = [
-    {"wire.gen", "scales", "dom", "theme", "keys", "words"},
+    {"wire.gen", "scales", "dom", "draw", "theme", "keys", "words"},
     {"wire"},
     {"matrix"},
     {"store"},
