@@ -77,8 +77,12 @@ class RunningModules:
 
     @property
     def signature(self) -> tuple[int, object]:
-        """What changes when the model gets other modules or another kind of attention."""
-        return len(self._modules), getattr(getattr(self.model, "config", None), "_attn_implementation", None)
+        """What changes when the model gets other modules, other code in them, or another kind of attention."""
+        code = [
+            (path, type(it), getattr(type(it), "forward", None), id(vars(it).get("forward")))
+            for path, it in self._modules.items()
+        ]
+        return hash(tuple(code)), getattr(getattr(self.model, "config", None), "_attn_implementation", None)
 
     @contextmanager
     def watching(self, *, closely: bool = True) -> Iterator[None]:
