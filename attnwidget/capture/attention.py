@@ -196,5 +196,8 @@ def has_numbers(attention: Attention) -> bool:
 
 def rows_of(attention: Attention) -> np.ndarray:
     """Return the weights of the one example that is left: float32 [head, query, key], in memory of their own."""
-    weights = attention.weights().detach()[0]
-    return np.asarray(weights.to(device="cpu", dtype=torch.float32, copy=True).numpy())
+    weights = attention.weights().detach()[0].to(device="cpu", dtype=torch.float32, copy=True)
+    while torch._C._functorch.is_gradtrackingtensor(weights):  # inside torch.func.grad or jvp
+        weights = torch._C._functorch.get_unwrapped(weights)
+    with torch._C._DisableFuncTorch():
+        return np.asarray(weights.detach().numpy())

@@ -14,6 +14,7 @@ from attnwidget.capture.kinds import says_cross
 from attnwidget.capture.passes import Pass, row_of
 from attnwidget.capture.pieces import Piece, Rows
 from attnwidget.capture.prefixes import Key, Node, Prefixes, common
+from attnwidget.capture.readers import reads_prefix, streams_of
 from attnwidget.capture.recorder import Recorder
 from attnwidget.capture.sizes import StoreChoice
 from attnwidget.capture.token_text import TokenText
@@ -74,13 +75,19 @@ class Decoding(Recorder):
         self._prompt: list[int] | None = None  # ids before the first token
         self._read: list[str] = []  # their texts
         self._known: dict[Key, str] = {}  # texts of candidates behind a token
+        self._is_pair = bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
+        self._begun = False  # whether the first token was about to be chosen
         self._outside: list[tuple[str, Piece]] = []  # encoders, which run once
 
     def keep(self, call: Call, name: str, example: int) -> None:
         """Keep a call with the pass that it belongs to."""
         current = self.passes.current
-        if current is not None and self._reads_prefix(call, current):
+        if current is not None and reads_prefix(call, current.n_read, is_pair=self._is_pair):
+            self.passes.learn_hidden(current, call.attention.shape[2])
             current.calls.append((self.placed_name(call), call))
+        elif current is not None and (streams := streams_of(call, current.n_read)):
+            name = self.placed_name(call)
+            current.calls.extend((f"{name}#{i}" if i > 1 else name, it) for i, it in enumerate(streams, 1))
         elif name not in self.sites.names:
             self._outside.append((self.placed_name(call), Piece.of(call, name, 0, example, factors=True)))
 
@@ -105,6 +112,12 @@ class Decoding(Recorder):
         it, row = found
         own = range(first, first + (width if self._plan.n_beams > 1 else 1))
         keys = [tuple(ids[i, len(self._prompt) :].tolist()) for i in own]
+        if ids[first, : len(self._prompt)].tolist() != self._prompt or (self._tree.settled and () in keys):
+            raise CaptureError(
+                f"{type(self._model).__name__} began its output anew, as models do that read a long input in parts or "
+                "try again at another temperature. A trace holds one output: pass one part, and one temperature."
+            )
+        self._begun |= () in keys
         if not self.passes.used and not self._tree.may_end:
             self._settle(common(keys))
         self.passes.used = True
@@ -126,6 +139,11 @@ class Decoding(Recorder):
         if self._plan.n_beams > 1:
             self.trace.set_beams(self._tree.beams(generated, self._text))
         self._settle(generated)
+        if len(self._tree.settled) < len(generated) or not self._begun:
+            raise CaptureError(
+                f"{type(self._model).__name__}: no pass was seen that chose output token {len(self._tree.settled)}. "
+                "Write the decode loop inside `with aw.record(model)`, and call aw.step(token) once a token."
+            )
 
     def finish(self) -> None:
         """Close the trace."""
@@ -145,17 +163,10 @@ class Decoding(Recorder):
             numbers = [str(i + 1) for i in range(n_keys - len(self._read))]
             self.trace.set_tokens(CONTEXT, [*numbers, *self._read][:n_keys])
 
-    def _reads_prefix(self, call: Call, current: Pass) -> bool:
-        """Tell whether a call has a row for each token of the pass, as a decoder has and an encoder has not."""
-        n_queries = call.attention.shape[2]
-        n_read = n_queries if current.n_read is None else current.n_read
-        sees_only_itself = call.causal is False and not call.cross and n_queries > 1
-        return not sees_only_itself and (n_queries == n_read or (n_queries > n_read and bool(call.causal)))
-
     def placed_name(self, call: Call) -> str:
         """Return the name of the site of a call that was just counted."""
         name = self.name_of(call)
-        ordinal = self._counts[name, self.modules.n_forwards] - 1
+        ordinal = self._counts[name, self.turn] - 1
         return name if ordinal < 1 else f"{name}#{ordinal + 1}"
 
     def _rows(self, it: Pass, example: int, row: int) -> dict[str, np.ndarray | Factors]:
@@ -185,8 +196,7 @@ class Decoding(Recorder):
         n_queries, n_keys = call.attention.shape[2:]
         total = None if it.past is None else it.past + n_queries
         n_source = len(self.trace.tokens["source"])
-        is_pair = bool(getattr(getattr(self._model, "config", None), "is_encoder_decoder", False))
-        return "cross" if is_pair and n_keys == n_source and n_keys != total else "decoder"
+        return "cross" if self._is_pair and n_keys == n_source and n_keys != total else "decoder"
 
     def _flush_outside(self) -> None:
         for name, piece in self._outside:
@@ -208,6 +218,8 @@ class Decoding(Recorder):
             node = tree.nodes.get(generated[:index])
             if node is None:
                 break
+            if not self.sites.names:
+                raise CaptureError(self.what_ran())
             likely = list(node.likely.items())[:N_CANDIDATES]
             before = (*(self._prompt or ())[-1:], *generated[:index])[-1:]
             candidates = [(self._text_of((*before, token)), probability) for token, probability in likely]

@@ -51,10 +51,11 @@ class Reader:
         if count < piece.n_queries:
             product = product.part(slice(None), slice(count))
         first = first if piece.first_query is None else piece.first_query
-        mask = self._mask(product, piece.first_key, first)
+        n_keys = min(piece.n_keys - piece.first_key, product.shape[3])
+        mask = self._mask(product, piece.first_key, first, n_keys)
         if mask is None:
             return None
-        visible, n_keys = mask.visible, min(piece.n_keys - piece.first_key, product.shape[3])
+        visible = mask.visible
         if piece.first_key or n_keys < product.shape[3]:
             first_seen, last_seen = (
                 np.minimum(it + piece.first_key, piece.n_keys) for it in (visible.first, visible.last)
@@ -73,7 +74,7 @@ class Reader:
             sinks=None if product.sinks is None else _numpy(product.sinks).astype(np.float32),
         )
 
-    def _mask(self, product: DotProduct, first_key: int, first_query: int) -> _Mask | None:
+    def _mask(self, product: DotProduct, first_key: int, first_query: int, n_used: int) -> _Mask | None:
         _, _, n_queries, n_keys = product.shape
         tensor = product.mask
         place: object = (n_queries, n_keys, product.diagonal)
@@ -81,7 +82,7 @@ class Reader:
             place = (place, tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
         if place not in self._masks:
             if tensor is not None:
-                self._masks[place] = _read(tensor, product, first_query - first_key)
+                self._masks[place] = _read(tensor, product, first_query - first_key, n_used)
             else:
                 ends = np.full(n_queries, n_keys)
                 if product.diagonal is not None:
@@ -93,8 +94,11 @@ class Reader:
         return found
 
 
-def _read(mask: torch.Tensor, product: DotProduct, offset: int) -> _Mask | None:
-    """Read a mask [1, head or 1, query or 1, key]; None where heads differ or a bias is no matter of distance."""
+def _read(mask: torch.Tensor, product: DotProduct, offset: int, n_used: int) -> _Mask | None:
+    """Read a mask [1, head or 1, query or 1, key]; None where heads differ or a bias is no matter of distance.
+
+    Keys from `n_used` on are the empty end of a cache: nothing sees them, and they tell no bias.
+    """
     _, _n_heads, n_queries, n_keys = product.shape
     full = mask[(None,) * (4 - mask.ndim)].expand(1, -1, n_queries, n_keys)[0]  # [head or 1, query, key]
     seen = visible_of(full)
@@ -108,7 +112,7 @@ def _read(mask: torch.Tensor, product: DotProduct, offset: int) -> _Mask | None:
     numbers = full.masked_fill(~seen[:1], 0)
     if not bool(numbers.any()):
         return _Mask(mask, visible, None)
-    bias = _by_distance(_numpy(numbers).astype(np.float32), _numpy(seen[0]), offset)
+    bias = _by_distance(_numpy(numbers[..., :n_used]).astype(np.float32), _numpy(seen[0, :, :n_used]), offset)
     return None if bias is None else _Mask(mask, visible, bias)
 
 

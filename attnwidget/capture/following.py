@@ -54,7 +54,14 @@ class Followed:
     kept: torch.Tensor | None = None  # the weights, which the product needs even if the model drops them
     moved: bool = False  # its axes are not those of the weights
     repeated: bool = False  # along an axis in which it weighs several values
+    changed: bool = False  # it is the weights now: some of their numbers were replaced on the way
     made: Made | None = None  # held only where weights are edited
+
+    def weights(self) -> torch.Tensor | None:
+        """Return the weights that this tensor came of, with the numbers that were replaced on the way."""
+        if self.changed:
+            return self.tensor()
+        return self.origin.weights() if self.kept is None else self.kept
 
     def again(self, weights: torch.Tensor) -> torch.Tensor:
         """Return what this tensor would have been, had the origin been these weights."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from attnwidget.capture.copying import copied
 from attnwidget.capture.decoding import Decoding, Plan
 from attnwidget.capture.editing import Edit
 from attnwidget.capture.errors import CaptureError
@@ -96,7 +96,7 @@ def generate(
     options = {"example": example, "store": store, "title": title, "progress": progress}
     randomness = torch.get_rng_state()
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    run = Run(model, tensors, tokenizer, options, copied(kwargs), randomness, cuda)
+    run = Run(model, copied(tensors), tokenizer, options, copied(kwargs), randomness, cuda)
     trace = trace_for(into, None, None, title)
     _decode(model, tensors, kwargs, tokenizer, trace, tuple(edits), index, count, store=store, progress=progress)
     runs[trace] = run
@@ -116,20 +116,30 @@ def _decode(
     store: StoreChoice,
     progress: bool,
 ) -> None:
-    settings = copy.deepcopy(kwargs.get("generation_config") or model.generation_config)
-    n_beams = int(kwargs.get("num_beams") or settings.num_beams or 1)
-    end = kwargs.get("eos_token_id", settings.eos_token_id)
-    ends = frozenset(() if end is None else [end] if isinstance(end, int) else [int(it) for it in end])
-    text = TokenText(getattr(tokenizer, "tokenizer", tokenizer))
+    n_beams = int(_setting(model, kwargs, "num_beams") or 1)
+    end = _setting(model, kwargs, "eos_token_id")
+    ends = frozenset(() if end is None else torch.as_tensor(end).flatten().tolist())
+    inner = getattr(tokenizer, "tokenizer", tokenizer)
+    text = TokenText(inner)
     _name_inputs(model, tensors, trace, text, index)
-    total = kwargs.get("max_new_tokens") or settings.max_new_tokens
+    total = _setting(model, kwargs, "max_new_tokens")
     with tqdm(total=total, unit=" tokens", disable=not progress, desc=trace.title or None) as bar:
         recorder = Decoding(unwrapped(model), trace, index, store, Plan(count, n_beams, ends), text, bar.update)
-        kwargs = kwargs | {"logits_processor": [*kwargs.get("logits_processor", ()), _Tap(recorder)]}
+        kwargs = kwargs | {"logits_processor": [*(kwargs.get("logits_processor") or ()), _Tap(recorder)]}
+        if tokenizer is not None and (_setting(model, kwargs, "stop_strings") or "assistant_tokenizer" in kwargs):
+            kwargs["tokenizer"] = inner  # which generate needs for these
         with opened(recorder, edits):
             output = model.generate(**tensors, **kwargs)
             sequences = output if isinstance(output, torch.Tensor) else output["sequences"]
             recorder.end(sequences[index * (len(sequences) // count)].tolist())
+
+
+def _setting(model: Any, kwargs: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401
+    """Return what generate will use: what a person passed, or else what the model brings along."""
+    if name in kwargs:
+        return kwargs[name]
+    value = getattr(kwargs.get("generation_config"), name, None)
+    return getattr(model.generation_config, name, None) if value is None else value
 
 
 class _Tap:
@@ -191,13 +201,6 @@ def _encoded(tokenizer: Any, text: str) -> Any:  # noqa: ANN401
 
 def _moved(value: object, device: torch.device | None) -> object:
     return value.detach().clone().to(device) if isinstance(value, torch.Tensor) else value
-
-
-def copied(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options that a run may change as it likes; models are no options and stay the same."""
-    return {
-        name: value if isinstance(value, torch.nn.Module) else copy.deepcopy(value) for name, value in kwargs.items()
-    }
 
 
 def _batch(tensors: Mapping[str, Any], kwargs: Mapping[str, Any]) -> int:

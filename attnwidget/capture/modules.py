@@ -77,9 +77,12 @@ class RunningModules:
 
     @property
     def signature(self) -> tuple[int, object]:
-        """What changes when the model gets other modules, methods or another kind of attention."""
-        kinds = tuple((type(it), it.__dict__.get("forward")) for it in self._modules.values())
-        return hash(kinds), getattr(getattr(self.model, "config", None), "_attn_implementation", None)
+        """What changes when the model gets other modules, other code in them, or another kind of attention."""
+        code = [
+            (path, type(it), getattr(type(it), "forward", None), id(vars(it).get("forward")))
+            for path, it in self._modules.items()
+        ]
+        return hash(tuple(code)), getattr(getattr(self.model, "config", None), "_attn_implementation", None)
 
     @property
     def by_path(self) -> dict[str, torch.nn.Module]:

@@ -50,7 +50,7 @@ class Pass:
             return -1
         n_batch, n_read = self.ids.shape
         n_prefix = prefixes.shape[1]
-        past = n_prefix - n_read if self.past is None else self.past - n_hidden
+        past = n_prefix - n_read if self.past is None else self.past and self.past - n_hidden
         n_own = n_prefix - past
         if n_batch != len(prefixes) or not 0 < n_own <= n_read or past < 0:
             return None
@@ -68,6 +68,7 @@ class Passes:
         self._list: list[Pass] = []
         self._depth = 0
         self._n_hidden = 0  # features that were read in place of tokens
+        self.n_begun = 0
         self.used = True  # whether a token was chosen by the last pass
 
     @property
@@ -89,6 +90,11 @@ class Passes:
             if row is not None:
                 return it, row
         return None
+
+    def learn_hidden(self, current: Pass, n_queries: int) -> None:
+        """Learn that the first pass reads more than its tokens, as an image that a decoder puts before them."""
+        if current.ids is not None and current.past == 0 and current.n_read is not None:
+            self._n_hidden = max(self._n_hidden, n_queries - current.n_read)
 
     def placed(self, call: Call) -> Call:
         """Return a call with the positions that the pass tells, where its adapter did not know them."""
@@ -120,6 +126,7 @@ class Passes:
         self._depth += 1
         if self._depth > 1:
             return  # a decoder inside a larger model, which has told already
+        self.n_begun += 1
         if self.used:
             self._list.clear()
             self.used = False

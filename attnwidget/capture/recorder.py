@@ -72,14 +72,19 @@ class Recorder:
         self.sites.note(call, name)
         if call.note:
             self.notes[call.note] = None
-        self._counts[name, self.modules.n_forwards] += 1
+        self._counts[name, self.turn] += 1
         self._n_rows[name] += call.attention.shape[2] == 1
         self.keep(call, name, example)
+
+    @property
+    def turn(self) -> int:
+        """Which pass of the model runs; where only a part of it is called, as by a wrapper, of that part."""
+        return self.modules.n_forwards or self.passes.n_begun
 
     def keep(self, call: Call, name: str, example: int) -> None:
         """Keep what concerns the example."""
         factors = self.sites.sizer.choice == "qk"
-        self._pending.append(Piece.of(call, name, self.modules.n_forwards, example, factors=factors))
+        self._pending.append(Piece.of(call, name, self.turn, example, factors=factors))
 
     def name_of(self, call: Call) -> str:
         """Return the name of the module that made a call."""
@@ -112,7 +117,7 @@ class Recorder:
             first = self._n_rows[name]
         elif first is None:
             first = max(n_keys - n_queries, 0) if call.causal else 0
-            name = _numbered(name, self._counts[name, self.modules.n_forwards])
+            name = _numbered(name, self._counts[name, self.turn])
         return replace(call, module=name, first_query=first)
 
     def step(self, token: str, candidates: Iterable[tuple[str, float]]) -> None:

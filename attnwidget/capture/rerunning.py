@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from attnwidget.capture.copying import copied
 from attnwidget.capture.editing import Edit
 from attnwidget.capture.errors import CaptureError
-from attnwidget.capture.generating import copied, generate, runs
+from attnwidget.capture.generating import generate, runs
 from attnwidget.trace import Trace
 
 _SHOWN = 0.0005  # weights that differ by less look the same at three decimals
@@ -110,9 +111,8 @@ def rerun(trace: Trace, edits: Edit | Iterable[Edit], *, into: Trace | None = No
         torch.set_rng_state(run.randomness)
         if run.cuda:
             torch.cuda.set_rng_state_all(list(run.cuda))
-        after = generate(
-            run.model, run.inputs, run.tokenizer, into, chosen, **(run.options | copied(run.kwargs) | {"store": store})
-        )
+        options = run.options | copied(run.kwargs) | {"store": store}
+        after = generate(run.model, copied(run.inputs), run.tokenizer, into, chosen, **options)
     tokens = _tokens(trace, after)
     n_alike = tokens[0][0] + 1 if tokens else len(trace.steps)
     return Rerun(trace, after, chosen, tokens, _changes(trace, after, n_alike))

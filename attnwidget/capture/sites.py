@@ -85,8 +85,8 @@ class Sites:
             self._strip(strip, name, count, whole=kind != "decoder" or rows.n_queries == rows.n_keys)
             for strip, count in ((query, rows.n_queries), (key, rows.n_keys))
         )
-        tower = _tower(name)
-        layer = sum(site.kind == kind and _tower(site.name) == tower for site in self.names.values())
+        tower = tower_of(name)
+        layer = sum(site.kind == kind and tower_of(site.name) == tower for site in self.names.values())
         _, n_heads = self.sharding.heads(name, rows.n_heads)
         site = Site(name, kind, layer, n_heads, query, key)
         steps = EXPECTED_STEPS if decoding and query == TARGET else 0
@@ -175,7 +175,7 @@ class Sites:
         """Return the strip that an axis counts: what has another length than the source has tokens of its own."""
         if strip != SOURCE:
             return strip
-        tokens, tower = self._trace.tokens, _tower(name)
+        tokens, tower = self._trace.tokens, tower_of(name)
         n_source = len(tokens[SOURCE]) or self._n_source
         if count == (n_source or count):
             self._n_source = count
@@ -191,7 +191,7 @@ class Sites:
         return own
 
 
-def _tower(name: str) -> str:
+def tower_of(name: str) -> str:
     """Return the part of a model that a module belongs to, as in "vision"; empty where it says none."""
     found = _TOWER.search(name)
     return found[0].strip(".").lower() if found else ""

@@ -39,6 +39,7 @@ _KEEPS = frozenset(
     {"to", "type", "type_as", "float", "half", "bfloat16", "double", "contiguous", "clone", "masked_fill"}
     | {"masked_fill_", "nan_to_num", "where"}
 )
+_REPLACES = frozenset({"masked_fill", "nan_to_num", "where"})  # some numbers by others, so that these are the weights
 _CARRIES_ON = _DROPOUT | _MOVES | _REPEATS | _KEEPS
 _TRANSPOSES = frozenset({"T", "mT", "H", "mH"})
 _STARTS = _SOFTMAX | _LOG_SOFTMAX | _POSITIVE
@@ -119,10 +120,11 @@ class SoftmaxAdapter(Adapter):
     ) -> None:
         if result is not source.tensor():
             origin = source.origin
-            kept = origin.weights() if origin.state is State.WEIGHTS and origin.call is None else None
+            kept = source.weights() if origin.state is State.WEIGHTS and origin.call is None else None
             moved, repeated = moved or source.moved, repeated or source.repeated
             how = made if self.sink.edits else None
-            self._keep(Followed(weakref.ref(result), origin, kept, moved, repeated, how), result)
+            changed = made.func.__name__ in _REPLACES and not moved and result.shape == getattr(kept, "shape", None)
+            self._keep(Followed(weakref.ref(result), origin, kept, moved, repeated, changed, how), result)
 
     def _keep(self, followed: Followed, tensor: torch.Tensor) -> None:
         key = id(tensor)
@@ -165,7 +167,7 @@ class SoftmaxAdapter(Adapter):
                 continue
             if origin.call is None:
                 equation = args[0] if name == "einsum" and not source.moved else None
-                self._take(origin, operand, others, args, equation=equation, product=name in _PRODUCTS)
+                self._take(source, operand, others, args, equation=equation, product=name in _PRODUCTS)
             if origin.edited is not None:
                 args = _swapped(args, operand, source.again(origin.edited))
                 kwargs = {key: source.again(origin.edited) if it is operand else it for key, it in kwargs.items()}
@@ -173,7 +175,7 @@ class SoftmaxAdapter(Adapter):
 
     def _take(
         self,
-        origin: Origin,
+        source: Followed,
         operand: torch.Tensor,
         others: list[torch.Tensor],
         args: Sequence[object],
@@ -181,7 +183,7 @@ class SoftmaxAdapter(Adapter):
         equation: object,
         product: bool,
     ) -> None:
-        weights = origin.weights()
+        origin, weights = source.origin, source.weights()
         if weights is None or origin.owner is None or _is_router(origin.owner):
             return
         owner, index = origin.owner, next((i for i, it in enumerate(tensors(args)) if it is operand), 0)

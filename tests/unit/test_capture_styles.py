@@ -250,3 +250,26 @@ def test_a_router_is_left_out_where_attention_is_kept() -> None:
             return torch.as_tensor(self.mlp(scores, self.gate_attention(scores, values)))
 
     assert [site.name for site in recorded(Block(), SCORES, VALUES).sites] == ["gate_attention"]
+
+
+@pytest.mark.parametrize("way", ["nan_to_num", "masked_fill", "where"])
+def test_numbers_that_are_replaced_after_the_softmax_are_the_weights(way: str) -> None:
+    class Replacing(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            scores = (x @ x.mT).masked_fill(torch.eye(4).bool().all(0), float("-inf"))
+            scores[:, 2] = float("-inf")  # a row that sees nothing
+            weights = scores.softmax(-1)
+            blind = torch.tensor([False, False, True, False])[:, None]
+            if way == "nan_to_num":
+                self.kept = weights.nan_to_num(0)
+            elif way == "masked_fill":
+                self.kept = weights.masked_fill(blind, 0)
+            else:
+                self.kept = torch.where(blind, 0, weights)
+            return self.kept.transpose(0, 1).transpose(0, 1) @ x
+
+    model = Replacing()
+    with aw.record(model) as trace:
+        model(torch.randn(1, 4, 3))
+    assert np.array_equal(trace.weights()[0], model.kept[0])
+    assert [flag.kind for flag in trace.flags] == ["zero_row"]

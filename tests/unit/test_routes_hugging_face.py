@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -160,3 +161,47 @@ def test_a_flash_kernel_is_understood_by_its_arguments(name: str, monkeypatch: p
     for ours, theirs in zip(found, output.attentions, strict=True):
         rows = slice(0, N_SOURCE - N_PADDING)
         np.testing.assert_allclose(ours[PADDED, :, rows], theirs[PADDED, :, rows], atol=1e-5, rtol=0)
+
+
+class Replaced(torch.nn.Module):
+    """Attends by a softmax of its own, and has as many modules in it as what it stands for."""
+
+    def __init__(self, old: torch.nn.Module) -> None:
+        super().__init__()
+        self.inner = torch.nn.ModuleList(torch.nn.Identity() for _ in list(old.modules())[2:])
+
+    def forward(self, hidden_states: torch.Tensor, **_: object) -> tuple[torch.Tensor, None]:
+        return (hidden_states @ hidden_states.transpose(1, 2)).softmax(-1) @ hidden_states, None
+
+
+@pytest.mark.parametrize("what", ["module", "forward"])
+def test_attention_that_is_replaced_between_two_recordings_is_seen(what: str) -> None:
+    model: Any = built("Llama")
+    batch = {name: it[:1] for name, it in inputs("text").items()}
+    for _ in range(3):
+        with aw.record(model) as before:
+            model(**batch)
+    layer = model.model.layers[1]
+    if what == "module":
+        layer.self_attn = Replaced(layer.self_attn)
+    else:
+        layer.self_attn.forward = Replaced(layer.self_attn).forward
+    with aw.record(model) as after:
+        model(**batch)
+    assert [site.name for site in after.sites] == [site.name for site in before.sites]
+    assert after.sites[1].n_heads == 1
+
+
+@pytest.mark.parametrize("transform", ["grad", "jvp"])
+def test_weights_inside_a_transform_of_torch_func_are_recorded(transform: str) -> None:
+    model, x = Replaced(torch.nn.Identity()), torch.randn(1, 5, 4)
+
+    def run() -> None:
+        if transform == "grad":
+            torch.func.grad(lambda it: model(it)[0].sum())(x)
+        else:
+            torch.func.jvp(lambda it: model(it)[0], (x,), (x,))
+
+    with aw.record(model) as trace:
+        run()
+    np.testing.assert_allclose(trace.weights(0)[0], (x @ x.transpose(1, 2)).softmax(-1)[0], atol=1e-6)
