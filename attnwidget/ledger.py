@@ -158,14 +158,14 @@ class Ledger:
         n_tokens = len(self.strips.texts[TARGET])
         if TARGET in self.strips.known and index >= n_tokens:
             raise ValueError(f"step {index} came, but strip 'target' was given with {n_tokens} tokens.")
-        checked = []
-        for rank, pair in enumerate(candidates):
-            name = f"step {index}, candidate {rank}"
+        pairs = list(candidates)
+        for rank, pair in enumerate(pairs):
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                name = f"step {index}, candidate {rank}"
                 raise TypeError(f"{name}: {type(pair).__name__} came, a pair (token, probability) was expected.")
-            (other,) = Tokens.of([pair[0]], strip=name)
-            checked.append(Candidate(other, as_probability(pair[1], name=name)))
-        return Step(index, text, tuple(checked))
+        texts = Tokens.of([other for other, _ in pairs], strip=f"step {index}, candidates")
+        numbers = [as_probability(it, name=f"step {index}, candidate {i}") for i, (_, it) in enumerate(pairs)]
+        return Step(index, text, tuple(map(Candidate, texts, numbers)))
 
     def _checked(self, record: Record, value: object, step: Step | None) -> tuple[np.ndarray | Factors, float]:
         site = record.site

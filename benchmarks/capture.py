@@ -24,7 +24,7 @@ import attnwidget as aw
 
 MS, MIB = 1e3, 1 << 20
 LENGTHS = (128, 512, 2048)
-N_PROMPT, N_NEW = 256, 32
+N_PROMPT, N_NEW = 256, 128
 
 
 def built(attention: str = "sdpa") -> torch.nn.Module:

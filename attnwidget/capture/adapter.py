@@ -27,8 +27,12 @@ class Sink(Protocol):
     def model(self) -> torch.nn.Module:
         """The model that is recorded."""
 
-    def owner(self) -> Owner | None:
-        """Return the module that runs now, or None if it belongs to another model than the recorded one."""
+    def owner(self, module: torch.nn.Module | None = None) -> Owner | None:
+        """Return the module that runs now, or None if it belongs to another model than the recorded one.
+
+        Args:
+            module: the one that runs, where an adapter knows it.
+        """
 
     def take(self, call: Call) -> None:
         """Keep a call."""

@@ -101,9 +101,9 @@ class Hub(TorchFunctionMode):
         """The model that is recorded."""
         return self._recorder.modules.model
 
-    def owner(self) -> Owner | None:
+    def owner(self, module: torch.nn.Module | None = None) -> Owner | None:
         """Return the module that runs now, or None if it belongs to another model than the recorded one."""
-        return self._recorder.modules.owner()
+        return self._recorder.modules.owner(module)
 
     def take(self, call: Call) -> None:
         """Keep a call; what runs again for the backward pass (gradient checkpointing) was seen before."""

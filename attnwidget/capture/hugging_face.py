@@ -80,7 +80,7 @@ class HuggingFaceAdapter(Adapter):
             query: [batch, head, query, d_head].
             key: [batch, head, key, d_head]; groups of heads may share them.
         """
-        owner = self.sink.owner()
+        owner = self.sink.owner(module)
         if owner is None:
             return function(module, query, key, *args, **kwargs)
         about = _About(owner, scope, query, key, args, kwargs)

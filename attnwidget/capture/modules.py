@@ -56,8 +56,15 @@ class RunningModules:
     def __deepcopy__(self, _: object) -> RunningModules:
         return self  # a copy of the model, made meanwhile, copies its hooks too
 
-    def owner(self) -> Owner | None:
-        """Return the innermost running module that is more than a function; None if only another model runs."""
+    def owner(self, module: torch.nn.Module | None = None) -> Owner | None:
+        """Return the innermost running module that is more than a function; None if only another model runs.
+
+        Args:
+            module: the one that runs, where that is known; it need not be looked for then.
+        """
+        path = self._paths.get(id(module))
+        if module is not None and path is not None:
+            return self._owner(path, module)
         other = ""
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
@@ -66,14 +73,17 @@ class RunningModules:
                 if not isinstance(module, _CARRIERS):
                     path = self._paths.get(id(module))
                     if path is not None:
-                        parent = self._modules[path.rpartition(".")[0]] if path else None
-                        return Owner(path.replace("._orig_mod", ""), module, parent)  # as before torch.compile
+                        return self._owner(path, module)
                     other = type(module).__name__
             frame = frame.f_back
         if not other:
             return Owner("", self.model)
         self.others.add(other)
         return None
+
+    def _owner(self, path: str, module: torch.nn.Module) -> Owner:
+        parent = self._modules[path.rpartition(".")[0]] if path else None
+        return Owner(path.replace("._orig_mod", ""), module, parent)  # as before torch.compile
 
     @property
     def signature(self) -> tuple[int, object]:

@@ -189,7 +189,9 @@ class VirtualStore:
         end = first + keys.shape[1]
         self._keys = roomy(self._keys, len(keys), max(end, self.n_keys), keys.shape[2], dtype=keys.dtype)
         overwritten = slice(first, min(end, self.n_keys))
-        if not np.array_equal(self._keys[:, overwritten], keys[:, : max(0, self.n_keys - first)]):
+        if first < self.n_keys and not np.array_equal(
+            self._keys[:, overwritten], keys[:, : max(0, self.n_keys - first)]
+        ):
             saw = (self._visible.first < overwritten.stop) & (self._visible.last > overwritten.start)
             self._known[:, : self.n_queries][:, saw] = False
             self._overviews.clear()
@@ -200,10 +202,11 @@ class VirtualStore:
         n_heads, n_new, d_head = queries.shape
         first, end = self.n_queries, self.n_queries + n_new
         self._queries = roomy(self._queries, n_heads, end, d_head, dtype=queries.dtype)
-        self._positions = roomy(self._positions, end)
-        self._known, self._top, self._total = (
-            roomy(buffer, n_heads, end) for buffer in (self._known, self._top, self._total)
-        )
+        if len(self._positions) < end:
+            self._positions = roomy(self._positions, end)
+            self._known, self._top, self._total = (
+                roomy(buffer, n_heads, end) for buffer in (self._known, self._top, self._total)
+            )
         self._queries[:, first:end] = queries
         self._positions[first:end] = positions
         self._parts.append(visible)
