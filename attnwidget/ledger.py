@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import index
+from typing import Any
 
 import numpy as np
 
@@ -158,7 +159,7 @@ class Ledger:
         n_tokens = len(self.strips.texts[TARGET])
         if TARGET in self.strips.known and index >= n_tokens:
             raise ValueError(f"step {index} came, but strip 'target' was given with {n_tokens} tokens.")
-        pairs = list(candidates)
+        pairs: list[Any] = list(candidates)
         for rank, pair in enumerate(pairs):
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 name = f"step {index}, candidate {rank}"
