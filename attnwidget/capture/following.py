@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 
+from attnwidget.capture.axes import tensors
 from attnwidget.capture.call import Call
 from attnwidget.capture.modules import Owner
 
@@ -43,6 +44,7 @@ class Made(NamedTuple):
     args: Sequence[object]
     kwargs: Mapping[str, object]
     of: Followed
+    part: int = 0  # which one it is, where the function returned several
 
 
 @dataclass
@@ -69,7 +71,5 @@ class Followed:
             return weights
         source, old = self.made.of.again(weights), self.made.of.tensor()
         args = [source if arg is old else arg for arg in self.made.args]
-        result = self.made.func(*args, **self.made.kwargs)
-        if not isinstance(result, torch.Tensor):
-            raise NotImplementedError("weights that were cut into parts before they are used cannot be edited.")
-        return result
+        kwargs = {name: source if arg is old else arg for name, arg in self.made.kwargs.items()}
+        return list(tensors([self.made.func(*args, **kwargs)]))[self.made.part]

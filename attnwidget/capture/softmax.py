@@ -142,8 +142,8 @@ class SoftmaxAdapter(Adapter):
             if source is not None:
                 if name in _DROPOUT and result is not tensor and _drops(args, kwargs):
                     source.origin.note = BEFORE_DROPOUT
-                made = Made(func, args, kwargs, source)
-                for part in tensors([result]):
+                for i, part in enumerate(tensors([result])):
+                    made = Made(func, args, kwargs, source, i)
                     self._follow(part, source, made, moved=name in _MOVES, repeated=name in _REPEATS)
                 return
 

@@ -83,11 +83,7 @@ class ReducedStore:
         *,
         heads: slice | int = slice(None),
     ) -> np.ndarray:
-        """Return the largest weights of the chosen rows at their places, and 0 elsewhere: float32 [head, query, key].
-
-        Raises:
-            IndexError: no such head, query or key.
-        """
+        """Return the largest weights of the chosen rows at their places, and 0 elsewhere. See `Store.read`."""
         chosen = chosen_heads(heads, self.n_heads)
         rows, columns = np.arange(self.n_queries)[queries], np.arange(self.n_keys)[keys]
         weights = np.zeros((len(chosen), len(rows), len(columns)), np.float32)

@@ -144,6 +144,9 @@ class Hand(nn.Module):
             heads = torch.einsum("bhqk,bhkd->bhqd", weights, v)
         elif self.way == "folded":
             heads = torch.bmm(weights.flatten(0, 1), v.flatten(0, 1)).unflatten(0, (-1, 2))
+        elif self.way == "unbound":
+            first, second = weights.unbind(1)
+            heads = torch.stack([first @ v[:, 0], second @ v[:, 1]], dim=1)
         elif self.way == "marked":
             heads = (aw.mark(weights) if self.force is None else weights) @ v
         elif self.way == "dropout and mask":
@@ -153,7 +156,7 @@ class Hand(nn.Module):
         return heads.transpose(1, 2).flatten(2)
 
 
-@pytest.mark.parametrize("way", ["sdpa", "flex", "einsum", "folded", "marked", "dropout and mask", "sum"])
+@pytest.mark.parametrize("way", ["sdpa", "flex", "einsum", "folded", "unbound", "marked", "dropout and mask", "sum"])
 def test_attention_by_hand_is_edited(way: str) -> None:
     model, x = Hand(way).eval(), torch.randn(1, 5, 8)
     pattern = torch.tensor([0.1, 0.0, 0.6, 0.3, 0.0])
