@@ -91,30 +91,29 @@ class Ledger:
     def append(
         self,
         weights: Mapping[str, object],
-        token: str | None,
-        candidates: Iterable[tuple[str, float]],
+        chosen: Sequence[tuple[str, Iterable[tuple[str, float]]]],
         tolerance: float | None,
     ) -> None:
-        """Add rows, and with `token` the step that they chose. See `Trace.append`."""
+        """Add rows, and the steps that they chose, each a token with its candidates. See `Trace.extend`."""
         if self.status in ("complete", "stopped"):
             raise ValueError(f"this trace is {self.status}, nothing can be added. Make a new Trace for another run.")
         if not isinstance(weights, Mapping):
             raise TypeError(f"weights: {type(weights).__name__} came, a mapping from names of sites was expected.")
         if tolerance is not None and not float(tolerance) >= 0:
             raise ValueError(f"tolerance: {tolerance} came, a number of at least 0 was expected.")
-        step = None if token is None else self._checked_step(token, candidates)
-        if step is not None and not self.records:
-            raise ValueError(f"step {step.index} has no weights, and the trace has no site to expect them from.")
-        checked = [(record := self.find(name), *self._checked(record, value, step)) for name, value in weights.items()]
+        steps = [self._checked_step(len(self.steps) + i, *it) for i, it in enumerate(chosen)]
+        if steps and not self.records:
+            raise ValueError(f"step {steps[0].index} has no weights, and the trace has no site to expect them from.")
+        checked = [(record := self.find(name), *self._checked(record, value, steps)) for name, value in weights.items()]
         with_rows = {record.site.name for record, _, _ in checked}
         if len(with_rows) < len(checked):
             raise ValueError(f"weights: {', '.join(map(repr, weights))} name one site twice.")
         for record, rows, _ in checked:
             if record.site.key == CONTEXT:
-                n_before = record.store.n_queries if step is None else step.index
+                n_before = steps[0].index if steps else record.store.n_queries
                 self.strips.learn_n_read(record.site.query, n_before + rows.shape[1], rows.shape[2])
-        if step is not None:
-            self._add_step(step, with_rows)
+        if steps:
+            self._add_steps(steps, with_rows)
         for record, rows, own_tolerance in checked:
             of_site = own_tolerance if record.tolerance is None else record.tolerance
             record.add(rows, of_site if tolerance is None else float(tolerance))
@@ -137,7 +136,7 @@ class Ledger:
     def restore_steps(self, steps: Iterable[tuple[str, Iterable[tuple[str, float]]]]) -> None:
         """Add the steps of a file, whose weights are there already."""
         for token, candidates in steps:
-            self.steps.append(self._placed(self._checked_step(token, candidates)))
+            self.steps.append(self._placed(self._checked_step(len(self.steps), token, candidates)))
 
     def finish(self, status: Status) -> None:
         """Close the ledger; a complete one must fit the strips that were known beforehand."""
@@ -153,8 +152,7 @@ class Ledger:
                 self.restore_steps((token, ()) for token in self.strips.texts[TARGET])  # rows that came as one matrix
         self.status = status
 
-    def _checked_step(self, token: str, candidates: Iterable[tuple[str, float]]) -> Step:
-        index = len(self.steps)
+    def _checked_step(self, index: int, token: str, candidates: Iterable[tuple[str, float]]) -> Step:
         (text,) = Tokens.of([token], strip=f"step {index}")
         n_tokens = len(self.strips.texts[TARGET])
         if TARGET in self.strips.known and index >= n_tokens:
@@ -168,12 +166,12 @@ class Ledger:
         numbers = [as_probability(it, name=f"step {index}, candidate {i}") for i, (_, it) in enumerate(pairs)]
         return Step(index, text, tuple(map(Candidate, texts, numbers)))
 
-    def _checked(self, record: Record, value: object, step: Step | None) -> tuple[np.ndarray | Factors, float]:
+    def _checked(self, record: Record, value: object, steps: Sequence[Step]) -> tuple[np.ndarray | Factors, float]:
         site = record.site
         rows, tolerance = record.checked(value)
         _, n_new, n_keys = rows.shape
-        if step is not None and site.query == TARGET and n_new != 1:
-            raise ValueError(f"{site.name}: {n_new} queries came with step {step.index}, one was expected.")
+        if steps and site.query == TARGET and n_new != len(steps):
+            raise ValueError(f"{site.name}: {n_new} queries came with {_span(steps)} was expected.")
         self._check_counts(site, record.store.n_queries + n_new, n_keys)
         return rows, tolerance
 
@@ -188,14 +186,14 @@ class Ledger:
     def _placed(self, step: Step) -> Step:
         return replace(step, position=self.strips.position(step.index))
 
-    def _add_step(self, step: Step, with_rows: set[str]) -> None:
-        """Add a step; sites of the decoder that did not run in it, or in earlier ones, get rows flagged as missing."""
-        self.steps.append(self._placed(step))
+    def _add_steps(self, steps: Sequence[Step], with_rows: set[str]) -> None:
+        """Add steps; sites of the decoder that did not run in them, or in earlier ones, get rows flagged as missing."""
+        self.steps.extend(map(self._placed, steps))
         if TARGET not in self.strips.known:
-            self.strips.texts[TARGET].append(step.token)
+            self.strips.texts[TARGET].extend(step.token for step in steps)
         for record in self.records.values():
             if record.site.query == TARGET:
-                end = step.index + (record.site.name not in with_rows)
+                end = steps[0].index if record.site.name in with_rows else steps[-1].index + 1
                 due = end - record.store.n_queries
                 if due > 0:
                     n_seen = self.strips.n_seen(record.site.key, end - 1)
@@ -205,6 +203,11 @@ class Ledger:
         """Name the tokens of strips that nobody named; what is in the context is named after the target."""
         self.strips.name_up_to(record.site.query, record.store.n_queries)
         self.strips.name_up_to(record.site.key, record.store.n_keys)
+
+
+def _span(steps: Sequence[Step]) -> str:
+    first, last = steps[0].index, steps[-1].index
+    return f"step {first}, one" if first == last else f"steps {first} to {last}, one for each"
 
 
 def _count_error(site: Site, axis: str, count: int, strip: str, n_tokens: int) -> str:

@@ -139,7 +139,28 @@ class Trace(Reading):
             TypeError, ValueError: weights, token or candidates that do not fit; the sentence says which.
         """
         with self.lock:
-            self.ledger.append(weights, token, candidates, tolerance)
+            self.ledger.append(weights, () if token is None else ((token, candidates),), tolerance)
+        self._tell()
+
+    def extend(
+        self,
+        weights: Mapping[str, object],
+        steps: Sequence[tuple[str, Iterable[tuple[str, float]]]],
+        *,
+        tolerance: float | None = None,
+    ) -> None:
+        """Add several decoder steps at once, which costs less than one `append` for each.
+
+        Args:
+            weights: as in `append`, with one query for each step.
+            steps: (token, candidates) pairs.
+            tolerance: as in `append`.
+
+        Raises:
+            KeyError, TypeError, ValueError: as in `append`.
+        """
+        with self.lock:
+            self.ledger.append(weights, tuple(steps), tolerance)
         self._tell()
 
     def set_beams(self, beams: Iterable[Beam]) -> None:

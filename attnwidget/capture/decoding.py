@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 
 import numpy as np
 import torch
 
 from attnwidget.capture.call import Call
 from attnwidget.capture.errors import CaptureError
-from attnwidget.capture.kinds import says_cross
+from attnwidget.capture.kinds import kind_in_pass
 from attnwidget.capture.passes import Pass, row_of
 from attnwidget.capture.pieces import Piece, Rows
-from attnwidget.capture.prefixes import Key, Node, Prefixes, common
+from attnwidget.capture.prefixes import Key, Node, Plan, Prefixes, common
 from attnwidget.capture.readers import reads_prefix, streams_of
 from attnwidget.capture.recorder import Recorder
 from attnwidget.capture.sizes import StoreChoice
+from attnwidget.capture.streak import Streak
 from attnwidget.capture.token_text import TokenText
 from attnwidget.ledger import CONTEXT
 from attnwidget.outline import Kind
@@ -25,21 +26,6 @@ from attnwidget.trace import Trace
 
 N_CANDIDATES = 5
 _FORGETS = 8  # steps after which rows of lost beams are dropped
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a model decodes.
-
-    Args:
-        n_examples: sequences in the batch that was passed in.
-        n_beams: beams of each; 1 where there is no search.
-        end: ids that end a sequence.
-    """
-
-    n_examples: int
-    n_beams: int
-    end: frozenset[int]
 
 
 class Decoding(Recorder):
@@ -71,13 +57,14 @@ class Decoding(Recorder):
             )
         super().__init__(model, trace, example, "dense" if plan.n_beams > 1 and store == "auto" else store)
         self._plan, self._text, self._on_token = plan, text, on_token
-        self._tree = Prefixes(plan.end)
+        self._tree, self._streak = Prefixes(plan.end), Streak(self.sites)
         self._prompt: list[int] | None = None  # ids before the first token
         self._read: list[str] = []  # their texts
         self._known: dict[Key, str] = {}  # texts of candidates behind a token
         self._is_pair = bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
         self._begun = False  # whether the first token was about to be chosen
         self._outside: list[tuple[str, Piece]] = []  # encoders, which run once
+        self._open: tuple[Node, Pass, int, int] | None = None  # the node whose row the streak took last, and its place
 
     def keep(self, call: Call, name: str, example: int) -> None:
         """Keep a call with the pass that it belongs to."""
@@ -104,15 +91,16 @@ class Decoding(Recorder):
         """
         width = len(ids) // self._plan.n_examples
         first = (self._example or 0) * width
+        own = range(first, first + (width if self._plan.n_beams > 1 else 1))
+        read = ids[first : own.stop].tolist()
         if self._prompt is None:
-            self._begin(ids[first].tolist())
+            self._begin(read[0])
         found = self.passes.find(ids)
         if found is None or self._prompt is None:
             return  # a draft of another model
         it, row = found
-        own = range(first, first + (width if self._plan.n_beams > 1 else 1))
-        keys = [tuple(ids[i, len(self._prompt) :].tolist()) for i in own]
-        if ids[first, : len(self._prompt)].tolist() != self._prompt or (self._tree.settled and () in keys):
+        keys = [tuple(text[len(self._prompt) :]) for text in read]
+        if read[0][: len(self._prompt)] != self._prompt or (self._tree.settled and () in keys):
             raise CaptureError(
                 f"{type(self._model).__name__} began its output anew, as models do that read a long input in parts or "
                 "try again at another temperature. A trace holds one output: pass one part, and one temperature."
@@ -123,7 +111,7 @@ class Decoding(Recorder):
         self.passes.used = True
         likely = self._likely(scores[first : own.stop])
         for i, key, tokens in zip(own, keys, likely, strict=True):
-            self._tree.nodes[key] = Node(self._rows(it, i, row), tokens)
+            self._tree.nodes[key] = self._node(it, i, row, tokens)
             if self._plan.n_beams > 1 and not self._plan.end.isdisjoint(tokens):
                 self._tree.may_end.add(key)
         if self._plan.n_beams > 1 and len(keys[0]) % _FORGETS == 0:
@@ -139,6 +127,7 @@ class Decoding(Recorder):
         if self._plan.n_beams > 1:
             self.trace.set_beams(self._tree.beams(generated, self._text))
         self._settle(generated)
+        self._streak.flush()
         if len(self._tree.settled) < len(generated) or not self._begun:
             raise CaptureError(
                 f"{type(self._model).__name__}: no pass was seen that chose output token {len(self._tree.settled)}. "
@@ -151,6 +140,12 @@ class Decoding(Recorder):
             raise CaptureError(self.what_ran())
         self.trace.finish()
         self.tell()
+
+    def stop(self) -> None:
+        """Close the trace with the steps that were finished."""
+        with suppress(Exception):  # what stopped the run is what a person must hear of
+            self._streak.flush()
+        super().stop()
 
     def _begin(self, prompt: list[int]) -> None:
         """Learn what the decoder reads before its first token."""
@@ -168,6 +163,18 @@ class Decoding(Recorder):
         name = self.name_of(call)
         ordinal = self._counts[name, self.turn] - 1
         return name if ordinal < 1 else f"{name}#{ordinal + 1}"
+
+    def _node(self, it: Pass, example: int, row: int, likely: dict[int, float]) -> Node:
+        """Return what is known where a pass has read a prefix; its rows may wait for others like them."""
+        if self._open is not None and self._streak.n_open:  # the step before chose no token
+            node, before, own, last = self._open
+            node.rows = self._rows(before, own, last)
+            self._streak.drop_open()
+        if self._plan.n_beams > 1 or row != -1 or self._outside or not self._streak.takes(it.calls, example):
+            return Node(self._rows(it, example, row), likely)
+        node = Node(None, likely)
+        self._open = (node, it, example, row)
+        return node
 
     def _rows(self, it: Pass, example: int, row: int) -> dict[str, np.ndarray | Factors]:
         """Return one row of each site of the decoder; the first time, add the sites."""
@@ -189,14 +196,8 @@ class Decoding(Recorder):
     def _kind_in(self, name: str, call: Call, it: Pass) -> Kind:
         if name in self.sites.names:
             return self.sites.names[name].kind
-        if call.cross or (call.cross is None and not call.causal and says_cross(name)):
-            return "cross"
-        if call.cross is False or call.causal:
-            return "decoder"
-        n_queries, n_keys = call.attention.shape[2:]
-        total = None if it.past is None else it.past + n_queries
         n_source = len(self.trace.tokens["source"])
-        return "cross" if self._is_pair and n_keys == n_source and n_keys != total else "decoder"
+        return kind_in_pass(name, call, it.past, n_source=n_source, is_pair=self._is_pair)
 
     def _flush_outside(self) -> None:
         for name, piece in self._outside:
@@ -223,11 +224,18 @@ class Decoding(Recorder):
             likely = list(node.likely.items())[:N_CANDIDATES]
             before = (*(self._prompt or ())[-1:], *generated[:index])[-1:]
             candidates = [(self._text_of((*before, token)), probability) for token, probability in likely]
-            self.sites.append(node.rows, token=self._text.put(generated[index]), candidates=candidates)
+            token = self._text.put(generated[index])
+            if node.rows is None:
+                self._streak.chosen.append((token, candidates))
+            else:
+                self._streak.flush()
+                self.sites.append(node.rows, token=token, candidates=candidates)
             tree.settled = generated[: index + 1]
             if self._plan.n_beams == 1:
                 del tree.nodes[generated[:index]]
             self._on_token()
+        if self._streak.is_due:
+            self._streak.flush()
 
     def _text_of(self, ids: Key) -> str:
         """Return the text of the last of these tokens."""

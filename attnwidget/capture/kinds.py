@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from attnwidget.capture.call import Call
 from attnwidget.capture.pieces import Rows
 from attnwidget.outline import Kind
 
@@ -17,6 +18,25 @@ _TOWER = re.compile(r"(?:^|[._])(enc|dec)(?:oders?|s)?(?=$|[._\d])", re.IGNORECA
 def says_cross(name: str) -> bool:
     """Tell whether the name of a module speaks of cross-attention."""
     return bool(_CROSS.search(name))
+
+
+def kind_in_pass(name: str, call: Call, past: int | None, *, n_source: int, is_pair: bool) -> Kind:
+    """Tell a decoder's attention to what it has read from that to another sequence.
+
+    Args:
+        name: name of the site.
+        call: one of its calls.
+        past: tokens that the decoder had read before; None where nobody knows.
+        n_source: tokens in the source strip.
+        is_pair: whether the model has an encoder and a decoder.
+    """
+    if call.cross or (call.cross is None and not call.causal and says_cross(name)):
+        return "cross"
+    if call.cross is False or call.causal:
+        return "decoder"
+    n_queries, n_keys = call.attention.shape[2:]
+    total = None if past is None else past + n_queries
+    return "cross" if is_pair and n_keys == n_source and n_keys != total else "decoder"
 
 
 def kind_of(

@@ -54,7 +54,7 @@ class Pass:
         n_own = n_prefix - past
         if n_batch != len(prefixes) or not 0 < n_own <= n_read or past < 0:
             return None
-        if not bool((prefixes[:, past:] == self.ids[:, :n_own].to(prefixes.device)).all()):
+        if not torch.equal(prefixes[:, past:], self.ids[:, :n_own].to(prefixes)):
             return None
         return n_own - n_read - 1
 

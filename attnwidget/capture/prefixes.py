@@ -16,16 +16,31 @@ _WINDOW = 8  # tokens that tell the text of the last of them
 Key = tuple[int, ...]  # ids that were generated before
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How a model decodes.
+
+    Args:
+        n_examples: sequences in the batch that was passed in.
+        n_beams: beams of each; 1 where there is no search.
+        end: ids that end a sequence.
+    """
+
+    n_examples: int
+    n_beams: int
+    end: frozenset[int]
+
+
 @dataclass
 class Node:
     """What is known where a decoder has read a prefix: its rows, and which tokens were likely.
 
     Args:
-        rows: one row of each site.
+        rows: one row of each site; None where a streak has them.
         likely: probabilities by token, best first.
     """
 
-    rows: dict[str, np.ndarray | Factors]
+    rows: dict[str, np.ndarray | Factors] | None
     likely: dict[int, float]
 
 

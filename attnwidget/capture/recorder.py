@@ -160,6 +160,10 @@ class Recorder:
         self.trace.finish()
         self.tell()
 
+    def stop(self) -> None:
+        """Close the trace with the steps that were finished."""
+        self.trace.finish("stopped")
+
     def tell(self) -> None:
         """Warn of what a person must know about all weights."""
         if self.sites.sizer.note:

@@ -84,7 +84,7 @@ def record(
 @contextmanager
 def opened(recorder: Recorder, edits: Iterable[Edit]) -> Iterator[None]:
     """Have a recorder be the one of this thread inside the block, and finish its trace."""
-    trace, changes = recorder.trace, tuple(edits)
+    changes = tuple(edits)
     editor = Editor(changes, recorder.sites.sharding) if changes else None
     if editor is not None:
         recorder.sites.keep_weights("edits")
@@ -98,7 +98,7 @@ def opened(recorder: Recorder, edits: Iterable[Edit]) -> Iterator[None]:
                 editor.check()
             recorder.finish()
     except BaseException:
-        trace.finish("stopped")
+        recorder.stop()
         raise
     finally:
         _open.set(None)

@@ -40,6 +40,7 @@ class Sharding:
 
     def __init__(self, model: torch.nn.Module) -> None:
         self._ranks: Ranks | None = None
+        self.is_spread = False  # whether ranks hold the model together, and must agree on each step
         self._heads: dict[str, list[int]] = {}  # by site: how many heads each rank has; [] where each has all
         self._whole: set[str] = set()  # modules whose heads are all on every rank, as their tensors say
         self._terms, self._is_open = "", False
@@ -50,7 +51,7 @@ class Sharding:
         self._root = type(model).__name__
         group = self._find_group(model) or dist.group.WORLD
         if dist.get_world_size(group) > 1:
-            self._ranks = Ranks(group)
+            self._ranks, self.is_spread = Ranks(group), True
 
     @contextmanager
     def together(self, terms: str) -> Iterator[None]:
