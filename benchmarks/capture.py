@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy's threads would count as time of the processor, though they wait
 
 import torch
 import transformers

@@ -17,7 +17,8 @@ from attnwidget.capture.pieces import Piece, Rows
 from attnwidget.capture.sites import Sites
 
 WAIT_S = 0.05  # for which a row may wait at most while others come
-MAX_STEPS = 32
+MAX_STEPS = 16
+_SOON = 8  # of so many steps each comes at once, of the next so many every second one, and so on
 
 Chosen = tuple[str, list[tuple[str, float]]]
 
@@ -33,7 +34,7 @@ class Streak:
         self._sites = sites
         self._calls: list[tuple[str, Call]] = []  # of the last step, whose keys include those of the others
         self._queries: list[list[torch.Tensor]] = []  # of each site, one for each step
-        self._example, self._begun = 0, 0.0
+        self._example, self._begun, self._n_appended = 0, 0.0, 0
         self.chosen: list[Chosen] = []  # tokens that the steps chose, with their candidates; the last may not have yet
 
     @property
@@ -44,9 +45,10 @@ class Streak:
     @property
     def is_due(self) -> bool:
         """Whether it is time to append what there is."""
-        n_chosen = len(self.chosen)
-        late = time.monotonic() - self._begun >= WAIT_S
-        return n_chosen > 0 and not self.n_open and (late or n_chosen >= MAX_STEPS)
+        if not self.chosen or self.n_open:
+            return False
+        enough = min(MAX_STEPS, 1 + self._n_appended // _SOON)
+        return len(self.chosen) >= enough or time.monotonic() - self._begun >= WAIT_S
 
     def takes(self, calls: Sequence[tuple[str, Call]], example: int) -> bool:
         """Add the rows of a step if they continue the streak, or begin one.

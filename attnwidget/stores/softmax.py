@@ -60,6 +60,61 @@ class Softmax:
             scores += self.bias[head % len(self.bias)][columns - positions[:, None] + middle]
         return np.asarray(scores)
 
+    def weights(
+        self,
+        head: int,
+        queries: np.ndarray,
+        keys: np.ndarray,
+        positions: np.ndarray,
+        columns: np.ndarray,
+        *,
+        hidden: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the weights of whole rows, and what `tile` needs to give a part of them.
+
+        Args:
+            head, queries, keys, positions, columns: as in `scores`, with all keys that a query sees.
+            hidden: which keys each query does not see, bool [query, key].
+
+        Returns:
+            Weights, float32 [query, key]; the largest score of each row, and the sum of the exponentials beside it.
+        """
+        logit = -np.inf if self.sinks is None else self.sinks[head]
+        with np.errstate(over="ignore", invalid="ignore"):  # where a key is hidden, and where NaN is what came
+            weights = self.scores(head, queries, keys, positions, columns)
+            np.copyto(weights, -np.inf, where=hidden)
+            top = np.maximum(weights.max(1, initial=-np.inf), logit)
+            top[top == -np.inf] = 0  # a row that sees nothing
+            weights -= top[:, None]
+            total = np.exp(weights, out=weights).sum(1) + np.exp(logit - top)
+            total[total == 0] = 1
+            weights /= total[:, None]
+        if np.isnan(total).any():
+            np.copyto(weights, 0, where=hidden)
+        return weights, top, total
+
+    def tile(
+        self,
+        head: int,
+        queries: np.ndarray,
+        keys: np.ndarray,
+        positions: np.ndarray,
+        columns: np.ndarray,
+        *,
+        hidden: np.ndarray,
+        top: np.ndarray,
+        total: np.ndarray,
+    ) -> np.ndarray:
+        """Return the weights of some keys of rows, float32 [query, key]; see `weights`."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            weights = self.scores(head, queries, keys, positions, columns)
+            weights -= top[:, None]
+            np.minimum(weights, 0, out=weights)  # a score may be rounded otherwise here than when it was the largest
+            np.exp(weights, out=weights)
+            weights /= total[:, None]
+        np.copyto(weights, 0, where=hidden)
+        return weights
+
 
 def _agree(one: np.ndarray | None, other: np.ndarray | None) -> bool:
     """Tell whether two arrays are equal where both are, counted from the middle of the last axis."""

@@ -131,8 +131,8 @@ def roomy(buffer: np.ndarray, *shape: int, dtype: np.dtype[Any] | None = None) -
     return grown
 
 
-def blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
-    """Yield slices of rows, in order, with at most `BLOCK_CELLS` cells each, and one row at least."""
-    height = max(1, BLOCK_CELLS // max(n_columns, 1))
+def blocks(n_rows: int, n_columns: int, at_once: int = BLOCK_CELLS) -> Iterator[slice]:
+    """Yield slices of rows, in order, with at most `at_once` cells each, and one row at least."""
+    height = max(1, at_once // max(n_columns, 1))
     for start in range(0, n_rows, height):
         yield slice(start, min(start + height, n_rows))

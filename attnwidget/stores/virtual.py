@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -16,6 +16,7 @@ from attnwidget.stores.store import blocks, chosen_heads, held, roomy
 from attnwidget.stores.visible import Visible
 
 _OPTIONAL = (("bias", (None, None)), ("sinks", (None,)))  # arrays that not every site has, and their axes
+_AT_ONCE = 1 << 19  # weights of which several arrays fit into a core's own cache
 
 
 class VirtualStore:
@@ -98,11 +99,20 @@ class VirtualStore:
         chosen = chosen_heads(heads, self.n_heads)
         rows, columns = np.arange(self.n_queries)[queries], np.arange(self.n_keys)[keys]
         weights = np.zeros((len(chosen), len(rows), len(columns)), np.float32)
-        for place, head in enumerate(chosen.tolist()):
-            self._pass_over(head, rows)
-            for part in blocks(len(rows), len(columns)):
-                weights[place, part] = self._weights(head, rows[part], columns)
+        if len(columns) == self.n_keys and np.array_equal(columns, np.arange(self.n_keys)):
+            self.fill(weights, rows, chosen)
+        else:
+            for place, head in enumerate(chosen.tolist()):
+                self._pass_over(head, rows)
+                for part in blocks(len(rows), len(columns)):
+                    weights[place, part] = self._tile(head, rows[part], columns)
         return weights if isinstance(heads, slice) else weights[0]
+
+    def fill(self, out: np.ndarray, rows: np.ndarray, heads: np.ndarray) -> None:
+        """Write all weights of some queries and heads, given by index, into zeros of float32 [head, query, key]."""
+        for part in blocks(len(rows), self.n_keys, at_once=_AT_ONCE):
+            for place, (seen, weights) in enumerate(self._whole(heads, rows[part])):
+                out[place, part, seen] = weights
 
     def column_sums(self, heads: slice | int = slice(None)) -> np.ndarray:
         """Return the sum over queries, float32 [head, key], [key] for one head. See `Store.column_sums`."""
@@ -174,10 +184,8 @@ class VirtualStore:
 
     def _mean(self, rows: slice) -> np.ndarray:
         """Return the mean over heads, float32 [query, key], without holding all heads at once."""
-        total = self.read(rows, heads=0).astype(np.float64)
-        for head in range(1, self.n_heads):
-            total += self.read(rows, heads=head)
-        return (total / self.n_heads).astype(np.float32)
+        total = sum(self.read(rows, heads=head).astype(np.float64) for head in range(self.n_heads))
+        return np.asarray(total / self.n_heads, np.float32)
 
     @property
     def _visible(self) -> Visible:
@@ -189,9 +197,8 @@ class VirtualStore:
         end = first + keys.shape[1]
         self._keys = roomy(self._keys, len(keys), max(end, self.n_keys), keys.shape[2], dtype=keys.dtype)
         overwritten = slice(first, min(end, self.n_keys))
-        if first < self.n_keys and not np.array_equal(
-            self._keys[:, overwritten], keys[:, : max(0, self.n_keys - first)]
-        ):
+        came = keys[:, : max(0, self.n_keys - first)]
+        if first < self.n_keys and not np.array_equal(self._keys[:, overwritten], came):
             saw = (self._visible.first < overwritten.stop) & (self._visible.last > overwritten.start)
             self._known[:, : self.n_queries][:, saw] = False
             self._overviews.clear()
@@ -212,38 +219,32 @@ class VirtualStore:
         self._parts.append(visible)
         self.n_queries = end
 
-    def _scores(self, head: int, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        softmax = self._softmax or Softmax(1.0)
+    def _factors(self, head: int, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return queries, keys and their positions, as `Softmax` takes them."""
         keys = self._keys[head * len(self._keys) // self.n_heads]
         is_range = len(columns) and columns[-1] - columns[0] == len(columns) - 1 and (np.diff(columns) == 1).all()
         some = keys[columns[0] : columns[-1] + 1] if is_range else keys[columns]
-        return softmax.scores(head, self._queries[head, rows], some, self._positions[rows], columns)
+        return self._queries[head, rows], some, self._positions[rows], columns
 
-    def _weights(self, head: int, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    def _tile(self, head: int, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Return weights of rows that were passed over, float32 [query, key]."""
-        with np.errstate(over="ignore", invalid="ignore"):  # where a key is hidden, and where NaN is what came
-            weights = self._scores(head, rows, columns)
-            weights -= self._top[head, rows][:, None]
-            np.minimum(weights, 0, out=weights)  # a score may be rounded otherwise here than when it was the largest
-            np.exp(weights, out=weights)
-            weights /= self._total[head, rows][:, None]
-        np.copyto(weights, 0, where=~self._visible.tile(rows, columns))
-        return weights
+        softmax, hidden = self._softmax or Softmax(1.0), ~self._visible.tile(rows, columns)
+        top, total = self._top[head, rows], self._total[head, rows]
+        return softmax.tile(head, *self._factors(head, rows, columns), hidden=hidden, top=top, total=total)
+
+    def _whole(self, heads: np.ndarray, rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield for each head which keys these rows see, and their weights; their sums are kept."""
+        softmax, visible = self._softmax or Softmax(1.0), self._visible
+        seen = slice(visible.first[rows].min(), visible.last[rows].max())
+        columns = np.arange(seen.start, seen.stop)
+        hidden = ~visible.tile(rows, columns)
+        for head in heads.tolist():
+            weights, top, total = softmax.weights(head, *self._factors(head, rows, columns), hidden=hidden)
+            self._top[head, rows], self._total[head, rows], self._known[head, rows] = top, total, True
+            yield seen, weights
 
     def _pass_over(self, head: int, rows: np.ndarray) -> None:
-        """Find the largest score, and the sum of the exponentials beside it, of rows that have not been read yet."""
+        """Find what the weights of rows are divided by, where that is not known yet."""
         new = np.unique(rows[~self._known[head, rows]])
-        sinks = None if self._softmax is None else self._softmax.sinks
-        logit = -np.inf if sinks is None else sinks[head]
         for part in blocks(len(new), self.n_keys):
-            some = new[part]
-            columns = np.arange(self._visible.first[some].min(), self._visible.last[some].max())
-            with np.errstate(over="ignore", invalid="ignore"):
-                scores = self._scores(head, some, columns)
-                np.copyto(scores, -np.inf, where=~self._visible.tile(some, columns))
-                top = np.maximum(scores.max(1, initial=-np.inf), logit)
-                top[top == -np.inf] = 0  # a row that sees nothing
-                scores -= top[:, None]
-                total = np.exp(scores, out=scores).sum(1) + np.exp(logit - top)
-            self._top[head, some], self._total[head, some] = top, np.where(total == 0, 1, total)
-            self._known[head, some] = True
+            next(self._whole(np.array([head]), new[part]))

@@ -150,6 +150,27 @@ def test_a_target_that_was_given_must_be_reached() -> None:
         trace.finish()
 
 
+def test_several_steps_at_once_are_the_same_as_one_by_one() -> None:
+    weights = np.random.default_rng(0).dirichlet(np.ones(3), size=(1, 4)).astype(np.float32)  # [head, query, key]
+    steps = [(token, [(token, 0.5), ("z", 0.25)]) for token in "abcd"]
+    one, many = (Trace(source=list("xyz")) for _ in range(2))
+    for trace in (one, many):
+        trace.add_site(Site("attention", "cross", 0, 1, "target", "source"))
+        trace.add_site(Site("other", "cross", 1, 1, "target", "source"))
+    for query, (token, candidates) in enumerate(steps):
+        one.append({"attention": weights[:, query : query + 1]}, token=token, candidates=candidates)
+    many.extend({"attention": weights[:, :1]}, steps[:1])
+    many.extend({"attention": weights[:, 1:]}, steps[1:])
+    assert many.steps == one.steps
+    assert many.tokens["target"] == one.tokens["target"]
+    for name in ("attention", "other"):
+        np.testing.assert_array_equal(many.weights(name), one.weights(name))
+    assert [(flag.kind, flag.count) for flag in many.flags] == [(flag.kind, flag.count) for flag in one.flags]
+    with pytest.raises(ValueError, match="1 queries came with steps 4 to 5, one for each was expected"):
+        many.extend({"attention": weights[:, :1]}, steps[:2])
+    assert len(many.steps) == 4
+
+
 def test_a_step_without_any_site_is_refused() -> None:
     with pytest.raises(ValueError, match="step 0 has no weights"):
         Trace().append({}, token="die")
