@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast, get_args
 import numpy as np
 
 from attnwidget.ledger import SOURCE, STRIPS_OF, TARGET
-from attnwidget.outline import MAX_PLACES, Beam, Flag, FlagKind, Kind, Site
+from attnwidget.outline import MAX_PLACES, Asks, Beam, Flag, FlagKind, Kind, Site
 from attnwidget.stores import STORES, Store
 from attnwidget.trace import Trace
 
@@ -55,6 +55,7 @@ def _described_site(site: Site, arrays: dict[str, np.ndarray], numbers: dict[str
         "n_heads": site.n_heads,
         "query": site.query,
         "key": site.key,
+        "asks": site.asks,
         "store": site.store,
         "numbers": numbers,
         "shape": [site.n_heads, site.n_queries, site.n_keys],
@@ -141,6 +142,7 @@ def _read_site(said: dict[str, Any], arrays: dict[str, np.ndarray]) -> tuple[Sit
         _field(said, "n_heads", int),
         _field(said, "query", str),
         _field(said, "key", str),
+        asks=_asks_of(said.get("asks", "")),
     )
     kind = _field(said, "store", str)
     if kind not in STORES:
@@ -158,6 +160,13 @@ def _kind_of(value: str) -> Kind:
         if value == kind:
             return kind
     raise ValueError("a site has an unknown kind")
+
+
+def _asks_of(value: object) -> Asks:
+    for asks in get_args(Asks):
+        if value == asks:
+            return cast("Asks", asks)
+    raise ValueError("a site asks with an unknown state")
 
 
 def _read_flag(kind: FlagKind, count: object, where: list[list[object]]) -> Flag:

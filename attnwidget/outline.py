@@ -8,9 +8,10 @@ from typing import Literal
 
 Kind = Literal["encoder", "decoder", "cross"]
 Status = Literal["empty", "recording", "complete", "stopped"]
+Asks = Literal["", "before", "after"]
 StoreKind = Literal["dense", "qk", "reduced"]  # weights as they are, queries and keys, or the largest weights
 FlagKind = Literal[
-    "nan", "infinite", "negative", "above_one", "row_sum", "zero_row", "column_sum", "missing", "reduced"
+    "nan", "infinite", "negative", "above_one", "row_sum", "zero_row", "column_sum", "missing", "reduced", "mask"
 ]
 
 MAX_PLACES = 5  # places that a flag keeps; `count` says how many there are in all
@@ -25,6 +26,7 @@ _SAYS: dict[str, str] = {
     "column_sum": "heads have columns that sum to 1 where rows were expected to",
     "missing": "steps have no weights: no attention ran in them",
     "reduced": "rows keep their 16 largest weights only; the others are shown as 0",
+    "mask": "rows are a mask, each weight from 0 to 1 on its own: they need not sum to 1",
 }
 _ASKS: dict[str, str] = {
     "negative": ": are these scores from before softmax?",
@@ -121,6 +123,8 @@ class Site:
         n_keys: columns recorded so far.
         flags: what is unusual in its weights.
         store: how its weights are kept: "dense", as "qk" (queries and keys), or "reduced" to the largest.
+        asks: of a recurrent decoder, whether a step's query is the state "before" it has read the token before, s_(t-1)
+            (Bahdanau et al. 2014), or "after" that, s_t (Luong et al. 2015); "" where that does not apply.
     """
 
     name: str
@@ -133,6 +137,7 @@ class Site:
     n_keys: int = 0
     flags: tuple[Flag, ...] = ()
     store: StoreKind = "dense"
+    asks: Asks = ""
 
 
 def first_shown(sites: Sequence[Site]) -> int:

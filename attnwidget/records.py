@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from attnwidget.checks import as_array, find_empty_rows, find_flags
-from attnwidget.outline import MAX_PLACES, Flag, Site, merged
+from attnwidget.outline import MAX_PLACES, Asks, Flag, Site, merged
 from attnwidget.stores import DenseStore, Factors, Store, VirtualStore
 from attnwidget.stores.reduced import find_reduced
 from attnwidget.stores.store import blocks
@@ -28,6 +28,10 @@ class Record:
     store: Store
     flags: tuple[Flag, ...] = ()
     tolerance: float | None = None
+
+    def tell_asks(self, asks: Asks) -> None:
+        """Say which state of a recurrent decoder its queries are."""
+        self.site = replace(self.site, asks=asks)
 
     @property
     def current(self) -> Site:
@@ -73,6 +77,8 @@ class Record:
             found = self._flags_of(rows, first)
         else:
             found = find_flags(rows, first_query=first, tolerance=tolerance)
+            if tolerance == np.inf:
+                found += (Flag("mask", rows.shape[0] * rows.shape[1]),)
             if not self.store.exact:
                 found += find_reduced(rows)
         self.flags = merged((*self.flags, *found))

@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from attnwidget.beams import as_beams
 from attnwidget.foreign import as_sites
 from attnwidget.ledger import SOURCE, TARGET
-from attnwidget.outline import Beam, Site, StoreKind
+from attnwidget.outline import Asks, Beam, Site, StoreKind
 from attnwidget.reading import Reading
 from attnwidget.tokens import Tokens
 
@@ -162,6 +162,18 @@ class Trace(Reading):
         with self.lock:
             self.ledger.append(weights, tuple(steps), tolerance)
         self._tell()
+
+    def tell_asks(self, site: str | int | Site, asks: Asks) -> None:
+        """Say which state of a recurrent decoder the queries of a site are. See `Site.asks`.
+
+        Raises:
+            KeyError: no such site.
+            ValueError: neither "before", "after" nor "".
+        """
+        if asks not in get_args(Asks):
+            raise ValueError(f"asks: {asks!r} came, one of {', '.join(map(repr, get_args(Asks)))} was expected.")
+        with self.lock:
+            self.ledger.find(site).tell_asks(asks)
 
     def set_beams(self, beams: Iterable[Beam]) -> None:
         """Say what a beam search kept, once it is over; what was said before is replaced.

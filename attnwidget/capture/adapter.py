@@ -75,6 +75,7 @@ class Adapter:
 
     name: ClassVar[str]
     functions: ClassVar[frozenset[str]] = frozenset()  # torch functions that it runs, by `__name__`
+    shares: ClassVar[bool] = False  # whether later adapters that asked for a function run it inside this one
 
     def __init__(self, sink: Sink) -> None:
         self.sink = sink

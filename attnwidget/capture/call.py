@@ -29,6 +29,7 @@ class Call:
         first_key: position of the first key: what came before it, a window has forgotten.
         n_keys: how many tokens the sequence had; more keys than that are the empty end of a static cache. None
             where the adapter cannot know.
+        gate: each weight is between 0 and 1 on its own, so that rows need not sum to 1.
         edited: whether the weights are those of an edit.
         key: what stays the same where a call is brought to another shape.
     """
@@ -43,6 +44,7 @@ class Call:
     first_query: int | None = None
     first_key: int = 0
     n_keys: int | None = None
+    gate: bool = False
     edited: bool = False
     key: object = field(default_factory=object)
 

@@ -118,7 +118,7 @@ class Editor:
             if not heads:
                 continue  # they are those of another rank
             weights = call.attention.weights().clone() if weights is None else weights
-            _apply(edit, weights, heads, queries, keys, first_key=first_key, sinks=call.sinks)
+            _apply(edit, weights, heads, queries, keys, first_key=first_key, sinks=call.sinks, gate=call.gate)
         return weights
 
     def check(self) -> None:
@@ -165,6 +165,7 @@ def _apply(
     *,
     first_key: int,
     sinks: bool,
+    gate: bool,
 ) -> None:
     """Change weights [batch, head, query, key] in place."""
     rows = weights[:, heads][:, :, queries]  # [batch, head, query, key], a copy
@@ -178,6 +179,10 @@ def _apply(
         pattern = torch.as_tensor(edit.value, dtype=rows.dtype, device=rows.device)[first_key:][: rows.shape[-1]]
         rows.zero_()
         rows[..., : len(pattern)] = pattern
+    elif gate:  # whose weights do not depend on each other
+        own, value = rows[..., keys], _number(edit.value)
+        biased = torch.sigmoid(torch.logit(own) + value)
+        rows[..., keys] = biased if edit.op == "bias" else own * value if edit.op != "set" else value
     elif edit.op == "set":
         rest = rows.sum(-1, keepdim=True) - rows[..., keys].sum(-1, keepdim=True)
         left = before - _number(edit.value) * len(keys)

@@ -21,6 +21,9 @@ from attnwidget.capture.recorder import Recorder
 from attnwidget.capture.windows import as_heads, windows_of
 
 _WHOLE = "hugging_face"  # the adapter that knows by itself when attention runs
+_RECURRENT = frozenset(
+    f"{cell}{suffix}" for cell in ("gru", "lstm", "rnn_tanh", "rnn_relu") for suffix in ("", "_cell")
+)
 # Models of which a whole pass has shown that they attend by no other one: what would make that stale, and what ran.
 _proven: WeakKeyDictionary[torch.nn.Module, tuple[object, dict[str, str]]] = WeakKeyDictionary()
 
@@ -42,7 +45,11 @@ class Hub(TorchFunctionMode):
         self._recorder, self._editor, self._n_muted = recorder, editor, 0
         self._collected: list[tuple[list[Call], Place]] = []
         self._adapters = [adapter(self) for adapter in adapters]
-        self._runs = {name: adapter.run for adapter in reversed(self._adapters) for name in adapter.functions}
+        self._runs: dict[str, Callable[..., object]] = {}
+        for adapter in reversed(self._adapters):
+            for name in adapter.functions:
+                inner = self._runs.get(name)
+                self._runs[name] = adapter.run if inner is None or not adapter.shares else _chained(adapter.run, inner)
         self._routes: set[str] = set()  # of the calls so far
         self._shown: WeakKeyDictionary[Call, Call] = WeakKeyDictionary()  # what was taken in place of a call
         self._entered = False
@@ -55,7 +62,10 @@ class Hub(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> object:
         """Run a torch function, through an adapter if one asked for it."""
-        run = self._runs.get(getattr(func, "__name__", ""))
+        name = getattr(func, "__name__", "")
+        run = self._runs.get(name)
+        if name in _RECURRENT and self.owner() is not None:
+            self._recorder.recurred()
         if run is None or self._n_muted:
             return func(*args, **kwargs) if kwargs else func(*args)
         return run(func, args, kwargs or {})
@@ -181,3 +191,16 @@ class Hub(TorchFunctionMode):
                 yield self._collected[-1][0]
         finally:
             self._collected.pop()
+
+
+def _chained(outer: Callable[..., object], inner: Callable[..., object]) -> Callable[..., object]:
+    """Return what runs a torch function by two adapters that asked for it, the later one inside the earlier."""
+
+    def run(func: Callable[..., object], args: Sequence[object], kwargs: dict[str, object]) -> object:
+        def through(*some: object, **named: object) -> object:
+            return inner(func, some, named)
+
+        through.__name__ = func.__name__
+        return outer(through, args, kwargs)
+
+    return run

@@ -52,6 +52,7 @@ class Recorder:
         self._n_rows: Counter[str] = Counter()  # single rows by module, since the recording began
         self.notes: dict[str, None] = {}  # in order
         self._n_steps = 0
+        self._order: list[str] = []  # modules that attended since the last step; "" where a recurrent cell ran
         self._n_target = len(trace.tokens["target"])  # 0 where the steps will tell
 
     def terms(self, edits: Sequence[Edit]) -> str:
@@ -83,6 +84,7 @@ class Recorder:
 
     def keep(self, call: Call, name: str, example: int) -> None:
         """Keep what concerns the example."""
+        self._order.append(name)
         factors = self.sites.sizer.choice == "qk"
         self._pending.append(Piece.of(call, name, self.turn, example, factors=factors))
 
@@ -141,8 +143,23 @@ class Recorder:
             if self.sites.names[name].query == "target":
                 rows[name] = self.sites.of_step(name, last.last())
         self._pending.clear()
+        if index == 1:  # before the first step, the encoder ran too
+            self._tell_asks()
+        self._order.clear()
         self.sites.append(rows, token=token, candidates=candidates)
         self._n_steps += 1
+
+    def recurred(self) -> None:
+        """Note that a recurrent cell of the model ran."""
+        self._order.append("")
+
+    def _tell_asks(self) -> None:
+        """Say of each site whether it was asked before or after the decoder had read the token before."""
+        for name, site in self.sites.names.items():
+            module = name.partition("#")[0]
+            if site.query == "target" and module in self._order and "" in self._order:
+                earlier = self._order[: self._order.index(module)]
+                self.trace.tell_asks(name, "after" if "" in earlier else "before")
 
     def finish(self) -> None:
         """Give what is left to the trace, and close it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -62,7 +63,9 @@ class Sites:
 
     def note(self, call: Call, name: str) -> None:
         """Note how far the rows of a module may miss 1."""
-        if call.sinks:
+        if call.gate:
+            self._tolerances[name] = math.inf
+        elif call.sinks:
             self._tolerances[name] = 1.0
         elif call.attention.dtype in (torch.float16, torch.bfloat16):
             self._tolerances.setdefault(name, HALF_SUM_TOLERANCE)

@@ -34,7 +34,7 @@ class StripData(TypedDict):
 class FlagData(TypedDict):
     """Something unusual in the weights of a site."""
 
-    kind: Annotated[str, "nan, infinite, negative, above_one, row_sum, zero_row, column_sum, missing or reduced"]
+    kind: Annotated[str, "nan, infinite, negative, above_one, row_sum, zero_row, column_sum, missing, reduced or mask"]
     count: Annotated[int, "how often"]
     where: Annotated[list[list[int]], "the first places, each [head, query, key]; -1 where an axis does not apply"]
 
@@ -48,6 +48,7 @@ class SiteData(TypedDict):
     n_heads: Annotated[int, "number of heads"]
     query: Annotated[str, "strip that the queries count"]
     key: Annotated[str, "strip that the keys count"]
+    asks: Annotated[Literal["", "before", "after"], "whether a query is the state before or after a step's input"]
     n_queries: Annotated[int, "rows so far"]
     n_keys: Annotated[int, "columns so far"]
     flags: Annotated[list[FlagData], "what is unusual in its weights"]

@@ -108,6 +108,7 @@ def describe_sites(trace: Trace) -> list[SiteData]:
             n_heads=site.n_heads,
             query=site.query,
             key=site.key,
+            asks=site.asks,
             n_queries=site.n_queries,
             n_keys=site.n_keys,
             flags=[{"kind": f.kind, "count": f.count, "where": [list(w) for w in f.where]} for f in site.flags],

@@ -16,7 +16,7 @@ export interface StripData {
 
 /** Something unusual in the weights of a site. */
 export interface FlagData {
-  /** nan, infinite, negative, above_one, row_sum, zero_row, column_sum, missing or reduced */
+  /** nan, infinite, negative, above_one, row_sum, zero_row, column_sum, missing, reduced or mask */
   kind: string;
   /** how often */
   count: number;
@@ -38,6 +38,8 @@ export interface SiteData {
   query: string;
   /** strip that the keys count */
   key: string;
+  /** whether a query is the state before or after a step's input */
+  asks: "" | "before" | "after";
   /** rows so far */
   n_queries: number;
   /** columns so far */

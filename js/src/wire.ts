@@ -16,6 +16,7 @@ export interface Site {
   nHeads: number;
   query: string;
   key: string;
+  asks: "" | "before" | "after";
   nQueries: number;
   nKeys: number;
   flags: Flag[];
@@ -96,6 +97,7 @@ export function readPicture(bytes: Uint8Array): Picture {
       nHeads: site.n_heads,
       query: site.query,
       key: site.key,
+      asks: site.asks,
       nQueries: site.n_queries,
       nKeys: site.n_keys,
       flags: site.flags,

@@ -39,6 +39,8 @@ export const words = {
   bits: (value: string) => `${value} bits`,
   strengthOf: (token: string) => `strength of “${token}”`,
   weakest: "weakest so far",
+  asks: "query",
+  asksWith: { before: "state before the step, s(t−1)", after: "state of the step, s(t)" },
   rowsSum: "row sums to",
   links: "links",
   linkChoices: { step: "this step", all: "all steps so far", none: "none" },
@@ -79,6 +81,8 @@ export const words = {
     missing: (n: number) => `${n} ${n === 1 ? "step has" : "steps have"} no weights`,
     reduced: (n: number) =>
       `${n} ${n === 1 ? "row keeps its" : "rows keep their"} 16 largest weights only; sums and entropy are of those`,
+    mask: (n: number) =>
+      `${n} ${n === 1 ? "row is a mask" : "rows are masks"}: each weight is from 0 to 1 on its own, they need not sum to 1`,
   } as Record<string, (n: number) => string>,
   hints: {
     negative: ": are these scores from before softmax?",

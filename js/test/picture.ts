@@ -31,6 +31,7 @@ export function header(n: number, change: Partial<PictureData> = {}): PictureDat
         n_heads: 1,
         query: "target",
         key: "source",
+        asks: "",
         n_queries: n,
         n_keys: 5,
         flags: [],

@@ -106,6 +106,7 @@ def test_the_header_describes_every_site(complete: Trace, read_picture: Reader) 
         "n_heads": 3,
         "query": "target",
         "key": "source",
+        "asks": "",
         "n_queries": 4,
         "n_keys": 5,
         "flags": [],

@@ -90,7 +90,7 @@ function reading(store: Store, signal: AbortSignal): HTMLElement {
 }
 
 function readingOf(store: Store): [string, string][] {
-  const { matrix, keys } = store.slice.value;
+  const { site, matrix, keys } = store.slice.value;
   const { query, keys: gazed } = store.gaze.value;
   if (!matrix.nQueries) return [];
   const weights = row(matrix, query);
@@ -105,6 +105,7 @@ function readingOf(store: Store): [string, string][] {
       : [[words.strengthOf(shown(keys[key] ?? "", 14)), short(received[key] ?? 0)] as [string, string]]),
     [words.weakest, `“${shown(keys[weakest] ?? "", 14)}” ${short(received[weakest] ?? 0)}`],
     [words.rowsSum, Number.isFinite(sum) ? sum.toFixed(3).replace("-", "−") : "NaN"],
+    ...(site?.asks ? [[words.asks, words.asksWith[site.asks]] as [string, string]] : []),
   ];
 }
 

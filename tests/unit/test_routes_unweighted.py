@@ -1,0 +1,183 @@
+"""Attention that is no weighted mean: masks over images, pointers; and which state of a decoder asks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import attnwidget as aw
+
+N_CHANNELS, SIDE = 4, 6
+
+
+class SpatialAttention(nn.Module):
+    """One mask for all channels; Woo et al. 2018."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.score = nn.Conv2d(2, 1, 3, padding=1)
+        self.mask = torch.empty(0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.mask = torch.sigmoid(self.score(torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)))
+        return x * self.mask
+
+
+class MaskBranch(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(N_CHANNELS, N_CHANNELS, 1), nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.as_tensor(self.layers(x))
+
+
+class ResidualAttention(nn.Module):
+    """A mask a channel that is added to 1; Wang et al. 2017."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk, self.branch, self.mask = nn.Conv2d(N_CHANNELS, N_CHANNELS, 1), MaskBranch(), torch.empty(0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.mask = self.branch(x)
+        return (1 + self.mask) * self.trunk(x)
+
+
+class CoarseAttention(SpatialAttention):
+    """A mask that is enlarged before it multiplies; Oktay et al. 2018."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        half = nn.functional.avg_pool2d(x, 2)
+        small = torch.sigmoid(self.score(torch.cat([half.mean(1, keepdim=True), half.amax(1, keepdim=True)], dim=1)))
+        self.mask = nn.functional.interpolate(small, scale_factor=2, mode="bilinear")
+        return self.mask * x
+
+
+class Net(nn.Module):
+    def __init__(self, attention: nn.Module) -> None:
+        super().__init__()
+        self.first, self.attention, self.last = nn.Conv2d(3, N_CHANNELS, 1), attention, nn.Linear(N_CHANNELS, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.first(images)
+        features = features * torch.sigmoid(features)  # an activation, which no mask is
+        return torch.as_tensor(self.last(self.attention(features).mean(dim=(2, 3))))
+
+
+@pytest.fixture(params=[SpatialAttention, ResidualAttention, CoarseAttention])
+def net(request: pytest.FixtureRequest) -> Net:
+    torch.manual_seed(0)
+    return Net(request.param())
+
+
+@pytest.fixture
+def image() -> Tensor:
+    return torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.filterwarnings("ignore:.*is a mask")
+def test_a_mask_is_recorded_as_it_multiplied(net: Net, image: Tensor) -> None:
+    plain = net(image)
+    with aw.record(net, source=[str(i) for i in range(SIDE**2)]) as trace:
+        output = net(image)
+        aw.step("seven")
+    assert torch.equal(plain, output)
+    (site,) = trace.sites
+    mask = net.attention.mask[0].detach()  # type: ignore[index, union-attr]
+    assert (site.kind, site.n_heads, site.n_queries, site.n_keys) == ("cross", len(mask), 1, SIDE**2)
+    np.testing.assert_allclose(trace.weights(site)[:, 0], mask.flatten(1), atol=1e-7)
+    assert [flag.kind for flag in trace.flags] == ["mask"]
+
+
+def test_a_mask_is_told_to_be_one(net: Net, image: Tensor) -> None:
+    with pytest.warns(UserWarning, match="each weight is between 0 and 1 on its own"), aw.record(net):
+        net(image)
+
+
+@pytest.mark.filterwarnings("ignore:.*is a mask")
+def test_a_mask_can_be_edited(net: Net, image: Tensor) -> None:
+    with aw.record(net, edits=[aw.Edit("scale", value=0.0)]):
+        output = net(image)
+    features = net.first(image)
+    features = features * torch.sigmoid(features)
+    rest = net.attention.trunk(features) if isinstance(net.attention, ResidualAttention) else 0 * features
+    torch.testing.assert_close(output, net.last(rest.mean(dim=(2, 3))), atol=1e-5, rtol=0)
+
+
+def test_a_gate_of_a_network_without_attention_is_none(image: Tensor) -> None:
+    class Gated(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.sigmoid(x.flip(2)) * x
+
+    with pytest.raises(aw.CaptureError, match="no attention was found"), aw.record(net := Net(Gated())):
+        net(image)
+
+
+class Pointer(nn.Module):
+    def __init__(self, *, logarithm: bool) -> None:
+        super().__init__()
+        self.logarithm, self.weights = logarithm, torch.empty(0)
+
+    def forward(self, query: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
+        scores = (keys @ query.unsqueeze(2)).squeeze(2)  # [batch, key]
+        self.weights = scores.softmax(-1)
+        return keys, scores.log_softmax(-1) if self.logarithm else self.weights
+
+
+class PointerNetwork(nn.Module):
+    def __init__(self, *, logarithm: bool = False, first: str = "cell") -> None:
+        super().__init__()
+        self.encoder, self.cell = nn.GRU(4, 4, batch_first=True), nn.GRUCell(4, 4)
+        self.pointer, self.first = Pointer(logarithm=logarithm), first
+
+    def forward(self, inputs: Tensor, n_steps: int) -> Tensor:
+        keys, last = self.encoder(inputs)
+        state, read, rows = last[0], torch.zeros(1, 4), []
+        for _ in range(n_steps):
+            state = self.cell(read, state) if self.first == "cell" else state
+            _, weights = self.pointer(state, keys)
+            read = inputs[:, int(weights.argmax())]
+            state = state if self.first == "cell" else self.cell(read, state)
+            rows.append(self.pointer.weights)
+            aw.step(str(int(weights.argmax())))
+        return torch.stack(rows, dim=1)  # [batch, query, key]
+
+
+@pytest.mark.parametrize("logarithm", [False, True])
+def test_a_pointer_is_recorded_once_and_as_it_pointed(logarithm: bool) -> None:
+    torch.manual_seed(0)
+    network, inputs = PointerNetwork(logarithm=logarithm), torch.randn(1, 5, 4)
+    with aw.record(network, source=list("abcde")) as trace:
+        weights = network(inputs, 3)
+    (site,) = trace.sites
+    assert (site.name, site.kind) == ("pointer", "cross")
+    np.testing.assert_allclose(trace.weights(site, 0), weights[0].detach(), atol=1e-6)
+
+
+@pytest.mark.parametrize("logarithm", [False, True])
+def test_a_pointer_can_be_edited(logarithm: bool) -> None:
+    torch.manual_seed(0)
+    network, inputs = PointerNetwork(logarithm=logarithm), torch.randn(1, 5, 4)
+    with aw.record(network, source=list("abcde"), edits=[aw.Edit("set", query=1, key=3, value=1.0)]) as trace:
+        network(inputs, 3)
+    assert [step.token for step in trace.steps][1] == "3"
+
+
+@pytest.mark.parametrize(("first", "asks"), [("cell", "after"), ("pointer", "before")])
+def test_a_recording_says_which_state_asked(first: str, asks: str) -> None:
+    torch.manual_seed(0)
+    with aw.record(network := PointerNetwork(first=first), source=list("abcde")) as trace:
+        network(torch.randn(1, 5, 4), 3)
+    assert trace.sites[0].asks == asks
+
+
+def test_a_decoder_without_states_asks_with_none() -> None:
+    layer = nn.MultiheadAttention(4, 2, batch_first=True)
+    with aw.record(layer, source=list("abcde")) as trace:
+        for step in range(3):
+            layer(torch.randn(1, 1, 4), torch.randn(1, 5, 4), torch.randn(1, 5, 4))
+            aw.step(str(step))
+    assert trace.sites[0].asks == ""
