@@ -1,0 +1,13 @@
+"""The kinds of systems that a weights file can hold."""
+
+from __future__ import annotations
+
+from .system import System
+from .translator import Translator
+
+KINDS: dict[str, type[System]] = {
+    system.kind: system
+    for system in (
+        Translator,
+    )
+}  # fmt: skip
