@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .sorter import Sorter
 from .system import System
 from .translator import Translator
 
@@ -9,5 +10,6 @@ KINDS: dict[str, type[System]] = {
     system.kind: system
     for system in (
         Translator,
+        Sorter,
     )
 }  # fmt: skip
