@@ -15,7 +15,9 @@ import torch
 
 from attnwidget import models, tasks
 from attnwidget.models import AdditiveAttention, AdditiveNetwork, Card, Sizes, System, Translator
+from attnwidget.models.blind import BlindNetwork
 from attnwidget.models.files import load, save
+from attnwidget.models.reader import Reader
 from attnwidget.models.training.courses import COURSES
 from attnwidget.models.training.translation import alignment_loss, collate
 
@@ -34,8 +36,7 @@ def network() -> AdditiveNetwork:
 @pytest.fixture
 def translator(network: AdditiveNetwork) -> Translator:
     return Translator(
-        network, source_words="abcdefg", target_words="vwxyz", longest_source=3, longest_target=4, tokenizer=list,
-        example="abc",
+        network, reader=Reader(tuple("abcdefg"), list, "abc", longest=3), target_words="vwxyz", longest_target=4
     )  # fmt: skip
 
 
@@ -123,12 +124,6 @@ def test_collate_shifts_the_target_and_marks_the_gold() -> None:
     assert batch.previous.tolist() == [[0, 1, 2], [0, 2, 0]]
     assert batch.target.tolist() == [[1, 2, 0], [2, 0, -100]]
     assert batch.gold.nonzero().tolist() == [[0, 0, 0], [0, 0, 2], [1, 0, 0]]
-
-
-def test_unseen_inputs_are_held_out_and_all_different() -> None:
-    examples = COURSES["numbers-de"].unseen(3, 50)
-    assert all(map(tasks.held_out, examples))
-    assert len({example.source for example in examples}) == 50
 
 
 def test_on_token_sees_each_step_and_the_end(name: str, shipped: System) -> None:
@@ -241,25 +236,65 @@ def test_shipped_date_model_reads_typed_dates() -> None:
 
 def test_available_describes_what_pretrained_loads() -> None:
     cards = models.available()
-    assert [card.name for card in cards] == NAMES
+    assert {card.name for card in cards} == set(COURSES)
     for card in cards:
-        assert card.parameters == sum(tensor.numel() for tensor in models.pretrained(card.name).parameters())
-        assert card.exact_match >= 0.95
-        assert card.alignment is not None
-        assert card.alignment >= 0.95
-        assert "arXiv 1409.0473" in card.paper
+        model, course = models.pretrained(card.name), COURSES[card.name]
+        assert card.parameters == sum(tensor.numel() for tensor in model.parameters())
+        assert (card.task, card.paper) == (course.task, course.paper)
+        assert "arXiv" in card.paper
+        assert model.run(model.encode(model.example))
 
 
-def test_shipped_files_are_float16_and_under_200_kilobytes() -> None:
+def test_shipped_files_are_float16_and_small_enough_together() -> None:
     shelf = resources.files("attnwidget") / "weights"
     for card in models.available():
         assert card.bytes == len((shelf / f"{card.name}.safetensors").read_bytes())
         assert 2 * card.parameters < card.bytes < 200_000
+    assert sum(path.stat().st_size for path in Path(str(shelf)).rglob("*") if path.is_file()) < 1_200_000
+
+
+def test_the_twin_without_attention_is_the_same_network_and_fails() -> None:
+    twin, seeing = models.pretrained("reverse-no-attention"), models.pretrained("reverse")
+    assert sum(p.numel() for p in twin.parameters()) == sum(p.numel() for p in seeing.parameters())
+    quality = models.measure(twin, COURSES["reverse"].unseen(12, 100))
+    assert quality.exact_match < 0.2
+    assert quality.alignment is not None
+    assert quality.alignment < 0.4
+
+
+def test_a_blind_network_computes_weights_and_reads_nothing_through_them() -> None:
+    torch.manual_seed(0)
+    blind = BlindNetwork(SIZES).eval()
+    logits, weights = decode(blind, source_ids(), LENGTHS)
+    torch.nn.init.normal_(blind.attention.score.weight)
+    other_logits, other_weights = decode(blind, source_ids(), LENGTHS)
+    assert torch.equal(logits, other_logits)
+    assert not torch.allclose(weights, other_weights)
 
 
 def test_unknown_model_error_lists_the_names() -> None:
-    with pytest.raises(ValueError, match="dates, numbers-de, reverse"):
+    with pytest.raises(ValueError, match="there is no model 'sums': expected one of dates, "):
         models.pretrained("sums")
+
+
+def test_a_file_that_training_did_not_write_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.safetensors").write_text("not weights")
+    with pytest.raises(ValueError, match=r"text.safetensors has no 'attnwidget' header"):
+        models.load(tmp_path / "text.safetensors")
+    with pytest.raises(FileNotFoundError):
+        models.load(tmp_path / "nothing.safetensors")
+
+
+def test_a_file_of_another_kind_is_refused(translator: Translator, tmp_path: Path) -> None:
+    translator.kind = "oracle"  # type: ignore[misc]
+    save(translator, tmp_path / "odd.safetensors", card=models.available()[0])
+    with pytest.raises(ValueError, match="holds a system of kind 'oracle': expected one of translator"):
+        models.load(tmp_path / "odd.safetensors")
+
+
+def test_a_target_word_may_not_be_the_end_mark(network: AdditiveNetwork) -> None:
+    with pytest.raises(ValueError, match="target word 1 is '·', the end mark"):
+        Translator(network, reader=Reader(("a",), list, "a"), target_words=["b", "·"])
 
 
 def test_importing_models_imports_no_torch() -> None:
