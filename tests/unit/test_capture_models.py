@@ -11,6 +11,8 @@ from attnwidget.models import DecoderStep, System
 from attnwidget.models.system import END
 from attnwidget.models.training.courses import COURSES
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NAMES = [
     "dates",
     "luong-concat",
@@ -21,7 +23,7 @@ NAMES = [
     "numbers-de",
     "reverse",
     "reverse-no-attention",
-]  # those with one site; what is special about others is tested beside them
+]  # those with one site of one head whose weights go straight into a product
 
 
 class Run:

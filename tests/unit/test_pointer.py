@@ -12,6 +12,8 @@ from attnwidget import models, tasks
 from attnwidget.models.pointer import Pointer, PointerNetwork, PointerSizes
 from attnwidget.models.training.courses import COURSES
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIZES = PointerSizes(n_words=7, d_embed=3, d_model=8)
 LENGTHS = torch.tensor([5, 2])
 

@@ -18,6 +18,8 @@ from attnwidget.models.training.courses import COURSES
 from attnwidget.models.training.loop import fit, write
 from attnwidget.models.training.plot import Check, draw
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SHORT = {"reverse": 30, "luong-local-p": 30, "luong-feeding": 30, "transformer": 30, "pointer": 100}  # steps
 
 
