@@ -1,4 +1,4 @@
-"""The additive network does what the paper's equations say, and the shipped models translate and align."""
+"""Every system has one surface, says what is wrong with an input, and the shipped models translate and align."""
 
 from __future__ import annotations
 
@@ -14,19 +14,15 @@ import pytest
 import torch
 
 from attnwidget import models, tasks
-from attnwidget.models import AdditiveAttention, AdditiveNetwork, Card, Sizes, System, Translator
-from attnwidget.models.blind import BlindNetwork
+from attnwidget.models import AdditiveNetwork, Card, Sizes, System, Translator
 from attnwidget.models.files import load, save
 from attnwidget.models.reader import Reader
 from attnwidget.models.training.courses import COURSES
-from attnwidget.models.training.translation import alignment_loss, collate
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 NAMES = ["dates", "numbers-de", "reverse"]
 SIZES = Sizes(n_source=7, n_target=6, d_embed=3, d_encoder=4, d_model=11, d_align=9, d_output=10)
-LENGTHS = torch.tensor([5, 2])
-N_BATCH, N_QUERIES, N_KEYS = 2, 4, 5
 
 
 @pytest.fixture
@@ -50,82 +46,6 @@ def name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def shipped(name: str) -> System:
     return models.pretrained(name)
-
-
-@torch.no_grad()
-def decode(network: AdditiveNetwork, source: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    previous = torch.tensor([0, 3, 1, 5]).expand(len(source), N_QUERIES)
-    logits, weights = network(source, lengths=lengths, previous=previous)
-    return logits, weights
-
-
-def source_ids() -> torch.Tensor:
-    return torch.randint(SIZES.n_source, (N_BATCH, N_KEYS), generator=torch.Generator().manual_seed(1))
-
-
-def test_attention_equals_the_equations_written_out() -> None:
-    torch.manual_seed(0)
-    attention = AdditiveAttention(d_query=3, d_key=4, d_align=6)
-    query, keys = torch.randn(2, 1, 3), torch.randn(2, 5, 4)
-    mask = torch.arange(5) < LENGTHS.unsqueeze(1)
-    with torch.no_grad():
-        context, weights = attention(query, keys=keys, hidden=attention.key(keys), mask=mask)
-        for row, length in enumerate(LENGTHS.tolist()):
-            hidden = attention.query.weight @ query[row, 0] + keys[row, :length] @ attention.key.weight.T
-            powers = torch.exp(torch.tanh(hidden) @ attention.score.weight[0])
-            by_hand = torch.cat([powers / powers.sum(), torch.zeros(5 - length)])
-            torch.testing.assert_close(weights[row, 0], by_hand)
-            torch.testing.assert_close(context[row, 0], sum(by_hand[key] * keys[row, key] for key in range(length)))
-
-
-def test_logits_and_weights_have_the_documented_shapes(network: AdditiveNetwork) -> None:
-    logits, weights = decode(network, source_ids(), LENGTHS)
-    assert logits.shape == (N_BATCH, N_QUERIES, SIZES.n_target)
-    assert weights.shape == (N_BATCH, N_QUERIES, N_KEYS)
-
-
-def test_rows_sum_to_one(network: AdditiveNetwork) -> None:
-    _, weights = decode(network, source_ids(), LENGTHS)
-    torch.testing.assert_close(weights.sum(dim=2), torch.ones(N_BATCH, N_QUERIES))
-
-
-def test_padding_gets_exactly_zero(network: AdditiveNetwork) -> None:
-    _, weights = decode(network, source_ids(), LENGTHS)
-    assert (weights[1, :, 2:] == 0).all()
-    assert (weights[1, :, :2] > 0).all()
-
-
-def test_a_row_does_not_depend_on_its_batch(network: AdditiveNetwork) -> None:
-    logits, weights = decode(network, source_ids(), LENGTHS)
-    alone_logits, alone_weights = decode(network, source_ids()[1:, :2], LENGTHS[1:])
-    torch.testing.assert_close(logits[1:], alone_logits)
-    torch.testing.assert_close(weights[1:, :, :2], alone_weights)
-
-
-def test_first_query_is_the_initial_state_and_reads_no_word(network: AdditiveNetwork) -> None:
-    with torch.no_grad():
-        memory, state = network.encode(source_ids(), lengths=LENGTHS)
-        rows = [network.step(torch.full((N_BATCH,), word), state=state, memory=memory)[2] for word in (0, 4)]
-    assert torch.equal(rows[0], rows[1])
-
-
-def test_alignment_loss_is_the_mean_surprise_over_gold_steps() -> None:
-    weights = torch.tensor([[[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]]])
-    gold = torch.tensor([[[True, True, False], [False, False, False]]])
-    assert float(alignment_loss(weights, gold=gold)) == pytest.approx(-torch.tensor(0.75).log().item())
-
-
-def test_collate_shifts_the_target_and_marks_the_gold() -> None:
-    examples = [
-        tasks.Example(("b", "a", "b"), ("x", "y"), (frozenset({0, 2}), None)),
-        tasks.Example(("a",), ("y",), (frozenset({0}),)),
-    ]
-    batch = collate(examples, source_words=("a", "b"), target_words=("·", "x", "y"))
-    assert batch.source.tolist() == [[1, 0, 1], [0, 0, 0]]
-    assert batch.lengths.tolist() == [3, 1]
-    assert batch.previous.tolist() == [[0, 1, 2], [0, 2, 0]]
-    assert batch.target.tolist() == [[1, 2, 0], [2, 0, -100]]
-    assert batch.gold.nonzero().tolist() == [[0, 0, 0], [0, 0, 2], [1, 0, 0]]
 
 
 def test_on_token_sees_each_step_and_the_end(name: str, shipped: System) -> None:
@@ -262,16 +182,6 @@ def test_the_twin_without_attention_is_the_same_network_and_fails() -> None:
     assert quality.exact_match < 0.2
     assert quality.alignment is not None
     assert quality.alignment < 0.4
-
-
-def test_a_blind_network_computes_weights_and_reads_nothing_through_them() -> None:
-    torch.manual_seed(0)
-    blind = BlindNetwork(SIZES).eval()
-    logits, weights = decode(blind, source_ids(), LENGTHS)
-    torch.nn.init.normal_(blind.attention.score.weight)
-    other_logits, other_weights = decode(blind, source_ids(), LENGTHS)
-    assert torch.equal(logits, other_logits)
-    assert not torch.allclose(weights, other_weights)
 
 
 def test_unknown_model_error_lists_the_names() -> None:

@@ -17,6 +17,7 @@ from attnwidget.models.training.command import main
 from attnwidget.models.training.courses import COURSES
 from attnwidget.models.training.loop import fit, write
 from attnwidget.models.training.plot import Check, draw
+from attnwidget.models.training.translation import alignment_loss, collate
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -130,3 +131,22 @@ def test_the_plot_shows_what_there_is_and_escapes_the_title() -> None:
     assert text.count("<polyline") == 2
     assert "&lt;mine&gt;" in text
     assert draw([Check(10, 2.0, 0.0, 0.5)], title="one").count("<polyline") == 3
+
+
+def test_alignment_loss_is_the_mean_surprise_over_gold_steps() -> None:
+    weights = torch.tensor([[[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]]])
+    gold = torch.tensor([[[True, True, False], [False, False, False]]])
+    assert float(alignment_loss(weights, gold=gold)) == pytest.approx(-torch.tensor(0.75).log().item())
+
+
+def test_collate_shifts_the_target_and_marks_the_gold() -> None:
+    examples = [
+        tasks.Example(("b", "a", "b"), ("x", "y"), (frozenset({0, 2}), None)),
+        tasks.Example(("a",), ("y",), (frozenset({0}),)),
+    ]
+    batch = collate(examples, source_words=("a", "b"), target_words=("·", "x", "y"))
+    assert batch.source.tolist() == [[1, 0, 1], [0, 0, 0]]
+    assert batch.lengths.tolist() == [3, 1]
+    assert batch.previous.tolist() == [[0, 1, 2], [0, 2, 0]]
+    assert batch.target.tolist() == [[1, 2, 0], [2, 0, -100]]
+    assert batch.gold.nonzero().tolist() == [[0, 0, 0], [0, 0, 2], [1, 0, 0]]

@@ -8,8 +8,9 @@ import torch
 
 import attnwidget as aw
 from attnwidget import models
+from attnwidget.models.multi_head import MultiHeadAttention
 from attnwidget.models.training.courses import COURSES
-from attnwidget.models.transformer import MultiHeadAttention, TransformerNetwork, TransformerSizes, sinusoids
+from attnwidget.models.transformer import TransformerNetwork, TransformerSizes, sinusoids
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
