@@ -1,4 +1,4 @@
-"""Measure the shipped models on unseen inputs: python benchmarks/models.py --seed 7."""
+"""Measure the shipped models on unseen inputs: python benchmarks/models.py --seeds 7 8 9."""
 
 from __future__ import annotations
 
@@ -9,28 +9,39 @@ from dataclasses import replace
 import torch
 
 from attnwidget import models
-from attnwidget.models.catalogue import TABLE_HEADING
-from attnwidget.models.train import unseen
+from attnwidget.models.training.courses import COURSES
 
-N_INPUTS = 500
+N_INPUTS = 200
 
 
 def main() -> None:
-    """Print one row for each model: parameters, bytes, exact match, alignment, seconds per input, seed."""
+    """Print one row for each model and seed: what its card says, measured anew, and seconds per input."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=7, help="of the inputs (default 7)")
-    seed: int = parser.parse_args().seed
+    parser.add_argument("--seeds", type=int, nargs="+", default=[7, 8, 9], help="of the inputs (default 7 8 9)")
+    parser.add_argument("--inputs", type=int, default=N_INPUTS, help=f"for each seed (default {N_INPUTS})")
+    parser.add_argument("names", nargs="*", help="of models (default: all)")
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    heading, rule = TABLE_HEADING.splitlines()
-    print(f"{heading} s per input | inputs | seed |\n{rule}---|---|---|")
+    heading = None
     for card in models.available():
+        if options.names and card.name not in options.names:
+            continue
         model = models.pretrained(card.name)
-        examples = unseen(card.task, seed=seed, count=N_INPUTS)
-        start = time.perf_counter()
-        quality = models.measure(model, examples)
-        seconds = (time.perf_counter() - start) / quality.n_inputs
-        measured = replace(card, exact_match=quality.exact_match, alignment=quality.alignment)
-        print(f"{measured.row()} {seconds:.4f} | {quality.n_inputs} | {seed} |")
+        for seed in options.seeds:
+            examples = COURSES[card.name].unseen(seed, options.inputs)
+            start = time.perf_counter()
+            quality = models.measure(model, examples)
+            seconds = (time.perf_counter() - start) / quality.n_inputs
+            measured = replace(card, exact_match=quality.exact_match, alignment=quality.alignment)
+            first, row = models.Cards([measured]).rows()
+            if heading is None:
+                heading = [*first, "s per input", "inputs", "their seed"]
+                print(_line(heading), _line(["---"] * len(heading)), sep="\n")
+            print(_line([*row, f"{seconds:.4f}", str(quality.n_inputs), str(seed)]), flush=True)
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

@@ -11,37 +11,37 @@ import torch
 
 import attnwidget as aw
 from attnwidget import models
-from attnwidget.models import Translator
-from attnwidget.models.train import unseen
+from attnwidget.models import Encoded, System
+from attnwidget.models.training.courses import COURSES
 
 MS = 1e3
 N_WARM_UP = 3
 
 
-def plain(model: Translator, words: list[str]) -> tuple[float, int]:
+def plain(model: System, inputs: Encoded) -> tuple[float, int]:
     """Return the seconds of a translation, and its number of steps."""
     start = time.perf_counter()
-    n_steps = sum(1 for _ in model.steps(words))
+    n_steps = sum(1 for _ in model.steps(inputs))
     return time.perf_counter() - start, n_steps
 
 
-def seen(model: Translator, words: list[str]) -> tuple[float, int]:
+def seen(model: System, inputs: Encoded) -> tuple[float, int]:
     """Measure the same with every torch function passing a mode that does nothing: what torch asks for a look."""
     with torch.overrides.BaseTorchFunctionMode():
-        return plain(model, words)
+        return plain(model, inputs)
 
 
-def recorded(model: Translator, words: list[str]) -> tuple[float, int]:
+def recorded(model: System, inputs: Encoded) -> tuple[float, int]:
     """Measure the same while a trace grows by one row a step."""
     start, n_steps = time.perf_counter(), 0
-    with aw.record(model, source=words):
-        for step in model.steps(words):
+    with aw.record(model, source=inputs.tokens):
+        for step in model.steps(inputs):
             aw.step(step.token, step.candidates)
             n_steps += 1
     return time.perf_counter() - start, n_steps
 
 
-SIDES: dict[str, Callable[[Translator, list[str]], tuple[float, int]]] = {
+SIDES: dict[str, Callable[[System, Encoded], tuple[float, int]]] = {
     "plain": plain,
     "seen": seen,
     "recorded": recorded,
@@ -59,12 +59,12 @@ def main() -> None:
     print("|---" * (len(SIDES) + 4) + "|")
     for card in models.available():
         model = models.pretrained(card.name)
-        (example,) = unseen(card.task, seed=options.seed, count=1)
-        words = list(example.source)
+        (example,) = COURSES[card.name].unseen(options.seed, 1)
+        inputs = model.encode(example)
         took: dict[str, list[float]] = {side: [] for side in SIDES}
         for run in range(N_WARM_UP + options.runs):
             for side, measure in SIDES.items():
-                seconds, n_steps = measure(model, words)
+                seconds, n_steps = measure(model, inputs)
                 if run >= N_WARM_UP:
                     took[side].append(seconds / n_steps * MS)
         middle = {side: median(times) for side, times in took.items()}

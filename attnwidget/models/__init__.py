@@ -7,30 +7,46 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .additive import AdditiveAttention, AdditiveNetwork, Sizes
-    from .catalogue import Card, available
+    from .card import Card, Cards
+    from .catalogue import available
+    from .files import load
     from .quality import Quality, measure
+    from .system import DecoderStep, Encoded, System
+    from .training.command import train
     from .translator import Translator
 
 __all__ = [
     "AdditiveAttention",
     "AdditiveNetwork",
     "Card",
+    "Cards",
+    "DecoderStep",
+    "Encoded",
     "Quality",
     "Sizes",
+    "System",
     "Translator",
     "available",
+    "load",
     "measure",
     "pretrained",
+    "train",
 ]
 
 _HOMES = {
     "AdditiveAttention": "additive",
     "AdditiveNetwork": "additive",
     "Sizes": "additive",
-    "Card": "catalogue",
+    "Card": "card",
+    "Cards": "card",
     "available": "catalogue",
+    "load": "files",
     "Quality": "quality",
     "measure": "quality",
+    "DecoderStep": "system",
+    "Encoded": "system",
+    "System": "system",
+    "train": "training.command",
     "Translator": "translator",
 }
 
@@ -41,19 +57,20 @@ def __getattr__(name: str) -> object:
     return getattr(import_module(f".{_HOMES[name]}", __name__), name)
 
 
-def pretrained(name: str) -> Translator:
+def pretrained(name: str, *, checkpoint: str | None = None) -> System:
     """Load a trained model that is shipped with the package; `available()` lists them.
+
+    Args:
+        name: of the model.
+        checkpoint: a state that was kept while it was trained, such as "early"; None is the final one.
 
     Returns:
         The model in evaluation mode, float32, on the CPU.
 
     Raises:
-        ValueError: there is no model of that name.
+        ValueError: there is no model, or no checkpoint, of that name.
     """
-    from attnwidget import tasks
-
     from . import catalogue, files
 
-    with catalogue.weights_file(name) as path:
-        task = catalogue.read_header(path)["card"]["task"]
-        return files.load(path, tokenizer=tasks.get(task).tokenize)
+    with catalogue.weights_file(name, checkpoint=checkpoint) as path:
+        return files.load(path)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-BOUNDARY = 0
+from .network import Network, words_in
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Memory:
     mask: Tensor
 
 
-class AdditiveNetwork(nn.Module):
+class AdditiveNetwork(Network[Memory, Tensor]):
     """Bidirectional GRU encoder, additive attention, GRU decoder.
 
     The keys are the words passed in and nothing else: no end mark is added to the source. The query of step i is
@@ -111,7 +111,7 @@ class AdditiveNetwork(nn.Module):
         Returns:
             The memory, and the decoder's first state s_0 = tanh(W_s h_1 backward), float [batch, d_model] (A.2.2).
         """
-        mask = torch.arange(source.shape[1], device=lengths.device) < lengths.unsqueeze(1)  # [batch, key]
+        mask = words_in(lengths, n_keys=source.shape[1])  # [batch, key]
         embedded = self.source_embedding(source)  # [batch, key, d_embed]
         packed = nn.utils.rnn.pack_padded_sequence(embedded, lengths.cpu(), batch_first=True, enforce_sorted=False)
         annotations, last = self.encoder(packed)
@@ -143,22 +143,3 @@ class AdditiveNetwork(nn.Module):
         logits = self.output(pieces)  # [batch, n_target]
         state = self.decoder(torch.cat([word, context], dim=1), state)  # [batch, d_model]
         return logits, state, weights.squeeze(1)  # weights: [batch, key]
-
-    def forward(self, source: Tensor, *, lengths: Tensor, previous: Tensor) -> tuple[Tensor, Tensor]:
-        """Decode with the right words given (teacher forcing).
-
-        Args:
-            source: word indices, int64 [batch, key].
-            lengths: words in each row, int64 [batch].
-            previous: the target shifted by one, `BOUNDARY` first, int64 [batch, query].
-
-        Returns:
-            Logits, float [batch, query, n_target], and weights, float [batch, query, key].
-        """
-        memory, state = self.encode(source, lengths=lengths)
-        logits, weights = [], []
-        for column in previous.unbind(dim=1):
-            step_logits, state, step_weights = self.step(column, state=state, memory=memory)
-            logits.append(step_logits)
-            weights.append(step_weights)
-        return torch.stack(logits, dim=1), torch.stack(weights, dim=1)  # [batch, query, n_target], [batch, query, key]

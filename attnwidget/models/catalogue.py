@@ -5,89 +5,88 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
+
+from .card import Card, Cards
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 SUFFIX = ".safetensors"
 HEADER = "attnwidget"
-TABLE_HEADING = "| model | parameters | bytes | exact match | alignment | attention |\n|---|---|---|---|---|---|"
 
 
-@dataclass(frozen=True)
-class Card:
-    """What a weights file says about itself.
+def available() -> Cards:
+    """Return one card for each model that `pretrained` knows, in alphabetical order; it prints as a table."""
+    return Cards(card(name) for name in _names(_shelf()))
 
-    Args:
-        name: what `pretrained` calls it.
-        task: the task it was trained on.
-        paper: where the network is from.
-        parameters: how many numbers were learnt.
-        bytes: size of the file.
-        exact_match: share of unseen inputs translated right as a whole, 0 to 1, measured after training.
-        alignment: share of gold-aligned steps whose largest weight is on a gold source word, 0 to 1, likewise.
-        alignment_loss: weight of the loss that taught the attention its gold alignment; 0 means that it never saw it.
+
+def card(name: str, *, checkpoint: str | None = None) -> Card:
+    """Return what the weights file of a model says about itself.
+
+    Raises:
+        ValueError: there is no model, or no checkpoint, of that name.
     """
-
-    name: str
-    task: str
-    paper: str
-    parameters: int
-    bytes: int
-    exact_match: float
-    alignment: float
-    alignment_loss: float
-
-    def row(self) -> str:
-        """Return the card as one line of the table under `TABLE_HEADING`, in Markdown."""
-        attention = f"taught, {self.alignment_loss:g}" if self.alignment_loss else "untaught"
-        return (
-            f"| {self.name} | {self.parameters:,} | {self.bytes:,} | {self.exact_match:.1%} | {self.alignment:.1%} "
-            f"| {attention} |"
-        )
+    with weights_file(name, checkpoint=checkpoint) as path:
+        return Card(**read_header(path)["card"], bytes=path.stat().st_size)
 
 
-def available() -> list[Card]:
-    """Return one card for each model that `pretrained` knows, in alphabetical order."""
-    return [_card(name) for name in names()]
+def checkpoints(name: str) -> list[str]:
+    """Return the names of the states that were kept while the model was trained."""
+    prefix = file_name(name, checkpoint="")
+    return [entry.removeprefix(prefix) for entry in _names(_shelf() / "checkpoints") if entry.startswith(prefix)]
 
 
-def names() -> list[str]:
-    """Return the names that `pretrained` knows, in alphabetical order."""
-    shelf = resources.files("attnwidget") / "weights"
-    return sorted(entry.name.removesuffix(SUFFIX) for entry in shelf.iterdir() if entry.name.endswith(SUFFIX))
+def file_name(name: str, *, checkpoint: str | None = None) -> str:
+    """Return the name of a weights file, without its ending."""
+    return name if checkpoint is None else f"{name}.{checkpoint}"
 
 
 @contextmanager
-def weights_file(name: str) -> Iterator[Path]:
+def weights_file(name: str, *, checkpoint: str | None = None) -> Iterator[Path]:
     """Give the path of a shipped weights file while the context lasts.
 
     Raises:
-        ValueError: there is no model of that name.
+        ValueError: there is no model, or no checkpoint, of that name.
     """
-    if name not in (known := names()):
+    shelf = _shelf()
+    if name not in (known := _names(shelf)):
         raise ValueError(f"there is no model {name!r}: expected one of {', '.join(known)}.")
-    with resources.as_file(resources.files("attnwidget") / "weights" / f"{name}{SUFFIX}") as path:
+    if checkpoint is not None:
+        shelf = shelf / "checkpoints"
+        if checkpoint not in (known := checkpoints(name)):
+            raise ValueError(
+                f"{name!r} has no checkpoint {checkpoint!r}: expected {' or '.join(known) or 'none of this model'}."
+            )
+    with resources.as_file(shelf / f"{file_name(name, checkpoint=checkpoint)}{SUFFIX}") as path:
         yield path
-
-
-def _card(name: str) -> Card:
-    with weights_file(name) as path:
-        return Card(**read_header(path)["card"], bytes=path.stat().st_size)
 
 
 def read_header(path: Path) -> dict[str, Any]:
     """Return the JSON that a weights file carries beside its numbers.
 
     Raises:
-        ValueError: the file has none, so it was not written by `files.save`.
+        FileNotFoundError: there is no such file.
+        ValueError: it has no header, so it was not written by training.
     """
-    with safe_open(path, framework="numpy") as file:
-        metadata = file.metadata() or {}
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+    except SafetensorError:
+        metadata = {}
     if HEADER not in metadata:
         raise ValueError(f"{path.name} has no {HEADER!r} header: expected a file written by attnwidget.models.train.")
     header: dict[str, Any] = json.loads(metadata[HEADER])
     return header
+
+
+def _shelf() -> Traversable:
+    return resources.files("attnwidget") / "weights"
+
+
+def _names(shelf: Traversable) -> list[str]:
+    return sorted(entry.name.removesuffix(SUFFIX) for entry in shelf.iterdir() if entry.name.endswith(SUFFIX))

@@ -1,49 +1,48 @@
-"""Write and read a translator: float16 numbers in safetensors, vocabularies and sizes as JSON in its header."""
+"""Write and read a system: float16 numbers in safetensors, all that makes it again as JSON in its header."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 
-from .additive import AdditiveNetwork, Sizes
-from .catalogue import HEADER, Card, read_header
-from .translator import Translator
+from .card import Card
+from .catalogue import HEADER, read_header
+from .kinds import KINDS
+from .system import System
 
 
-def save(translator: Translator, path: Path, *, card: Card) -> None:
+def save(system: System, path: Path, *, card: Card) -> None:
     """Write the weights, rounded to float16; the header holds all that `load` needs, and the card."""
     header = {
         "card": {key: value for key, value in asdict(card).items() if key != "bytes"},
-        "sizes": asdict(translator.network.sizes),
-        "source_words": translator.source_words,
-        "target_words": translator.target_words[1:],
-        "longest_source": translator.longest_source,
-        "longest_target": translator.longest_target,
+        "kind": system.kind,
+        **system.header(),
     }
-    tensors = {name: tensor.to(torch.float16) for name, tensor in translator.network.state_dict().items()}
+    tensors = {name: tensor.to(torch.float16).contiguous() for name, tensor in system.state_dict().items()}
     save_file(tensors, path, metadata={HEADER: json.dumps(header, ensure_ascii=False)})
 
 
-def load(path: Path, *, tokenizer: Callable[[str], list[str]]) -> Translator:
-    """Read a translator, to run in float32, in evaluation mode.
+def load(path: str | Path) -> System:
+    """Read a system, to run in float32 on the CPU, in evaluation mode.
+
+    Args:
+        path: a file that training wrote.
 
     Raises:
-        ValueError: the file was not written by `save`.
+        FileNotFoundError: there is no such file.
+        ValueError: it is no such file, or of a kind that this version does not know.
     """
+    path = Path(path)
     header = read_header(path)
-    network = AdditiveNetwork(Sizes(**header["sizes"]))
-    network.load_state_dict(load_file(path))
-    translator = Translator(
-        network,
-        source_words=header["source_words"],
-        target_words=header["target_words"],
-        longest_source=header["longest_source"],
-        longest_target=header["longest_target"],
-        tokenizer=tokenizer,
-    )
-    return translator.eval()
+    if (kind := header.get("kind")) not in KINDS:
+        raise ValueError(
+            f"{path.name} holds a system of kind {kind!r}: expected one of {', '.join(KINDS)}. "
+            "Was it written by another version of attnwidget?"
+        )
+    system = KINDS[kind].from_header(header)
+    system.load_state_dict(load_file(path))
+    return system.eval()

@@ -186,4 +186,5 @@ TASK = Task(
     target_words=(*string.digits, "-"),
     draw=draw,
     tokenize=tokenize,
+    typed="Wednesday, March 3rd, 2021",
 )

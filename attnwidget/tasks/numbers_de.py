@@ -136,4 +136,5 @@ TASK = Task(
     target_words=GERMAN,
     draw=draw,
     tokenize=tokenize,
+    typed="4877",
 )

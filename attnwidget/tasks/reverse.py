@@ -42,4 +42,5 @@ TASK = Task(
     target_words=tuple(string.ascii_lowercase),
     draw=draw,
     tokenize=tokenize,
+    typed="attention",
 )

@@ -194,11 +194,11 @@ def test_weights_that_torch_nn_returns_are_the_edited_ones(averaged: bool) -> No
 
 def test_a_translation_follows_an_edit() -> None:
     model = aw.models.pretrained("reverse")
-    words = ["b", "a", "d", "c"]
-    with aw.record(model, source=words) as plain:
-        model.translate(words, on_token=aw.step)
-    with aw.record(model, source=words, edits=[aw.Edit("set", query=0, key=0, value=1.0)]) as edited:
-        model.translate(words, on_token=aw.step)
+    inputs = model.encode(["b", "a", "d", "c"])
+    with aw.record(model, source=inputs.tokens) as plain:
+        model.run(inputs, on_token=aw.step)
+    with aw.record(model, source=inputs.tokens, edits=[aw.Edit("set", query=0, key=0, value=1.0)]) as edited:
+        model.run(inputs, on_token=aw.step)
     assert plain.weights(0)[0, 0].argmax() != 0
     assert edited.weights(0)[0, 0].argmax() == 0
     assert edited.steps[0].token != plain.steps[0].token

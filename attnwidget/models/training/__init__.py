@@ -1,0 +1,1 @@
+"""Train the reference systems: one loop for all, one course for each."""
