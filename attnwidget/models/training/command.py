@@ -66,12 +66,8 @@ def _named(name: str) -> Course:
     )
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Train, write the weights and a plot, and print the row of the table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m attnwidget.models.train",
-        description="Make shipped weights again from nothing, or train a translator on pairs of your own.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Let a parser take what `run` needs."""
     parser.add_argument(
         "what", help=f"a file with source, tab, target in each line, or one of {', '.join(sorted(COURSES))}"
     )
@@ -82,8 +78,22 @@ def main(arguments: list[str] | None = None) -> None:
         "--steps", type=int, help="batches; by default as many as the shipped weights had, and 600 for pairs"
     )
     parser.add_argument("--out", type=Path, default=Path(), help="folder to write to (default: here)")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train, write the weights and a plot, and print the row of the table; errors are those of `train`."""
+    train(options.what, seed=options.seed, steps=options.steps, out=options.out)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run what was typed behind python -m attnwidget.models.train."""
+    parser = argparse.ArgumentParser(
+        prog="python -m attnwidget.models.train",
+        description="Make shipped weights again from nothing, or train a translator on pairs of your own.",
+    )
+    add_arguments(parser)
     options = parser.parse_args(arguments)
     try:
-        train(options.what, seed=options.seed, steps=options.steps, out=options.out)
+        run(options)
     except (OSError, ValueError) as error:
         parser.error(str(error))
