@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 
+_LARGEST_MASK = 1 << 20  # in which the two numbers of a dropout are looked for
 _SUM_TOLERANCE = 2e-2  # what half precision leaves of a sum of 1
 
 
@@ -42,6 +43,22 @@ def spreads(weights: torch.Tensor, other: torch.Tensor) -> bool:
     """Tell whether each weight multiplies several values: an axis is 1 in the weights and longer in the other."""
     pairs = zip(reversed(weights.shape), reversed(other.shape), strict=False)
     return other.ndim <= weights.ndim and any(mine == 1 and theirs > 1 for mine, theirs in pairs)
+
+
+def changes_rows(other: torch.Tensor, dim: int, weights: torch.Tensor) -> bool:
+    """Tell whether a factor makes other weights of weights, key by key, as a window does and a dropout does not."""
+    axis = dim - weights.ndim
+    if -axis > other.ndim or other.shape[axis] == 1:
+        return False  # a scale
+    values = torch.unique(other.detach()) if other.numel() <= _LARGEST_MASK else other.new_empty(3)
+    return not (len(values) <= 2 and values.is_floating_point() and 0 in values and values.max() > 1)
+
+
+def drops(args: Sequence[object], kwargs: Mapping[str, object]) -> bool:
+    """Tell whether a dropout is on: F.dropout(input, p=0.5, training=True), torch.dropout(input, p, train)."""
+    share = args[1] if len(args) > 1 else kwargs.get("p", 0.5)
+    training = args[2] if len(args) > 2 else kwargs.get("training", kwargs.get("train", True))
+    return bool(share) and bool(training)
 
 
 def counts_examples(

@@ -198,7 +198,7 @@ class Recorder:
         if not self._n_target and any(len(by_site[name].parts) > 1 for name, kind in kinds.items() if kind == "cross"):
             self.notes[
                 "Rows came one by one and aw.step(token) was never called, so output tokens are numbered. Call it "
-                "once a token in the decode loop, as in model.translate(words, on_token=aw.step), or pass target=."
+                "once a token in the decode loop, as in model.run(inputs, on_token=aw.step), or pass target=."
             ] = None
         alone = not self._n_target and "cross" not in kinds.values()
         for name, rows in by_site.items():

@@ -15,7 +15,16 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 
 from attnwidget.capture.adapter import Adapter, Sink, TorchFunction
-from attnwidget.capture.axes import by_equation, counts_examples, normalised_axis, softmax_axis, spreads, tensors
+from attnwidget.capture.axes import (
+    by_equation,
+    changes_rows,
+    counts_examples,
+    drops,
+    normalised_axis,
+    softmax_axis,
+    spreads,
+    tensors,
+)
 from attnwidget.capture.call import BEFORE_DROPOUT, Call, to_call
 from attnwidget.capture.following import Followed, Made, Origin, State
 from attnwidget.capture.modules import Owner
@@ -98,7 +107,8 @@ class SoftmaxAdapter(Adapter):
         elif name in _PRODUCTS:
             for operand, source, others in self._weighable(args, kwargs):
                 if not _weighs(name, operand, source, others) and result.shape == operand.shape:
-                    self._follow(result, source, Made(func, args, kwargs, source))  # a mask or a scale: still weights
+                    replaced = any(changes_rows(other, source.origin.dim, operand) for other in others)
+                    self._follow(result, source, Made(func, args, kwargs, source), replaced=replaced)
         elif name in _DIVIDE:
             found = self._find(args[0])
             axis = None if found is None else normalised_axis(result, args[1])
@@ -116,14 +126,22 @@ class SoftmaxAdapter(Adapter):
             self._keep(Followed(weakref.ref(result), origin), result)
 
     def _follow(
-        self, result: torch.Tensor, source: Followed, made: Made, *, moved: bool = False, repeated: bool = False
+        self,
+        result: torch.Tensor,
+        source: Followed,
+        made: Made,
+        *,
+        moved: bool = False,
+        repeated: bool = False,
+        replaced: bool = False,
     ) -> None:
         if result is not source.tensor():
             origin = source.origin
             kept = source.weights() if origin.state is State.WEIGHTS and origin.call is None else None
             moved, repeated = moved or source.moved, repeated or source.repeated
             how = made if self.sink.edits else None
-            changed = made.func.__name__ in _REPLACES and not moved and result.shape == getattr(kept, "shape", None)
+            replaced |= made.func.__name__ in _REPLACES
+            changed = replaced and not moved and result.shape == getattr(kept, "shape", None)
             self._keep(Followed(weakref.ref(result), origin, kept, moved, repeated, changed, how), result)
 
     def _keep(self, followed: Followed, tensor: torch.Tensor) -> None:
@@ -140,7 +158,7 @@ class SoftmaxAdapter(Adapter):
         for tensor in tensors(args[:3]):
             source = self._find(tensor)
             if source is not None:
-                if name in _DROPOUT and result is not tensor and _drops(args, kwargs):
+                if name in _DROPOUT and result is not tensor and drops(args, kwargs):
                     source.origin.note = BEFORE_DROPOUT
                 for i, part in enumerate(tensors([result])):
                     made = Made(func, args, kwargs, source, i)
@@ -203,7 +221,7 @@ class SoftmaxAdapter(Adapter):
             new[order] = edited.attention.weights().reshape(-1).to(weights.dtype)
             call, origin.edited = edited, new.view(weights.shape)
         origin.call = call
-        for followed in self._followed.values():
+        for followed in list(self._followed.values()):  # to let go of a tensor may end what follows it
             if followed.origin is origin:
                 followed.kept = None
         self.sink.take(call)
@@ -222,13 +240,6 @@ def _swapped(values: Sequence[object], old: torch.Tensor, new: torch.Tensor) -> 
         _swapped(value, old, new) if isinstance(value, (list, tuple)) else new if value is old else value
         for value in values
     ]
-
-
-def _drops(args: Sequence[object], kwargs: Mapping[str, object]) -> bool:
-    """Tell whether a dropout is on: F.dropout(input, p=0.5, training=True), torch.dropout(input, p, train)."""
-    share = args[1] if len(args) > 1 else kwargs.get("p", 0.5)
-    training = args[2] if len(args) > 2 else kwargs.get("training", kwargs.get("train", True))
-    return bool(share) and bool(training)
 
 
 def _is_router(owner: Owner) -> bool:

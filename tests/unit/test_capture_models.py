@@ -20,6 +20,7 @@ NAMES = [
     "luong-feeding",
     "luong-general",
     "luong-local-m",
+    "luong-local-p",
     "numbers-de",
     "reverse",
     "reverse-no-attention",
@@ -30,6 +31,7 @@ class Run:
     """One shipped model on one unseen input: its own steps, the trace, and how far the trace was after each step."""
 
     def __init__(self, name: str) -> None:
+        self.name = name
         self.model: System = models.pretrained(name)
         (example,) = COURSES[name].unseen(3, 1)
         self.inputs = self.model.encode(example)
@@ -73,7 +75,8 @@ def test_the_site_is_cross_attention_named_by_its_module(run: Run) -> None:
 
 
 def test_nothing_is_unusual(run: Run) -> None:
-    assert run.trace.flags == ()
+    unusual = {"row_sum"} if run.name == "luong-local-p" else set()  # the paper's Gaussian, which nothing divides by
+    assert {flag.kind for flag in run.trace.flags} == unusual
     assert run.trace.status == "complete"
 
 
@@ -89,3 +92,23 @@ def test_a_run_without_steps_is_recorded_whole(run: Run) -> None:
     with aw.record(run.model, source=run.inputs.tokens) as trace:
         run.model(run.inputs)
     assert np.array_equal(trace.weights(), run.trace.weights())
+
+
+@pytest.mark.parametrize("name", ["pointer"])
+def test_weights_that_are_the_output_are_recorded(name: str) -> None:
+    model = models.pretrained(name)
+    inputs = model.encode(model.example)
+    with aw.record(model, source=inputs.tokens) as trace:
+        model.run(inputs, on_token=aw.step)
+    computed = np.stack([step.weights.numpy() for step in model.steps(inputs)])
+    np.testing.assert_array_equal(trace.weights(0, 0), computed)
+    assert trace.sites[0].asks == "after"
+
+
+@pytest.mark.parametrize(("name", "asks"), [("reverse", "before"), ("luong-general", "after"), ("transformer", "")])
+def test_a_recording_says_which_state_of_the_decoder_asks(name: str, asks: str) -> None:
+    model = models.pretrained(name)
+    inputs = model.encode(model.example)
+    with aw.record(model, source=inputs.tokens) as trace:
+        model.run(inputs, on_token=aw.step)
+    assert {site.asks for site in trace.sites} == {asks}
