@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .classifier import Classifier
+from .describer import Describer
 from .system import System
 from .translator import Translator
 
@@ -9,5 +11,7 @@ KINDS: dict[str, type[System]] = {
     system.kind: system
     for system in (
         Translator,
+        Classifier,
+        Describer,
     )
 }  # fmt: skip
