@@ -75,7 +75,7 @@ class Memory:
     mask: Tensor
 
 
-class AdditiveNetwork(Network[Memory]):
+class AdditiveNetwork(Network[Memory, Tensor]):
     """Bidirectional GRU encoder, additive attention, GRU decoder.
 
     The keys are the words passed in and nothing else: no end mark is added to the source. The query of step i is

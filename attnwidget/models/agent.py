@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from attnwidget.tasks.grid import AGENT, WALL
+
 from .additive import AdditiveAttention
 
 
@@ -35,7 +37,7 @@ class AgentSizes:
     d_align: int
 
 
-class Agent(nn.Module):
+class AgentNetwork(nn.Module):
     """A policy whose query is where the agent is and what it feels, and whose keys are the cells of the map.
 
     The state knows the walls near by, but not the goal: only the attention can find it.
@@ -71,20 +73,19 @@ class Agent(nn.Module):
         windows = padded.unfold(1, side, 1).unfold(2, side, 1)  # [batch, row, column, side, side]
         return windows.flatten(1, 2).flatten(2)[torch.arange(len(cells), device=cells.device), cells]
 
-    def forward(self, marks: Tensor, *, walls: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, marks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Look, then choose.
 
         Args:
-            marks: what each cell holds, int64 [batch, key].
-            walls: bool [batch, key].
-            cells: where the agent is, int64 [batch].
+            marks: what each cell holds, int64 [batch, key]; one agent in each row.
 
         Returns:
-            Logits over actions, float [batch, action]; the reward that is expected, float [batch]; and the weights,
+            Logits over actions, float [batch, action]; the return that is expected, float [batch]; and the weights,
             float [batch, key].
         """
+        walls, cells = marks == WALL, (marks == AGENT).int().argmax(dim=1)  # [batch, key], [batch]
         keys = self.marks(marks) + self.places.weight  # [batch, key, d_key]
-        felt = torch.cat([self.places(cells), self.view(walls, cells=cells)], dim=1)
+        felt = torch.cat([self.places(cells), self.view(walls, cells=cells)], dim=1)  # [batch, d_key + d_view]
         state = torch.tanh(self.state(felt))  # [batch, d_model]
         context, weights = self.attention(
             state.unsqueeze(1), keys=keys, hidden=self.attention.key(keys), mask=torch.ones_like(walls)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from .classifier import Classifier
 from .describer import Describer
+from .sorter import Sorter
 from .system import System
 from .translator import Translator
+from .walker import Walker
 
 KINDS: dict[str, type[System]] = {
     system.kind: system
@@ -13,5 +15,7 @@ KINDS: dict[str, type[System]] = {
         Translator,
         Classifier,
         Describer,
+        Sorter,
+        Walker,
     )
 }  # fmt: skip

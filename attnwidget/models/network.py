@@ -11,6 +11,7 @@ from torch import Tensor, nn
 BOUNDARY = 0
 
 MemoryT = TypeVar("MemoryT")
+StateT = TypeVar("StateT")
 
 
 def words_in(lengths: Tensor, *, n_keys: int) -> Tensor:
@@ -18,7 +19,7 @@ def words_in(lengths: Tensor, *, n_keys: int) -> Tensor:
     return torch.arange(n_keys, device=lengths.device) < lengths.unsqueeze(1)  # [batch, key]
 
 
-class Network(nn.Module, ABC, Generic[MemoryT]):
+class Network(nn.Module, ABC, Generic[MemoryT, StateT]):
     """An encoder-decoder over word indices; target index 0 is the boundary mark, before and after all words.
 
     Attributes:
@@ -28,7 +29,7 @@ class Network(nn.Module, ABC, Generic[MemoryT]):
     sizes: Any
 
     @abstractmethod
-    def encode(self, source: Tensor, *, lengths: Tensor) -> tuple[MemoryT, Tensor]:
+    def encode(self, source: Tensor, *, lengths: Tensor) -> tuple[MemoryT, StateT]:
         """Read the source.
 
         Args:
@@ -36,11 +37,11 @@ class Network(nn.Module, ABC, Generic[MemoryT]):
             lengths: words in each row, int64 [batch], at least 1.
 
         Returns:
-            What the decoder looks back at, and the decoder's first state, [batch, ...].
+            What the decoder looks back at, and the decoder's first state.
         """
 
     @abstractmethod
-    def step(self, previous: Tensor, *, state: Tensor, memory: MemoryT) -> tuple[Tensor, Tensor, Tensor]:
+    def step(self, previous: Tensor, *, state: StateT, memory: MemoryT) -> tuple[Tensor, StateT, Tensor]:
         """Decode one word.
 
         Args:

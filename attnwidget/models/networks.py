@@ -6,15 +6,21 @@ from dataclasses import asdict
 from typing import Any
 
 from .additive import AdditiveNetwork, Sizes
+from .blind import BlindNetwork
+from .luong import LuongNetwork, LuongSizes
 from .network import Network
+from .transformer import TransformerNetwork, TransformerSizes
 
 # name: (network, its sizes)
-NETWORKS: dict[str, tuple[type[Network[Any]], type[Any]]] = {
+NETWORKS: dict[str, tuple[type[Network[Any, Any]], type[Any]]] = {
     "additive": (AdditiveNetwork, Sizes),
+    "additive, context zeroed": (BlindNetwork, Sizes),
+    "luong": (LuongNetwork, LuongSizes),
+    "transformer": (TransformerNetwork, TransformerSizes),
 }
 
 
-def describe(network: Network[Any]) -> dict[str, Any]:
+def describe(network: Network[Any, Any]) -> dict[str, Any]:
     """Return the name and the sizes of a network, as `build` takes them.
 
     Raises:
@@ -26,7 +32,7 @@ def describe(network: Network[Any]) -> dict[str, Any]:
     raise TypeError(f"a {type(network).__name__} came: expected one of {', '.join(NETWORKS)}.")
 
 
-def build(name: str, *, sizes: dict[str, Any]) -> Network[Any]:
+def build(name: str, *, sizes: dict[str, Any]) -> Network[Any, Any]:
     """Return a new network of that name and of those sizes.
 
     Raises:

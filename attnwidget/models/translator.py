@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +12,7 @@ from attnwidget import tasks
 
 from .network import BOUNDARY, Network
 from .networks import build, describe
+from .reader import Reader
 from .system import END, DecoderStep, Encoded, System, likeliest
 
 if TYPE_CHECKING:
@@ -19,60 +20,36 @@ if TYPE_CHECKING:
 
 
 class Translator(System):
-    """A trained network that takes and gives words. The weights of its steps are those of the network's own step.
+    """A trained network that takes and gives words. The weights of its steps are those that the network returns.
 
     Args:
         network: its target index 0 is the boundary mark: before the first word and after the last.
-        source_words: source vocabulary, by index.
+        reader: the words that it takes.
         target_words: target vocabulary, by index minus 1; it does not hold the end mark.
-        longest_source: the longest source seen in training, in words; a longer one warns.
         longest_target: the longest target seen in training, in words.
-        tokenizer: what a person typed, as source words.
-        example: something that a person could type.
+
+    Raises:
+        ValueError: a target word is the end mark.
     """
 
     kind = "translator"
 
     def __init__(
-        self,
-        network: Network[Any],
-        *,
-        source_words: Sequence[str],
-        target_words: Sequence[str],
-        longest_source: int,
-        longest_target: int,
-        tokenizer: Callable[[str], list[str]],
-        example: str,
+        self, network: Network[Any, Any], *, reader: Reader, target_words: Sequence[str], longest_target: int = 0
     ) -> None:
         super().__init__()
+        if END in target_words:
+            raise ValueError(f"target word {target_words.index(END)} is {END!r}, the end mark: expected other words.")
         self.network = network
-        self.source_words = tuple(source_words)
+        self.reader = reader
         self.target_words = (END, *target_words)
-        self.longest_source = longest_source
         self.longest_target = longest_target
-        self.tokenizer = tokenizer
-        self.example = example
-        self._source_index = {word: index for index, word in enumerate(self.source_words)}
+        self.example = reader.example
 
     def encode(self, typed: str | Sequence[str] | tasks.Example) -> Encoded:
-        """Return a text, a list of words, or an example's source as `values`, int64 [1, key]: one key for each word.
-
-        Raises:
-            TypeError: what was typed is none of these, or holds something other than str.
-            ValueError: there is no word, or an unknown one, or the task cannot read the text.
-
-        Warns:
-            UserWarning: there are more words than in any source seen in training.
-        """
-        words = self._words(typed)
-        if len(words) > self.longest_source:
-            warnings.warn(
-                f"the source has {len(words)} words, but the longest in training had {self.longest_source}: "
-                "expect mistakes.",
-                stacklevel=2,
-            )
-        indices = [self._source_index[word] for word in words]
-        return Encoded(tuple(words), torch.tensor([indices], device=next(self.parameters()).device))  # [1, key]
+        """Return the input as `Reader.encode` does; errors and warnings are its own."""
+        encoded = self.reader.encode(typed)
+        return replace(encoded, values=encoded.values.to(next(self.parameters()).device))
 
     def most_steps(self, encoded: Encoded) -> int:
         """Return the length of the source plus that of the longest target seen in training."""
@@ -92,15 +69,12 @@ class Translator(System):
                 return
 
     def header(self) -> dict[str, Any]:
-        """Return network, sizes, vocabularies and ranges; a tokenizer that is not one of a task goes without saying."""
+        """Return network, sizes, vocabularies and ranges."""
         return {
             **describe(self.network),
-            "source_words": self.source_words,
+            "source": self.reader.header(),
             "target_words": self.target_words[1:],
-            "longest_source": self.longest_source,
             "longest_target": self.longest_target,
-            "tokenizer": next((name for name, known in _tokenizers().items() if known == self.tokenizer), None),
-            "example": self.example,
         }
 
     @classmethod
@@ -108,42 +82,7 @@ class Translator(System):
         """Return the translator that wrote this header, with numbers that are still to be loaded."""
         return cls(
             build(header["network"], sizes=header["sizes"]),
-            source_words=header["source_words"],
+            reader=Reader.from_header(header["source"]),
             target_words=header["target_words"],
-            longest_source=header["longest_source"],
             longest_target=header["longest_target"],
-            tokenizer=_tokenizers().get(header["tokenizer"], _untold),
-            example=header["example"],
         )
-
-    def _words(self, typed: object) -> list[str]:
-        if isinstance(typed, str):
-            words = list(self.tokenizer(typed))
-        elif isinstance(typed, tasks.Example):
-            words = list(typed.source)
-        elif isinstance(typed, Sequence):
-            words = list(typed)
-        else:
-            raise TypeError(f"a {type(typed).__name__} came: expected a text, a list of words or an example of a task.")
-        if not words:
-            raise ValueError("the source is empty: expected at least one word.")
-        for index, word in enumerate(words):
-            if not isinstance(word, str):
-                raise TypeError(f"word {index} is a {type(word).__name__}: expected str.")
-            if word not in self._source_index:
-                raise ValueError(
-                    f"word {index} is not among the {len(self.source_words)} words that this model knows: expected "
-                    "words of model.source_words. Check its spelling, or pass the whole text to model.encode."
-                )
-        return words
-
-
-def _tokenizers() -> dict[str, Callable[[str], list[str]]]:
-    return {"words": str.split, "letters": list, **{name: tasks.get(name).tokenize for name in tasks.available()}}
-
-
-def _untold(text: str) -> list[str]:
-    raise ValueError(
-        "a text came, but the file of this model does not say how to split one: expected a list of words. "
-        "Or set model.tokenizer to the function that it was trained with."
-    )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from .transformer import MultiHeadAttention
+
 
 @dataclass(frozen=True)
 class VitSizes:
@@ -31,39 +33,16 @@ class VitSizes:
     d_hidden: int
 
 
-class SelfAttention(nn.Module):
-    """Multi-head self-attention: every token looks at every token.
-
-    Source: Dosovitskiy et al. 2020, arXiv 2010.11929, appendix A, equations 5 to 8.
-    """
-
-    def __init__(self, *, d_model: int, n_heads: int) -> None:
-        super().__init__()
-        self.n_heads = n_heads
-        self.inputs = nn.Linear(d_model, 3 * d_model, bias=False)
-        self.output = nn.Linear(d_model, d_model)
-
-    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Return new tokens, float [batch, query, d_model], and weights, float [batch, head, query, key]."""
-        queries, keys, values = (
-            part.unflatten(2, (self.n_heads, -1)).transpose(1, 2) for part in self.inputs(tokens).chunk(3, dim=2)
-        )  # [batch, head, token, d_head]
-        scores = queries @ keys.mT / keys.shape[3] ** 0.5  # [batch, head, query, key]
-        weights = torch.softmax(scores, dim=-1)
-        heads = weights @ values  # [batch, head, query, d_head]
-        return self.output(heads.transpose(1, 2).flatten(2)), weights
-
-
 class Layer(nn.Module):
     """One encoder layer: look around, then think; each adds to what was there.
 
-    Source: Dosovitskiy et al. 2020, arXiv 2010.11929, equations 2 and 3.
+    Source: Dosovitskiy et al. 2020, arXiv 2010.11929, equations 2 and 3; the attention is the Transformer's.
     """
 
     def __init__(self, sizes: VitSizes, *, dropout: float) -> None:
         super().__init__()
-        self.attention_norm = nn.LayerNorm(sizes.d_model)
-        self.attention = SelfAttention(d_model=sizes.d_model, n_heads=sizes.n_heads)
+        self.norm = nn.LayerNorm(sizes.d_model)
+        self.attention = MultiHeadAttention(sizes.d_model, sizes.n_heads)
         self.mlp = nn.Sequential(
             nn.LayerNorm(sizes.d_model), nn.Linear(sizes.d_model, sizes.d_hidden), nn.GELU(), nn.Dropout(dropout),
             nn.Linear(sizes.d_hidden, sizes.d_model),
@@ -71,8 +50,10 @@ class Layer(nn.Module):
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Return new tokens, float [batch, token, d_model], and weights, float [batch, head, query, key]."""
-        seen, weights = self.attention(self.attention_norm(tokens))
-        tokens = tokens + seen
+        normalized = self.norm(tokens)
+        everything = torch.ones(1, 1, tokens.shape[1], dtype=torch.bool, device=tokens.device)  # [1, 1, key]
+        read, weights = self.attention(normalized, normalized, seen=everything)
+        tokens = tokens + read
         return tokens + self.mlp(tokens), weights
 
 
@@ -90,7 +71,7 @@ class VisionTransformer(nn.Module):
         self.sizes = sizes
         self.patches = nn.Conv2d(1, sizes.d_model, kernel_size=sizes.patch_px, stride=sizes.patch_px)
         self.class_token = nn.Parameter(0.02 * torch.randn(sizes.d_model))
-        self.places = nn.Parameter(0.02 * torch.randn(1 + sizes.n_patches, sizes.d_model))
+        self.places = nn.Parameter(0.3 * torch.randn(1 + sizes.n_patches, sizes.d_model))
         self.layers = nn.ModuleList(Layer(sizes, dropout=dropout) for _ in range(sizes.n_layers))
         self.norm = nn.LayerNorm(sizes.d_model)
         self.output = nn.Linear(sizes.d_model, sizes.n_classes)

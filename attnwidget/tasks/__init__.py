@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from . import dates, numbers_de, reverse
+from . import dates, numbers_de, reverse, sorting
 from .example import Example, Task, held_out
+from .pairs import from_pairs, read_pairs
 
-__all__ = ["Example", "Task", "available", "get", "held_out"]
+__all__ = ["Example", "Task", "available", "from_pairs", "get", "held_out", "read_pairs"]
 
-_TASKS = {task.name: task for task in (reverse.TASK, numbers_de.TASK, dates.TASK)}
+_TASKS = {task.name: task for task in (reverse.TASK, numbers_de.TASK, dates.TASK, sorting.TASK)}
 
 
 def available() -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import zlib
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -101,5 +102,16 @@ def read(text: str) -> Example:
 
 def held_out(example: Example) -> bool:
     """Return whether the map is kept from training: by a hash of its walls and its goal, wherever the agent starts."""
+    assert example.values is not None
     ground = np.where(example.values == AGENT, FLOOR, example.values).astype(np.uint8)
     return zlib.crc32(ground.tobytes()) % HELD_OUT_SHARE == 0
+
+
+def reaches_goal(actions: Sequence[str], *, example: Example) -> bool:
+    """Return whether the actions lead the agent of an example to the goal."""
+    assert example.values is not None
+    walls = frozenset(np.flatnonzero(example.values == WALL).tolist())
+    cell = int(np.flatnonzero(example.values == AGENT)[0])
+    for action in actions:
+        cell = move(cell, action, walls=walls)
+    return bool(example.values[cell] == GOAL)

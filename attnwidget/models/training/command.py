@@ -8,29 +8,35 @@ from pathlib import Path
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from attnwidget import tasks
+
 from ..card import Cards
 from ..system import System
 from .course import Course
-from .courses import COURSES
+from .courses import COURSES, own
 from .loop import fit, write
 
 
-def train(name: str, *, seed: int = 0, steps: int | None = None, out: str | Path | None = None) -> System:
-    """Make a shipped model again from nothing, in one thread, the same each time; shows a progress bar on stderr.
+def train(what: str | tasks.Task, *, seed: int = 0, steps: int | None = None, out: str | Path | None = None) -> System:
+    """Make a shipped model again from nothing, or a translator for a task of your own (`tasks.from_pairs`).
+
+    It takes one thread, is the same each time, and shows a progress bar on stderr.
 
     Args:
-        name: what `pretrained` calls it.
+        what: a task, the name of a shipped model, or a file of pairs: in each line source, tab, target.
         seed: of the first weights and of the examples.
-        steps: batches; by default as many as the shipped weights had.
+        steps: batches; by default as many as the shipped weights had, and for a task of your own 600.
         out: folder to write NAME.safetensors and the plot NAME.svg to; None writes nothing.
 
     Returns:
-        The trained system, in evaluation mode.
+        The trained system, in evaluation mode; what was written can be read by `models.load`.
 
     Raises:
-        ValueError: there is no such model, or steps is below 1.
+        TypeError: what is neither a task nor a str.
+        ValueError: there is no such model, or steps is below 1, or the pairs cannot be used.
+        FileNotFoundError: there is no such file.
     """
-    course = _course(name, steps=steps)
+    course = _course(what, steps=steps)
     trained = fit(course, seed=seed)
     if out is not None:
         card = write(trained, Path(out), course=course)
@@ -38,28 +44,42 @@ def train(name: str, *, seed: int = 0, steps: int | None = None, out: str | Path
     return trained.system
 
 
-def _course(name: str, *, steps: int | None) -> Course:
-    if name not in COURSES:
-        raise ValueError(f"there is no model {name!r}: expected one of {', '.join(sorted(COURSES))}.")
+def _course(what: str | tasks.Task, *, steps: int | None) -> Course:
+    course = _named(what) if isinstance(what, str) else own(what)
     if steps is None:
-        return COURSES[name]
+        return course
     if steps < 1:
         raise ValueError(f"steps is {steps}: expected 1 or more.")
-    course = COURSES[name]
     return replace(course, recipe=replace(course.recipe, steps=steps))  # type: ignore[type-var]
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Train the named model, write its weights and its plot, and print its row of the table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m attnwidget.models.train", description="Make shipped weights again from nothing."
+def _named(name: str) -> Course:
+    if name in COURSES:
+        return COURSES[name]
+    if Path(name).suffix:
+        return own(tasks.from_pairs(tasks.read_pairs(name), name=Path(name).stem))
+    raise ValueError(
+        f"there is no model {name!r}: expected one of {', '.join(sorted(COURSES))}, or a file of pairs, such as "
+        "pairs.tsv."
     )
-    parser.add_argument("name", help=f"one of {', '.join(sorted(COURSES))}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train, write the weights and a plot, and print the row of the table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m attnwidget.models.train",
+        description="Make shipped weights again from nothing, or train a translator on pairs of your own.",
+    )
+    parser.add_argument(
+        "what", help=f"a file with source, tab, target in each line, or one of {', '.join(sorted(COURSES))}"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the first weights and of the examples (default 0)")
-    parser.add_argument("--steps", type=int, help="batches; by default as many as the shipped weights had")
+    parser.add_argument(
+        "--steps", type=int, help="batches; by default as many as the shipped weights had, and 600 for pairs"
+    )
     parser.add_argument("--out", type=Path, default=Path(), help="folder to write to (default: here)")
     options = parser.parse_args(arguments)
     try:
-        train(options.name, seed=options.seed, steps=options.steps, out=options.out)
-    except ValueError as error:
+        train(options.what, seed=options.seed, steps=options.steps, out=options.out)
+    except (OSError, ValueError) as error:
         parser.error(str(error))

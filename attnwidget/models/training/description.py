@@ -55,7 +55,7 @@ class Description:
         examples = drawn(self.data, rng, count=self.recipe.batch, held_out=False)
         target = torch.tensor([[*map(system.words.index, example.target), BOUNDARY] for example in examples])
         previous = nn.functional.pad(target[:, :-1], (1, 0), value=BOUNDARY)  # [batch, query]
-        images = pixels(examples).movedim(-1, -3)  # [batch, ..., 3, row, column]
+        images = stacked(examples).movedim(-1, -3)  # [batch, ..., 3, row, column]
         logits, weights = system.network(images, previous=previous)
         loss = nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten())
         if self.recipe.alignment_loss:
@@ -80,6 +80,6 @@ def drawn(task: PictureTask, rng: random.Random, *, count: int, held_out: bool) 
     return examples
 
 
-def pixels(examples: Sequence[Example]) -> Tensor:
-    """Return the values of examples, float [batch, ...], shaped as their task's."""
+def stacked(examples: Sequence[Example]) -> Tensor:
+    """Return the values of examples as one batch, [batch, ...]."""
     return torch.from_numpy(np.stack([example.values for example in examples if example.values is not None]))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from attnwidget.tasks import Example, Task
 
 from ..network import BOUNDARY, Network
+from ..reader import Reader
 from ..system import System
 from ..translator import Translator
 from .course import Recipe
@@ -39,7 +40,7 @@ class Translation:
     data: Task
     paper: str
     recipe: Recipe
-    network: Callable[[int, int], Network[Any]]
+    network: Callable[[int, int], Network[Any, Any]]
 
     @property
     def task(self) -> str:
@@ -48,26 +49,17 @@ class Translation:
 
     def build(self) -> Translator:
         """Return the translator before training."""
-        return Translator(
-            self.network(len(self.data.source_words), len(self.data.target_words) + 1),
-            source_words=self.data.source_words,
-            target_words=self.data.target_words,
-            longest_source=0,
-            longest_target=0,
-            tokenizer=self.data.tokenize,
-            example=self.data.typed,
-        )
+        network = self.network(len(self.data.source_words), len(self.data.target_words) + 1)
+        reader = Reader(self.data.source_words, self.data.tokenize, self.data.typed)
+        return Translator(network, reader=reader, target_words=self.data.target_words)
 
     def loss(self, system: System, rng: random.Random) -> Tensor:
         """Return the mean surprise at the right words, in nats, and a share of `alignment_loss`."""
         assert isinstance(system, Translator)
-        drawn: list[Example] = []
-        while len(drawn) < self.recipe.batch:
-            if not self.data.held_out(example := self.data.draw(rng)):
-                drawn.append(example)
-        system.longest_source = max(system.longest_source, *(len(example.source) for example in drawn))
-        system.longest_target = max(system.longest_target, *(len(example.target) for example in drawn))
-        batch = collate(drawn, source_words=system.source_words, target_words=system.target_words)
+        drawn = draw(self.data, rng, count=self.recipe.batch)
+        batch = collate(drawn, source_words=system.reader.words, target_words=system.target_words)
+        system.reader.longest = max(system.reader.longest, batch.source.shape[1])
+        system.longest_target = max(system.longest_target, batch.target.shape[1] - 1)
         logits, weights = system.network(batch.source, lengths=batch.lengths, previous=batch.previous)
         loss = nn.functional.cross_entropy(logits.flatten(0, 1), batch.target.flatten(), ignore_index=IGNORED)
         if self.recipe.alignment_loss:
@@ -77,6 +69,15 @@ class Translation:
     def unseen(self, seed: int, count: int) -> list[Example]:
         """Return different examples that the task holds out."""
         return unseen(self.data, seed=seed, count=count)
+
+
+def draw(task: Task, rng: random.Random, *, count: int) -> list[Example]:
+    """Return examples that the task does not hold out, some perhaps more than once."""
+    drawn: list[Example] = []
+    while len(drawn) < count:
+        if not task.held_out(example := task.draw(rng)):
+            drawn.append(example)
+    return drawn
 
 
 def unseen(task: Task, *, seed: int, count: int) -> list[Example]:
