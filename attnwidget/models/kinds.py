@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .classifier import Classifier
 from .describer import Describer
+from .searcher import Searcher
 from .sorter import Sorter
 from .system import System
 from .translator import Translator
@@ -15,6 +16,7 @@ KINDS: dict[str, type[System]] = {
         Translator,
         Classifier,
         Describer,
+        Searcher,
         Sorter,
         Walker,
     )
