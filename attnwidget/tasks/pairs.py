@@ -68,8 +68,12 @@ def read_pairs(path: str | Path) -> list[tuple[str, str]]:
         FileNotFoundError: there is no such file.
         ValueError: a line has not two columns, or the file is not UTF-8.
     """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{Path(path).name} is not text in UTF-8: {error.reason} at byte {error.start}.") from error
     pairs = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         columns = line.split("\t")
         if not line.strip():
             continue

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from heard import Heard
 from towers import add_decoder, add_encoder
 
@@ -18,6 +19,15 @@ from attnwidget import Site, Trace, stream
 
 SOURCE = ("the", " cat", "sat", "on", "it")
 TARGET = ("die", "Katze", "sass", "da")
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Run torch on one thread: networks this small only wait for more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

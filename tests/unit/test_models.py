@@ -1,4 +1,4 @@
-"""The additive network does what the paper's equations say, and the shipped models translate and align."""
+"""Every system has one surface, says what is wrong with an input, and the shipped models translate and align."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import pytest
 import torch
 
 from attnwidget import models, tasks
-from attnwidget.models import AdditiveAttention, AdditiveNetwork, Card, Sizes, System, Translator
+from attnwidget.models import AdditiveNetwork, Card, Sizes, System, Translator
 from attnwidget.models.files import load, save
+from attnwidget.models.reader import Reader
 from attnwidget.models.training.courses import COURSES
-from attnwidget.models.training.translation import alignment_loss, collate
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 NAMES = ["dates", "numbers-de", "reverse"]
 SIZES = Sizes(n_source=7, n_target=6, d_embed=3, d_encoder=4, d_model=11, d_align=9, d_output=10)
-LENGTHS = torch.tensor([5, 2])
-N_BATCH, N_QUERIES, N_KEYS = 2, 4, 5
 
 
 @pytest.fixture
@@ -34,8 +34,7 @@ def network() -> AdditiveNetwork:
 @pytest.fixture
 def translator(network: AdditiveNetwork) -> Translator:
     return Translator(
-        network, source_words="abcdefg", target_words="vwxyz", longest_source=3, longest_target=4, tokenizer=list,
-        example="abc",
+        network, reader=Reader(tuple("abcdefg"), list, "abc", longest=3), target_words="vwxyz", longest_target=4
     )  # fmt: skip
 
 
@@ -47,88 +46,6 @@ def name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def shipped(name: str) -> System:
     return models.pretrained(name)
-
-
-@torch.no_grad()
-def decode(network: AdditiveNetwork, source: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    previous = torch.tensor([0, 3, 1, 5]).expand(len(source), N_QUERIES)
-    logits, weights = network(source, lengths=lengths, previous=previous)
-    return logits, weights
-
-
-def source_ids() -> torch.Tensor:
-    return torch.randint(SIZES.n_source, (N_BATCH, N_KEYS), generator=torch.Generator().manual_seed(1))
-
-
-def test_attention_equals_the_equations_written_out() -> None:
-    torch.manual_seed(0)
-    attention = AdditiveAttention(d_query=3, d_key=4, d_align=6)
-    query, keys = torch.randn(2, 1, 3), torch.randn(2, 5, 4)
-    mask = torch.arange(5) < LENGTHS.unsqueeze(1)
-    with torch.no_grad():
-        context, weights = attention(query, keys=keys, hidden=attention.key(keys), mask=mask)
-        for row, length in enumerate(LENGTHS.tolist()):
-            hidden = attention.query.weight @ query[row, 0] + keys[row, :length] @ attention.key.weight.T
-            powers = torch.exp(torch.tanh(hidden) @ attention.score.weight[0])
-            by_hand = torch.cat([powers / powers.sum(), torch.zeros(5 - length)])
-            torch.testing.assert_close(weights[row, 0], by_hand)
-            torch.testing.assert_close(context[row, 0], sum(by_hand[key] * keys[row, key] for key in range(length)))
-
-
-def test_logits_and_weights_have_the_documented_shapes(network: AdditiveNetwork) -> None:
-    logits, weights = decode(network, source_ids(), LENGTHS)
-    assert logits.shape == (N_BATCH, N_QUERIES, SIZES.n_target)
-    assert weights.shape == (N_BATCH, N_QUERIES, N_KEYS)
-
-
-def test_rows_sum_to_one(network: AdditiveNetwork) -> None:
-    _, weights = decode(network, source_ids(), LENGTHS)
-    torch.testing.assert_close(weights.sum(dim=2), torch.ones(N_BATCH, N_QUERIES))
-
-
-def test_padding_gets_exactly_zero(network: AdditiveNetwork) -> None:
-    _, weights = decode(network, source_ids(), LENGTHS)
-    assert (weights[1, :, 2:] == 0).all()
-    assert (weights[1, :, :2] > 0).all()
-
-
-def test_a_row_does_not_depend_on_its_batch(network: AdditiveNetwork) -> None:
-    logits, weights = decode(network, source_ids(), LENGTHS)
-    alone_logits, alone_weights = decode(network, source_ids()[1:, :2], LENGTHS[1:])
-    torch.testing.assert_close(logits[1:], alone_logits)
-    torch.testing.assert_close(weights[1:, :, :2], alone_weights)
-
-
-def test_first_query_is_the_initial_state_and_reads_no_word(network: AdditiveNetwork) -> None:
-    with torch.no_grad():
-        memory, state = network.encode(source_ids(), lengths=LENGTHS)
-        rows = [network.step(torch.full((N_BATCH,), word), state=state, memory=memory)[2] for word in (0, 4)]
-    assert torch.equal(rows[0], rows[1])
-
-
-def test_alignment_loss_is_the_mean_surprise_over_gold_steps() -> None:
-    weights = torch.tensor([[[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]]])
-    gold = torch.tensor([[[True, True, False], [False, False, False]]])
-    assert float(alignment_loss(weights, gold=gold)) == pytest.approx(-torch.tensor(0.75).log().item())
-
-
-def test_collate_shifts_the_target_and_marks_the_gold() -> None:
-    examples = [
-        tasks.Example(("b", "a", "b"), ("x", "y"), (frozenset({0, 2}), None)),
-        tasks.Example(("a",), ("y",), (frozenset({0}),)),
-    ]
-    batch = collate(examples, source_words=("a", "b"), target_words=("·", "x", "y"))
-    assert batch.source.tolist() == [[1, 0, 1], [0, 0, 0]]
-    assert batch.lengths.tolist() == [3, 1]
-    assert batch.previous.tolist() == [[0, 1, 2], [0, 2, 0]]
-    assert batch.target.tolist() == [[1, 2, 0], [2, 0, -100]]
-    assert batch.gold.nonzero().tolist() == [[0, 0, 0], [0, 0, 2], [1, 0, 0]]
-
-
-def test_unseen_inputs_are_held_out_and_all_different() -> None:
-    examples = COURSES["numbers-de"].unseen(3, 50)
-    assert all(map(tasks.held_out, examples))
-    assert len({example.source for example in examples}) == 50
 
 
 def test_on_token_sees_each_step_and_the_end(name: str, shipped: System) -> None:
@@ -216,7 +133,7 @@ def test_saved_and_loaded_translator_decodes_the_same(translator: Translator, tm
 
 
 def test_shipped_model_is_right_and_aligned_on_unseen_inputs(name: str, shipped: System) -> None:
-    quality = models.measure(shipped, COURSES[name].unseen(12, 200))
+    quality = models.measure(shipped, COURSES[name].unseen(12, 100))
     assert quality.exact_match >= 0.95
     assert quality.alignment is not None
     assert quality.alignment >= 0.95
@@ -241,25 +158,55 @@ def test_shipped_date_model_reads_typed_dates() -> None:
 
 def test_available_describes_what_pretrained_loads() -> None:
     cards = models.available()
-    assert [card.name for card in cards] == NAMES
+    assert {card.name for card in cards} == set(COURSES)
     for card in cards:
-        assert card.parameters == sum(tensor.numel() for tensor in models.pretrained(card.name).parameters())
-        assert card.exact_match >= 0.95
-        assert card.alignment is not None
-        assert card.alignment >= 0.95
-        assert "arXiv 1409.0473" in card.paper
+        model, course = models.pretrained(card.name), COURSES[card.name]
+        assert card.parameters == sum(tensor.numel() for tensor in model.parameters())
+        assert (card.task, card.paper) == (course.task, course.paper)
+        assert "arXiv" in card.paper
+        assert model.run(model.encode(model.example))
 
 
-def test_shipped_files_are_float16_and_under_200_kilobytes() -> None:
+def test_shipped_files_are_float16_and_small_enough_together() -> None:
     shelf = resources.files("attnwidget") / "weights"
     for card in models.available():
         assert card.bytes == len((shelf / f"{card.name}.safetensors").read_bytes())
         assert 2 * card.parameters < card.bytes < 200_000
+    assert sum(path.stat().st_size for path in Path(str(shelf)).rglob("*") if path.is_file()) < 1_200_000
+
+
+def test_the_twin_without_attention_is_the_same_network_and_fails() -> None:
+    twin, seeing = models.pretrained("reverse-no-attention"), models.pretrained("reverse")
+    assert sum(p.numel() for p in twin.parameters()) == sum(p.numel() for p in seeing.parameters())
+    quality = models.measure(twin, COURSES["reverse"].unseen(12, 100))
+    assert quality.exact_match < 0.2
+    assert quality.alignment is not None
+    assert quality.alignment < 0.4
 
 
 def test_unknown_model_error_lists_the_names() -> None:
-    with pytest.raises(ValueError, match="dates, numbers-de, reverse"):
+    with pytest.raises(ValueError, match="there is no model 'sums': expected one of dates, "):
         models.pretrained("sums")
+
+
+def test_a_file_that_training_did_not_write_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.safetensors").write_text("not weights")
+    with pytest.raises(ValueError, match=r"text.safetensors has no 'attnwidget' header"):
+        models.load(tmp_path / "text.safetensors")
+    with pytest.raises(FileNotFoundError):
+        models.load(tmp_path / "nothing.safetensors")
+
+
+def test_a_file_of_another_kind_is_refused(translator: Translator, tmp_path: Path) -> None:
+    translator.kind = "oracle"  # type: ignore[misc]
+    save(translator, tmp_path / "odd.safetensors", card=models.available()[0])
+    with pytest.raises(ValueError, match="holds a system of kind 'oracle': expected one of translator"):
+        models.load(tmp_path / "odd.safetensors")
+
+
+def test_a_target_word_may_not_be_the_end_mark(network: AdditiveNetwork) -> None:
+    with pytest.raises(ValueError, match="target word 1 is '·', the end mark"):
+        Translator(network, reader=Reader(("a",), list, "a"), target_words=["b", "·"])
 
 
 def test_importing_models_imports_no_torch() -> None:

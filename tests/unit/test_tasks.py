@@ -12,7 +12,7 @@ import pytest
 from attnwidget import tasks
 from attnwidget.tasks import dates, numbers_de
 
-NAMES = ["reverse", "numbers-de", "dates"]
+NAMES = ["reverse", "numbers-de", "dates", "sorting"]
 
 # SHA-256 of the German for 0 to 9,999, one a line, as num2words 0.5.14 (lang="de") spells it.
 GERMAN_DIGEST = "3d38ebd2c78f4683f822e26473da4d38dfa6078e28d1911decec2b6ab11fbbcf"
@@ -26,12 +26,12 @@ def date_example(iso: str, *, pattern: str) -> tasks.Example:
     return dates.example(datetime.date.fromisoformat(iso), pattern=pattern, rng=random.Random(0))
 
 
-def test_available_lists_the_three_tasks() -> None:
+def test_available_lists_the_tasks() -> None:
     assert tasks.available() == NAMES
 
 
 def test_unknown_task_error_lists_the_names() -> None:
-    with pytest.raises(ValueError, match="reverse, numbers-de, dates"):
+    with pytest.raises(ValueError, match="reverse, numbers-de, dates, sorting"):
         tasks.get("sums")
 
 
@@ -169,6 +169,7 @@ def test_every_date_format_can_be_typed_back(pattern: str) -> None:
         ("dates", "3 mar 2021", "3 mar 2 0 2 1"),
         ("dates", "3/14/2021", "3 / 1 4 / 2 0 2 1"),
         ("dates", "the 3rd of Sept. 2021", "the 3 rd of sept . 2 0 2 1"),
+        ("sorting", "42, 7;99  013,", "42 7 99 13"),
     ],
 )
 def test_tokenize_reads_what_people_type(name: str, text: str, tokens: str) -> None:
@@ -190,6 +191,9 @@ def test_tokenize_reads_what_people_type(name: str, text: str, tokens: str) -> N
         ("dates", "March 2021", "not one day, one month and one year"),
         ("dates", "14/3/2021", "write month/day/year"),
         ("dates", "32 may 2021", "not one day, one month and one year"),
+        ("sorting", "1 2 100", "entry 2 is no whole number from 0 to 99"),
+        ("sorting", "1 -2", "entry 1 is no whole number"),
+        ("sorting", "5 1 05", "entry 2 came before already: expected different whole numbers"),
     ],
 )
 def test_tokenize_says_what_it_cannot_read(name: str, text: str, message: str) -> None:

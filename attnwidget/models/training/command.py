@@ -17,14 +17,16 @@ from .courses import COURSES, own
 from .loop import fit, write
 
 
-def train(what: str | tasks.Task, *, seed: int = 0, steps: int | None = None, out: str | Path | None = None) -> System:
+def train(
+    what: str | tasks.Task, *, seed: int | None = None, steps: int | None = None, out: str | Path | None = None
+) -> System:
     """Make a shipped model again from nothing, or a translator for a task of your own (`tasks.from_pairs`).
 
     It takes one thread, is the same each time, and shows a progress bar on stderr.
 
     Args:
         what: a task, the name of a shipped model, or a file of pairs: in each line source, tab, target.
-        seed: of the first weights and of the examples.
+        seed: of the first weights and of the examples; by default that of the shipped weights, else 0.
         steps: batches; by default as many as the shipped weights had, and for a task of your own 600.
         out: folder to write NAME.safetensors and the plot NAME.svg to; None writes nothing.
 
@@ -37,7 +39,7 @@ def train(what: str | tasks.Task, *, seed: int = 0, steps: int | None = None, ou
         FileNotFoundError: there is no such file.
     """
     course = _course(what, steps=steps)
-    trained = fit(course, seed=seed)
+    trained = fit(course, seed=course.recipe.seed if seed is None else seed)
     if out is not None:
         card = write(trained, Path(out), course=course)
         tqdm.write(repr(Cards([card])))
@@ -73,7 +75,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "what", help=f"a file with source, tab, target in each line, or one of {', '.join(sorted(COURSES))}"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the first weights and of the examples (default 0)")
+    parser.add_argument(
+        "--seed", type=int, help="of the first weights and of the examples (default: as the shipped weights)"
+    )
     parser.add_argument(
         "--steps", type=int, help="batches; by default as many as the shipped weights had, and 600 for pairs"
     )

@@ -25,6 +25,7 @@ class Recipe:
         warm_up: steps.
         alignment_loss: weight of the loss that teaches the attention its gold; 0 leaves the attention to itself.
         check_every: steps between two measurements on unseen inputs.
+        seed: of the shipped weights.
         checkpoints: name of a state to keep, and the step after which it is kept.
     """
 
@@ -34,6 +35,7 @@ class Recipe:
     warm_up: int = 100
     alignment_loss: float = 0.0
     check_every: int = 250
+    seed: int = 0
     checkpoints: Mapping[str, int] = field(default_factory=dict)
 
 

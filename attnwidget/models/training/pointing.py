@@ -41,7 +41,7 @@ class Pointing:
 
     def build(self) -> Sorter:
         """Return the sorter before training."""
-        sizes = PointerSizes(len(self.data.source_words), d_embed=16, d_model=48)
+        sizes = PointerSizes(len(self.data.source_words), d_embed=16, d_model=64)
         reader = Reader(self.data.source_words, self.data.tokenize, self.data.typed)
         return Sorter(PointerNetwork(sizes), reader=reader)
 
