@@ -75,7 +75,7 @@ class Reader:
             words = tuple(self.tokenizer(typed))
         elif isinstance(typed, tasks.Example):
             words = typed.source
-        elif isinstance(typed, Sequence):
+        elif isinstance(typed, Sequence) and not isinstance(typed, bytes):
             words = tuple(typed)
         else:
             raise TypeError(f"a {type(typed).__name__} came: expected a text, a list of words or an example of a task.")
