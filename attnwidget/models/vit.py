@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .transformer import MultiHeadAttention
+from .multi_head import MultiHeadAttention
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """One course for each model that is shipped: add a line, and it can be trained by its name.
 
-Attention never saw a gold alignment, but for "dates", which was taught a little, and "pointer", whose output it is.
+Attention never saw a gold alignment, but for "dates" and "video", which were taught a little, and "pointer",
+whose output it is.
 """
 
 from __future__ import annotations
