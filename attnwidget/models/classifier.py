@@ -26,6 +26,11 @@ PATCHES = ("class", *shapes.CELLS)
 class Classifier(System):
     """A trained classifier of digits, which decodes in one step. The weights of the step are those of `forward`.
 
+    No pixel is the gold of a digit, and weights here explain less than they seem to. Of 360 held-out pictures the
+    shipped ViT has its largest weight on an inked patch in 78 %, but 74 % of all patches are inked. The mask of the
+    shipped residual network is largest on ink in 41 %, where 51 % of the pixels are inked; yet it matters: with the
+    mean of the mask in its place 52 % are named right, not 99 %.
+
     Args:
         network: its classes are the words of the task, in order.
     """

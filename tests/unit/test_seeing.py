@@ -24,7 +24,7 @@ from attnwidget.tasks import Example, digits, grid, shapes
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 COURSES = {course.name: course for course in SEEING}
-LEAST = {"captioner": 0.97, "video": 0.97, "vit": 0.95, "residual": 0.95, "retrieval": 0.97, "agent": 0.95}
+LEAST = {"captioner": 0.97, "video": 0.97, "vit": 0.95, "residual": 0.95, "retrieval": 0.97, "agent": 0.93}
 SHORT = {"captioner": 12, "video": 8, "vit": 40, "residual": 12, "retrieval": 8}  # steps
 ALIGNED = ["captioner", "video", "retrieval", "agent"]
 RECORDED = [*ALIGNED, "vit"]
