@@ -20,8 +20,11 @@ def example(numbers: list[int]) -> Example:
 
 
 def draw(rng: random.Random) -> Example:
-    """Return 2 to 10 random numbers, all different."""
-    return example(rng.sample(range(LARGEST + 1), rng.randint(MIN_NUMBERS, MAX_NUMBERS)))
+    """Return 2 to 10 random numbers, all different, from a random range, so that some stand close together."""
+    n_numbers = rng.randint(MIN_NUMBERS, MAX_NUMBERS)
+    width = rng.randint(n_numbers, LARGEST + 1)
+    first = rng.randint(0, LARGEST + 1 - width)
+    return example(rng.sample(range(first, first + width), n_numbers))
 
 
 def tokenize(text: str) -> list[str]:

@@ -70,6 +70,12 @@ def test_the_weights_are_the_output(shipped: models.System) -> None:
         assert step.candidates[0] == (step.token, pytest.approx(float(step.weights.max())))
 
 
+def test_numbers_that_stand_close_together_are_sorted(shipped: models.System) -> None:
+    for first in (0, 45, 90):
+        numbers = [str(number) for number in range(first, first + 10)]
+        assert shipped.run(shipped.encode(numbers[::-1])) == numbers
+
+
 def test_one_number_is_sorted_in_one_step(shipped: models.System) -> None:
     assert shipped.run(shipped.encode("5")) == ["5"]
 

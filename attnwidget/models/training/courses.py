@@ -76,6 +76,7 @@ def own(task: tasks.Task) -> Translation:
 # Left to itself, "dates" aligns 97 % of the gold steps: a zero that nobody wrote ("march 3" -> 03) is read off any
 # neighbour that shows the number to be over. Which heads of the Transformer align is a matter of the seed: the mean of
 # the last layer's aligns 89 % of the gold steps with seed 0 (one head: all of them) and 100 % with seed 1.
+# So is where local-p learns to look: 100 % with seed 0, but 75 % with seed 5, and 96 % of its outputs are right there.
 COURSES: dict[str, Course] = {
     course.name: course
     for course in (
