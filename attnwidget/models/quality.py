@@ -36,7 +36,7 @@ def measure(system: System, examples: Iterable[Example]) -> Quality:
     for example in examples:
         steps = list(system.steps(system.encode(example)))
         n_inputs += 1
-        n_exact += tuple(step.token for step in steps if step.token != END) == example.target
+        n_exact += system.is_right([step.token for step in steps if step.token != END], example=example)
         n_gold += sum(gold is not None for gold in example.alignment)
         for step, gold in zip(steps, example.alignment, strict=False):
             n_hit += gold is not None and int(step.weights.argmax()) in gold

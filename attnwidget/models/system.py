@@ -87,6 +87,10 @@ class System(nn.Module, ABC):
     def decode(self, encoded: Encoded, *, max_steps: int) -> Iterator[DecoderStep]:
         """Yield the steps of greedy decoding; `steps` calls it in evaluation mode and without gradients."""
 
+    def is_right(self, output: Sequence[str], *, example: Example) -> bool:
+        """Return whether the tokens of `run` are what the example wants: its target, unless a system knows better."""
+        return tuple(output) == example.target
+
     @abstractmethod
     def header(self) -> dict[str, Any]:
         """Return what, beside the numbers, makes this system again; only what JSON can hold."""

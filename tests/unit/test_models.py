@@ -185,7 +185,7 @@ def test_the_twin_without_attention_is_the_same_network_and_fails() -> None:
 
 
 def test_unknown_model_error_lists_the_names() -> None:
-    with pytest.raises(ValueError, match="there is no model 'sums': expected one of dates, "):
+    with pytest.raises(ValueError, match="there is no model 'sums': expected one of agent, captioner, dates, "):
         models.pretrained("sums")
 
 

@@ -83,7 +83,7 @@ def test_the_command_trains_on_a_file_of_pairs(tmp_path: Path, capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["sums"], "there is no model 'sums': expected one of dates"),
+        (["sums"], "there is no model 'sums': expected one of agent"),
         (["nothing.tsv"], "No such file"),
         (["reverse", "--steps", "0"], "steps is 0: expected 1 or more"),
     ],

@@ -1,6 +1,7 @@
 """One course for each model that is shipped: add a line, and it can be trained by its name.
 
-Attention never saw a gold alignment, but for "dates", which was taught a little, and "pointer", whose output it is.
+Attention never saw a gold alignment, but for "dates" and "video", which were taught a little, and "pointer",
+whose output it is.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from ..luong import LuongNetwork, LuongSizes
 from ..transformer import TransformerNetwork, TransformerSizes
 from .course import Course, Recipe
 from .pointing import Pointing
+from .seeing import SEEING
 from .translation import Translation
 
 BAHDANAU = "Bahdanau et al. 2014, arXiv 1409.0473"
@@ -91,4 +93,4 @@ COURSES: dict[str, Course] = {
         Pointing("pointer", tasks.get("sorting"), VINYALS, Recipe(steps=1_800, learning_rate=1e-2, alignment_loss=1.0)),
         Translation("dates", dates, BAHDANAU, Recipe(steps=1_200, alignment_loss=0.05), additive),
     )
-}
+} | {course.name: course for course in SEEING}
