@@ -22,6 +22,9 @@ export interface Site {
   flags: Flag[];
 }
 
+/** Tells weights that are each from 0 to 1 on their own from those whose rows sum to 1. */
+export const isMask = (site: Site) => site.flags.some((flag) => flag.kind === "mask");
+
 export interface Candidate {
   token: string;
   probability: number;

@@ -69,6 +69,8 @@ export const words = {
   sentence: (step: number, token: string, percent: string, key: string) =>
     `Step ${step + 1}, “${token}”: ${percent} of the attention is on “${key}”.`,
   other: (key: string, percent: string) => ` The strongest other input is “${key}” with ${percent}.`,
+  maskSentence: (step: number, token: string, weight: string, key: string) =>
+    `Step ${step + 1}, “${token}”: the mask is strongest at “${key}”, with ${weight}. Its weights do not share out a sum.`,
   noSentence: (step: number, token: string) => `Step ${step + 1}, “${token}”: no weights to read.`,
   flags: {
     nan: (n: number) => `${n} ${n === 1 ? "weight is" : "weights are"} NaN`,

@@ -3,6 +3,7 @@ import { html, select, setCount, setEnabled, setOptions, setText } from "../dom.
 import { entropy, row, strength, strongest } from "../matrix.ts";
 import { zoomed } from "../scales.ts";
 import type { Expectation, Links, Scale, Store } from "../store.ts";
+import { isMask } from "../wire.ts";
 import { percent, short, shown, words } from "../words.ts";
 import { remarksOf } from "./flags.ts";
 import { sentence } from "./sentence.ts";
@@ -99,7 +100,7 @@ function readingOf(store: Store): [string, string][] {
   const weakest = received.reduce((least, value, k) => (value < (received[least] ?? 0) ? k : least), 0);
   const sum = weights.reduce((total, weight) => total + weight, 0);
   return [
-    [words.entropy, words.bits(short(entropy(weights)))],
+    ...(site && isMask(site) ? [] : [[words.entropy, words.bits(short(entropy(weights)))] as [string, string]]),
     ...(key === undefined
       ? []
       : [[words.strengthOf(shown(keys[key] ?? "", 14)), short(received[key] ?? 0)] as [string, string]]),

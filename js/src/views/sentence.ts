@@ -2,6 +2,7 @@
 import { html, setText } from "../dom.ts";
 import { row, strongest } from "../matrix.ts";
 import type { Store } from "../store.ts";
+import { isMask } from "../wire.ts";
 import { percent, shown, words } from "../words.ts";
 import type { View } from "./view.ts";
 
@@ -29,13 +30,15 @@ export const sentence: View = {
 
 /** What the weights of the gazed step suggest. */
 export function sentenceOf(store: Store): string {
-  const { matrix, queries, keys } = store.slice.value;
+  const { site, matrix, queries, keys } = store.slice.value;
   const { query } = store.gaze.value;
   if (!matrix.nQueries) return store.nSteps.value ? words.noWeights : words.waiting;
   const weights = row(matrix, query);
   const [first, second] = strongest(weights, 2);
   const token = shown(queries[query] ?? "");
   if (first === undefined) return words.noSentence(query, token);
+  if (site && isMask(site))
+    return words.maskSentence(query, token, (weights[first] ?? 0).toFixed(2), shown(keys[first] ?? ""));
   const main = words.sentence(query, token, percent(weights[first] ?? 0), shown(keys[first] ?? ""));
   return second === undefined ? main : main + words.other(shown(keys[second] ?? ""), percent(weights[second] ?? 0));
 }
