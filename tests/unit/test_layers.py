@@ -31,7 +31,7 @@ PYTHON_LAYERS = [
 CAPTURE_MAY_IMPORT = {"tokens", "analysis", "architecture", "outline", "checks", "stores", "strips", "ledger", "trace"}
 PYTHON_EXTRA = {
     "capture": CAPTURE_MAY_IMPORT,
-    "cli": {"models", "tasks"},
+    "cli": {"capture", "models", "tasks"},
     "models": {"tasks"},
     "tasks": set[str](),
 }
