@@ -14,17 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
+from attnwidget.capture import axes
 from attnwidget.capture.adapter import Adapter, Sink, TorchFunction
-from attnwidget.capture.axes import (
-    by_equation,
-    changes_rows,
-    counts_examples,
-    drops,
-    normalised_axis,
-    softmax_axis,
-    spreads,
-    tensors,
-)
 from attnwidget.capture.call import BEFORE_DROPOUT, Call, to_call
 from attnwidget.capture.following import Followed, Made, Origin, State
 from attnwidget.capture.modules import Owner
@@ -97,7 +88,7 @@ class SoftmaxAdapter(Adapter):
             self._carry(func, result, args, kwargs)  # parts of a tensor, as unbind returns them
         elif name in _SOFTMAX or name in _LOG_SOFTMAX:
             state = State.WEIGHTS if name in _SOFTMAX else State.LOGARITHM
-            self._begin(result, softmax_axis(result.ndim, args, kwargs), state)
+            self._begin(result, axes.softmax_axis(result.ndim, args, kwargs), state)
         elif name in _POSITIVE:
             found = self._find(args[0])
             if found is not None and found.origin.state is State.LOGARITHM and name.startswith("exp"):
@@ -107,11 +98,11 @@ class SoftmaxAdapter(Adapter):
         elif name in _PRODUCTS:
             for operand, source, others in self._weighable(args, kwargs):
                 if not _weighs(name, operand, source, others) and result.shape == operand.shape:
-                    replaced = any(changes_rows(other, source.origin.dim, operand) for other in others)
+                    replaced = any(axes.changes_rows(other, source.origin.dim, operand) for other in others)
                     self._follow(result, source, Made(func, args, kwargs, source), replaced=replaced)
         elif name in _DIVIDE:
             found = self._find(args[0])
-            axis = None if found is None else normalised_axis(result, args[1])
+            axis = None if found is None else axes.normalised_axis(result, args[1])
             if axis is not None:
                 self._begin(result, axis, State.WEIGHTS)
             elif found is not None:
@@ -155,12 +146,12 @@ class SoftmaxAdapter(Adapter):
 
     def _carry(self, func: TorchFunction, result: object, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
         name = func.__name__
-        for tensor in tensors(args[:3]):
+        for tensor in axes.tensors(args[:3]):
             source = self._find(tensor)
             if source is not None:
-                if name in _DROPOUT and result is not tensor and drops(args, kwargs):
+                if name in _DROPOUT and result is not tensor and axes.drops(args, kwargs):
                     source.origin.note = BEFORE_DROPOUT
-                for i, part in enumerate(tensors([result])):
+                for i, part in enumerate(axes.tensors([result])):
                     made = Made(func, args, kwargs, source, i)
                     self._follow(part, source, made, moved=name in _MOVES, repeated=name in _REPEATS)
                 return
@@ -169,7 +160,7 @@ class SoftmaxAdapter(Adapter):
         self, args: Sequence[object], kwargs: Mapping[str, object]
     ) -> Iterator[tuple[torch.Tensor, Followed, list[torch.Tensor]]]:
         """Yield operands that are weights, with the other ones."""
-        operands = list(tensors((*args, *kwargs.values())))
+        operands = list(axes.tensors((*args, *kwargs.values())))
         for index, operand in enumerate(operands):
             source = self._find(operand)
             if source is not None and source.origin.state is State.WEIGHTS:
@@ -204,12 +195,14 @@ class SoftmaxAdapter(Adapter):
         origin, weights = source.origin, source.weights()
         if weights is None or origin.owner is None or _is_router(origin.owner):
             return
-        owner, index = origin.owner, next((i for i, it in enumerate(tensors(args)) if it is operand), 0)
+        owner, index = origin.owner, next((i for i, it in enumerate(axes.tensors(args)) if it is operand), 0)
+        among_queries = origin.dim == weights.ndim - 2 and not (product or source.moved or index or equation)
+        axis = -1 if among_queries else origin.dim
 
         def brought(tensor: torch.Tensor) -> Call:
-            named = by_equation(equation, tensor, dim=origin.dim, index=index)
-            last = tensor.movedim(origin.dim, -1) if named is None else named
-            batched = counts_examples(last, operand, others, product=product)
+            named = axes.by_equation(equation, tensor, dim=origin.dim, index=index)
+            last = tensor.movedim(axis, -1) if named is None else named
+            batched = axes.counts_examples(last, operand, others, product=product)
             return to_call(last, owner=owner, route=self.name, batched=batched, note=origin.note)
 
         call = brought(weights.detach())
@@ -230,7 +223,7 @@ class SoftmaxAdapter(Adapter):
 def _weighs(name: str, operand: torch.Tensor, source: Followed, others: list[torch.Tensor]) -> bool:
     """Tell whether a product weighs several values, or only masks or scales the weights."""
     if name in _PRODUCTS and not source.repeated:
-        return any(spreads(operand, other) for other in others)
+        return any(axes.spreads(operand, other) for other in others)
     return bool(others)
 
 

@@ -273,3 +273,13 @@ def test_numbers_that_are_replaced_after_the_softmax_are_the_weights(way: str) -
         model(torch.randn(1, 4, 3))
     assert np.array_equal(trace.weights()[0], model.kept[0])
     assert [flag.kind for flag in trace.flags] == ["zero_row"]
+
+
+def test_weights_that_are_shared_out_among_queries_are_flagged_and_not_turned() -> None:
+    style = Style(lambda m, s, v: s.softmax(-2) @ v, None)
+    with aw.record(style, example=0) as trace:
+        style(SCORES, VALUES)
+    (site,) = trace.sites
+    assert (site.n_queries, site.n_keys) == (N_QUERIES, N_KEYS)
+    np.testing.assert_allclose(trace.weights(site), SCORES[0].softmax(-2), atol=1e-6)
+    assert "column_sum" in {flag.kind for flag in trace.flags}
