@@ -39,6 +39,13 @@ def normalised_axis(result: torch.Tensor, divisor: object) -> int | None:
     return axes[0] if bool((misses < _SUM_TOLERANCE).all()) else None
 
 
+def summed_axis(result: torch.Tensor, subtracted: object) -> int:
+    """Return the axis over which a sum was taken that was then subtracted: the one of which it has no parts."""
+    shape = subtracted.shape if isinstance(subtracted, torch.Tensor) else ()
+    pairs = zip(reversed(range(result.ndim)), reversed(shape), strict=False)
+    return next((axis for axis, size in pairs if size == 1 and result.shape[axis] > 1), result.ndim - 1)
+
+
 def spreads(weights: torch.Tensor, other: torch.Tensor) -> bool:
     """Tell whether each weight multiplies several values: an axis is 1 in the weights and longer in the other."""
     pairs = zip(reversed(weights.shape), reversed(other.shape), strict=False)

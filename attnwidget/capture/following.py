@@ -19,8 +19,9 @@ class State(Enum):
     """What a tensor may still become."""
 
     POSITIVE = 1  # becomes weights when divided by its sum
-    LOGARITHM = 2  # becomes weights by exp
-    WEIGHTS = 3
+    LOG_SUM = 2  # makes a logarithm of weights of what it is taken from
+    LOGARITHM = 3  # becomes weights by exp
+    WEIGHTS = 4
 
 
 @dataclass

@@ -22,6 +22,8 @@ from attnwidget.capture.modules import Owner
 
 _SOFTMAX = frozenset({"softmax", "_softmax", "special_softmax"})
 _LOG_SOFTMAX = frozenset({"log_softmax", "special_log_softmax"})
+_LOG_SUM = frozenset({"logsumexp", "special_logsumexp"})
+_MINUS = frozenset({"sub", "sub_", "subtract", "__sub__", "__isub__"})
 _POSITIVE = frozenset({"exp", "exp_", "relu", "relu_", "sigmoid", "sigmoid_", "softplus"})
 _DIVIDE = frozenset({"div", "div_", "divide", "true_divide", "__truediv__", "__itruediv__"})
 _MATRIX_PRODUCTS = frozenset(
@@ -42,8 +44,8 @@ _KEEPS = frozenset(
 _REPLACES = frozenset({"masked_fill", "nan_to_num", "where"})  # some numbers by others, so that these are the weights
 _CARRIES_ON = _DROPOUT | _MOVES | _REPEATS | _KEEPS
 _TRANSPOSES = frozenset({"T", "mT", "H", "mH"})
-_STARTS = _SOFTMAX | _LOG_SOFTMAX | _POSITIVE
-_SEVERAL = _MATRIX_PRODUCTS | _PRODUCTS | {"where"}  # look at more than their first argument
+_STARTS = _SOFTMAX | _LOG_SOFTMAX | _LOG_SUM | _POSITIVE
+_SEVERAL = _MATRIX_PRODUCTS | _PRODUCTS | _MINUS | {"where"}  # look at more than their first argument
 # A mixture of experts weighs its experts by a softmax too; that is routing, not attention.
 _ROUTER = re.compile(r"router|gating|moe|(^|[._])(gate|experts?)($|[._\d])", re.IGNORECASE)
 _ATTENTION = re.compile(r"att(entio)?n", re.IGNORECASE)
@@ -53,7 +55,7 @@ class SoftmaxAdapter(Adapter):
     """Follows results of softmax until they weigh something."""
 
     name = "softmax"
-    functions = _STARTS | _DIVIDE | _MATRIX_PRODUCTS | _PRODUCTS | _CARRIES_ON
+    functions = _STARTS | _DIVIDE | _MINUS | _MATRIX_PRODUCTS | _PRODUCTS | _CARRIES_ON
 
     def __init__(self, sink: Sink) -> None:
         super().__init__(sink)
@@ -89,6 +91,12 @@ class SoftmaxAdapter(Adapter):
         elif name in _SOFTMAX or name in _LOG_SOFTMAX:
             state = State.WEIGHTS if name in _SOFTMAX else State.LOGARITHM
             self._begin(result, axes.softmax_axis(result.ndim, args, kwargs), state)
+        elif name in _LOG_SUM:
+            self._begin(result, -1, State.LOG_SUM)
+        elif name in _MINUS:
+            found = self._find(args[1]) if len(args) > 1 else None
+            if found is not None and found.origin.state is State.LOG_SUM:
+                self._begin(result, axes.summed_axis(result, args[1]), State.LOGARITHM)
         elif name in _POSITIVE:
             found = self._find(args[0])
             if found is not None and found.origin.state is State.LOGARITHM and name.startswith("exp"):

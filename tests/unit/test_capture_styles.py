@@ -57,6 +57,8 @@ MANY: dict[str, Callable[[Style, Tensor, Tensor], Tensor]] = {
     "F.softmax": lambda m, s, v: F.softmax(s, -1) @ v,
     "torch.softmax": lambda m, s, v: torch.softmax(s, dim=3).matmul(v),
     "Tensor.softmax": lambda m, s, v: s.softmax(dim=-1).matmul(v),
+    "less the logsumexp, then exp": lambda m, s, v: (s - s.logsumexp(-1, keepdim=True)).exp() @ v,
+    "less the logsumexp, then torch.exp": lambda m, s, v: torch.exp(s - torch.logsumexp(s, 3)[..., None]).matmul(v),
     "log_softmax, then exp": lambda m, s, v: F.log_softmax(s, dim=-1).exp() @ v,
     "exp by its sum": lambda m, s, v: (s.exp() / s.exp().sum(-1, keepdim=True)) @ v,
     "exp by its sum, less the maximum": lambda m, s, v: _by_hand(s) @ v,
