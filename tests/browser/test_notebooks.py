@@ -38,7 +38,7 @@ def test_a_typed_number_is_translated_and_shown(page: Page, lab: labkit.Lab) -> 
     field = page.get_by_role("textbox", name="number")
     field.fill("17")
     field.press("Enter")
-    typed = page.locator(".attnwidget").nth(1)
+    typed = page.locator(".jp-Cell", has=field).locator(".attnwidget")  # whatever other cells are drawn just now
     expect(typed.locator(".attnwidget-output .attnwidget-token").first).to_have_text("siebzehn", timeout=LONG_MS)
     expect(typed.locator(".attnwidget-input .attnwidget-token")).to_have_text(["seventeen"])
     expect(typed).to_have_attribute("data-status", "complete")
