@@ -11,7 +11,7 @@ import torch
 from attnwidget.capture.call import Call
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.kinds import kind_in_pass
-from attnwidget.capture.passes import Pass, row_of
+from attnwidget.capture.passes import Pass, n_layers, row_of
 from attnwidget.capture.pieces import Piece, Rows
 from attnwidget.capture.prefixes import Key, Node, Plan, Prefixes, common
 from attnwidget.capture.readers import reads_prefix, streams_of
@@ -62,6 +62,7 @@ class Decoding(Recorder):
         self._read: list[str] = []  # their texts
         self._known: dict[Key, str] = {}  # texts of candidates behind a token
         self._is_pair = bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
+        self._n_layers = n_layers(model)
         self._begun = False  # whether the first token was about to be chosen
         self._outside: list[tuple[str, Piece]] = []  # encoders, which run once
         self._open: tuple[Node, Pass, int, int] | None = None  # the node whose row the streak took last, and its place
@@ -89,6 +90,8 @@ class Decoding(Recorder):
             ids: [batch, token], what was read.
             scores: [batch, token of the vocabulary], logits or their logarithms after softmax.
         """
+        if n_layers(self._model) != self._n_layers:
+            return  # a draft of the model's own first layers
         width = len(ids) // self._plan.n_examples
         first = (self._example or 0) * width
         own = range(first, first + (width if self._plan.n_beams > 1 else 1))

@@ -2,8 +2,9 @@
 
 Soft masks of this kind are the attention of many networks for images, also where each pixel of a feature map is gated
 once for all channels (Woo et al. 2018, arXiv 1807.06521). Gates are everywhere in networks that attend to nothing, so a
-mask counts only if it has rows and columns, multiplies what has the same ones, and is made in a module whose class, or
-that of one around it, speaks of attention or of a mask.
+mask counts only if it has rows and columns, multiplies numbers that have the same ones, and is made in a module whose
+class, or that of one around it, speaks of attention or of a mask. That module must hold a convolution: gated heads of
+text, [batch, head, query, d_head], have four axes too.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch.nn.modules.conv import _ConvNd
 
 from attnwidget.capture.adapter import Adapter, Sink, TorchFunction
 from attnwidget.capture.attention import Weights
@@ -23,7 +25,7 @@ from attnwidget.capture.call import Call
 _STARTS = frozenset({"sigmoid", "sigmoid_"})
 _SUMS = frozenset({"add", "__add__", "__radd__"})
 _PRODUCTS = frozenset({"mul", "__mul__", "__rmul__", "multiply", "mul_", "__imul__"})
-_RESIZES = frozenset({"expand", "expand_as", "interpolate", "upsample"})
+_RESIZES = frozenset({"expand", "expand_as", "interpolate", "upsample", "repeat", "repeat_interleave"})
 _SPEAKS = re.compile(r"att(entio)?n|mask", re.IGNORECASE)
 _NOTE = "{} is a mask: each weight is between 0 and 1 on its own, so that rows need not sum to 1."
 
@@ -96,7 +98,8 @@ class GateAdapter(Adapter):
             found = self._find(tensor)
             if len(both) < 2 or found is None or found.taken or found.made_of() is other:
                 continue  # x * sigmoid(x) is an activation
-            if other.ndim != 4 or other.shape[2:] != found.weights.shape[2:] or self._find(other) is not None:
+            fits = other.ndim == 4 and other.shape[2:] == found.weights.shape[2:] and other.dtype != torch.bool
+            if not fits or self._find(other) is not None:
                 continue
             found.taken = True
             weights = found.weights.flatten(2).unsqueeze(2)  # [batch, channel, 1, pixel]
@@ -120,10 +123,11 @@ class GateAdapter(Adapter):
 
 
 def _speaking(model: torch.nn.Module, path: str) -> str | None:
-    """Return the innermost module of a path whose class speaks of attention or of a mask; None where none does."""
+    """Return the innermost module of a path whose class speaks of attention or of a mask; None if it has no images."""
     while True:
-        if _SPEAKS.search(type(model.get_submodule(path)).__name__):
-            return path
+        module = model.get_submodule(path)
+        if _SPEAKS.search(type(module).__name__):
+            return path if any(isinstance(it, _ConvNd) for it in module.modules()) else None
         if not path:
             return None
         path = path.rpartition(".")[0]

@@ -64,7 +64,7 @@ class Hub(TorchFunctionMode):
         """Run a torch function, through an adapter if one asked for it."""
         name = getattr(func, "__name__", "")
         run = self._runs.get(name)
-        if name in _RECURRENT and self.owner() is not None:
+        if name in _RECURRENT and _reads_one(name, args) and self.owner() is not None:
             self._recorder.recurred()
         if run is None or self._n_muted:
             return func(*args, **kwargs) if kwargs else func(*args)
@@ -191,6 +191,16 @@ class Hub(TorchFunctionMode):
                 yield self._collected[-1][0]
         finally:
             self._collected.pop()
+
+
+def _reads_one(name: str, args: Sequence[Any]) -> bool:
+    """Tell whether a recurrent cell reads one token, as a decoder does at each step, and not a whole sequence."""
+    if name.endswith("_cell") or len(args) < 2:
+        return True
+    first, sizes = args[:2]
+    if isinstance(sizes, torch.Tensor) and sizes.ndim == 1:  # of a packed sequence
+        return len(sizes) == 1
+    return bool(first.shape[1 if args[-1] is True else 0] == 1)
 
 
 def _chained(outer: Callable[..., object], inner: Callable[..., object]) -> Callable[..., object]:

@@ -96,10 +96,15 @@ class MhaAdapter(Adapter):
             if call.edited:
                 weights = call.attention.weights()
                 weights = weights.mean(dim=1) if averages else weights
-                return output, weights if given["query"].ndim == 3 else weights[0]
+                weights = weights if given["query"].ndim == 3 else weights[0]
+                self.sink.claim(weights, by=self)
+                return output, weights
             given["need_weights"] = True
-            return func(*bound.args, **bound.kwargs)
+            result = cast("tuple[torch.Tensor, torch.Tensor]", func(*bound.args, **bound.kwargs))
+            self.sink.claim(result[1], by=self)
+            return result
         result = cast("tuple[torch.Tensor, torch.Tensor]", func(*bound.args, **bound.kwargs))
+        self.sink.claim(result[1], by=self)
         with torch.no_grad():
             weights = result[1]
             if averages or drops:

@@ -153,6 +153,12 @@ def _past(kwargs: Mapping[str, object]) -> int | None:
         return None
 
 
+def n_layers(model: torch.nn.Module) -> int | None:
+    """Return how many layers run, of which a draft by the model itself (early exit) takes the first ones."""
+    count = getattr(getattr(model, "config", None), "num_hidden_layers", None)
+    return count if isinstance(count, int) else None
+
+
 def row_of(call: Call, name: str, example: int, row: int, *, own: bool) -> Piece:
     """Return one row of a call as a piece.
 

@@ -1,11 +1,13 @@
 """Adapter: a pointer, whose weights are what it returns (Vinyals et al. 2015, arXiv 1506.03134, equation 3).
 
-They weigh nothing, so that no product shows them; a module whose class says that it is a pointer does.
+They weigh nothing, so that no product shows them; a module whose class says that it is a pointer does. What a
+pointer-generator returns is of its vocabulary (See et al. 2017, arXiv 1704.04368); its attention weighs something.
 """
 
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,7 +17,7 @@ from attnwidget.capture.adapter import Adapter, Sink
 from attnwidget.capture.axes import tensors
 from attnwidget.capture.call import to_call
 
-_POINTER = re.compile(r"pointer|ptr_?net", re.IGNORECASE)
+_POINTER = re.compile(r"pointer(?!.*gen)|ptr_?net", re.IGNORECASE)
 _SUM_TOLERANCE = 2e-2  # what half precision leaves of a sum of 1
 
 
@@ -27,6 +29,7 @@ class PointerAdapter(Adapter):
     def __init__(self, sink: Sink) -> None:
         super().__init__(sink)
         self._found: list[bool] = []  # of each pointer that runs, whether one inside it has given weights
+        self._claimed: dict[int, weakref.ref[torch.Tensor]] = {}  # by other adapters, by id
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -47,6 +50,11 @@ class PointerAdapter(Adapter):
     def __deepcopy__(self, _: object) -> PointerAdapter:
         return self  # a copy of the model, made meanwhile, copies its hooks too
 
+    def forget(self, tensor: torch.Tensor) -> None:
+        """Leave weights to the adapter that has them, as those of an attention layer that a pointer hands on."""
+        key = id(tensor)
+        self._claimed[key] = weakref.ref(tensor, lambda _: self._claimed.pop(key, None))
+
     def _begin(self, *_: object) -> None:
         self._found.append(False)
 
@@ -54,7 +62,8 @@ class PointerAdapter(Adapter):
         """Take the weights among what is returned; return it edited, or None where it stays as it is."""
         found_inside = self._found.pop()
         with torch._C.DisableTorchFunction(), self.sink.muted():
-            weights = None if found_inside else next(filter(_is_normalised, tensors([output])), None)
+            free = filter(self._is_free, tensors([output]))
+            weights = None if found_inside else next(filter(_is_normalised, free), None)
             if self._found:
                 self._found[-1] |= found_inside or weights is not None
             owner = self.sink.owner(module)
@@ -70,6 +79,10 @@ class PointerAdapter(Adapter):
                 return None
             new = edited.attention.weights().to(weights.dtype).reshape(weights.shape)
             return _swapped(output, weights, new.log() if is_logarithm else new)
+
+    def _is_free(self, tensor: torch.Tensor) -> bool:
+        claimed = self._claimed.get(id(tensor))
+        return claimed is None or claimed() is not tensor
 
 
 def _is_normalised(tensor: torch.Tensor) -> bool:

@@ -72,3 +72,16 @@ def test_candidates_are_those_of_the_model() -> None:
     probabilities = torch.stack(plain.scores).softmax(-1)[:, 0].amax(-1)  # [step]
     theirs = [step.candidates[0].probability for step in record.steps]
     np.testing.assert_allclose(theirs, probabilities.numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("store", ["dense", "qk"])
+def test_drafts_of_the_first_layers_are_no_steps(store: str) -> None:
+    model, given = built("Gemma-2"), inputs("Gemma-2")
+    options = OPTIONS | {"assistant_early_exit": 1}
+    trace = aw.generate(model, given, store=store, progress=False, **options)  # type: ignore[arg-type]
+    sequence = model.generate(**given, **options)[0]
+    assert list(trace.tokens["target"]) == [str(it) for it in sequence[N_PROMPT:].tolist()]
+    expected = teacher_forced("Gemma-2", model, given, sequence[:-1])["decoder"]
+    assert len(trace.sites) == len(expected)
+    for site in trace.sites:
+        np.testing.assert_allclose(trace.weights(site), expected[site.layer][:, -N_NEW:], atol=1e-5, rtol=0)

@@ -1,4 +1,4 @@
-"""Attention that is no weighted mean: masks over images, pointers; and which state of a decoder asks."""
+"""Attention that is no weighted mean: masks over images."""
 
 from __future__ import annotations
 
@@ -67,7 +67,15 @@ class Net(nn.Module):
         return torch.as_tensor(self.last(self.attention(features).mean(dim=(2, 3))))
 
 
-@pytest.fixture(params=[SpatialAttention, ResidualAttention, CoarseAttention])
+class RepeatedAttention(SpatialAttention):
+    """A mask that is repeated for each channel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.mask = torch.sigmoid(self.score(torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)))
+        return x * self.mask.repeat(1, N_CHANNELS, 1, 1)
+
+
+@pytest.fixture(params=[SpatialAttention, ResidualAttention, CoarseAttention, RepeatedAttention])
 def net(request: pytest.FixtureRequest) -> Net:
     torch.manual_seed(0)
     return Net(request.param())
@@ -116,68 +124,34 @@ def test_a_gate_of_a_network_without_attention_is_none(image: Tensor) -> None:
         net(image)
 
 
-class Pointer(nn.Module):
-    def __init__(self, *, logarithm: bool) -> None:
+class GatedAttention(nn.Module):
+    """Heads of text whose output is gated, number by number: four axes, and no image."""
+
+    def __init__(self) -> None:
         super().__init__()
-        self.logarithm, self.weights = logarithm, torch.empty(0)
+        self.project, self.gate = nn.Linear(8, 24), nn.Linear(8, 8)
 
-    def forward(self, query: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
-        scores = (keys @ query.unsqueeze(2)).squeeze(2)  # [batch, key]
-        self.weights = scores.softmax(-1)
-        return keys, scores.log_softmax(-1) if self.logarithm else self.weights
-
-
-class PointerNetwork(nn.Module):
-    def __init__(self, *, logarithm: bool = False, first: str = "cell") -> None:
-        super().__init__()
-        self.encoder, self.cell = nn.GRU(4, 4, batch_first=True), nn.GRUCell(4, 4)
-        self.pointer, self.first = Pointer(logarithm=logarithm), first
-
-    def forward(self, inputs: Tensor, n_steps: int) -> Tensor:
-        keys, last = self.encoder(inputs)
-        state, read, rows = last[0], torch.zeros(1, 4), []
-        for _ in range(n_steps):
-            state = self.cell(read, state) if self.first == "cell" else state
-            _, weights = self.pointer(state, keys)
-            read = inputs[:, int(weights.argmax())]
-            state = state if self.first == "cell" else self.cell(read, state)
-            rows.append(self.pointer.weights)
-            aw.step(str(int(weights.argmax())))
-        return torch.stack(rows, dim=1)  # [batch, query, key]
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = self.project(x).unflatten(2, (2, 12)).transpose(1, 2).chunk(3, -1)
+        gate = self.gate(x).unflatten(2, (2, 4)).transpose(1, 2)
+        return torch.sigmoid(gate) * nn.functional.scaled_dot_product_attention(query, key, value)
 
 
-@pytest.mark.parametrize("logarithm", [False, True])
-def test_a_pointer_is_recorded_once_and_as_it_pointed(logarithm: bool) -> None:
-    torch.manual_seed(0)
-    network, inputs = PointerNetwork(logarithm=logarithm), torch.randn(1, 5, 4)
-    with aw.record(network, source=list("abcde")) as trace:
-        weights = network(inputs, 3)
-    (site,) = trace.sites
-    assert (site.name, site.kind) == ("pointer", "cross")
-    np.testing.assert_allclose(trace.weights(site, 0), weights[0].detach(), atol=1e-6)
+def test_a_gate_of_heads_is_no_mask() -> None:
+    with aw.record(layer := GatedAttention()) as trace:
+        layer(torch.randn(1, 5, 8))
+    assert [(site.n_heads, site.n_queries, site.n_keys) for site in trace.sites] == [(2, 5, 5)]
 
 
-@pytest.mark.parametrize("logarithm", [False, True])
-def test_a_pointer_can_be_edited(logarithm: bool) -> None:
-    torch.manual_seed(0)
-    network, inputs = PointerNetwork(logarithm=logarithm), torch.randn(1, 5, 4)
-    with aw.record(network, source=list("abcde"), edits=[aw.Edit("set", query=1, key=3, value=1.0)]) as trace:
-        network(inputs, 3)
-    assert [step.token for step in trace.steps][1] == "3"
+def test_a_mask_that_is_only_cut_off_multiplies_nothing(image: Tensor) -> None:
+    class MaskHead(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.score = nn.Conv2d(3, 1, 1)
 
+        def forward(self, x: Tensor) -> Tensor:
+            mask = torch.sigmoid(self.score(x))
+            return mask * (mask > 0.5)
 
-@pytest.mark.parametrize(("first", "asks"), [("cell", "after"), ("pointer", "before")])
-def test_a_recording_says_which_state_asked(first: str, asks: str) -> None:
-    torch.manual_seed(0)
-    with aw.record(network := PointerNetwork(first=first), source=list("abcde")) as trace:
-        network(torch.randn(1, 5, 4), 3)
-    assert trace.sites[0].asks == asks
-
-
-def test_a_decoder_without_states_asks_with_none() -> None:
-    layer = nn.MultiheadAttention(4, 2, batch_first=True)
-    with aw.record(layer, source=list("abcde")) as trace:
-        for step in range(3):
-            layer(torch.randn(1, 1, 4), torch.randn(1, 5, 4), torch.randn(1, 5, 4))
-            aw.step(str(step))
-    assert trace.sites[0].asks == ""
+    with pytest.raises(aw.CaptureError, match="no attention was found"), aw.record(head := MaskHead()):
+        head(image)
