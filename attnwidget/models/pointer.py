@@ -119,7 +119,11 @@ class PointerNetwork(nn.Module):
         Returns:
             The new state, and the weights of this step, float [batch, key].
         """
-        state = self._read(previous, state=state, memory=memory)
+        if previous is None:
+            read = self.start.expand(len(state.hidden), -1)  # [batch, d_embed]
+        else:
+            read = _pointed(memory.embedded, previous.unsqueeze(1)).squeeze(1)  # [batch, d_embed]
+        state = State(*self.decoder(read, state))
         weights = self.pointer(state.hidden.unsqueeze(1), keys=memory.keys, mask=memory.mask)  # [batch, 1, key]
         return state, weights.squeeze(1)  # [batch, key]
 
@@ -135,16 +139,15 @@ class PointerNetwork(nn.Module):
             The weights, float [batch, query, key].
         """
         memory, state = self.encode(source, lengths=lengths)
+        start = self.start.expand(len(source), 1, -1)
+        read = torch.cat([start, _pointed(memory.embedded, order[:, :-1])], dim=1)  # [batch, query, d_embed]
         queries: list[Tensor] = []
-        for previous in [None, *order.unbind(dim=1)[:-1]]:
-            state = self._read(previous, state=state, memory=memory)
+        for column in read.unbind(dim=1):
+            state = State(*self.decoder(column, state))
             queries.append(state.hidden)
         weights: Tensor = self.pointer(torch.stack(queries, dim=1), keys=memory.keys, mask=memory.mask)
         return weights  # [batch, query, key]
 
-    def _read(self, previous: Tensor | None, *, state: State, memory: Memory) -> State:
-        if previous is None:
-            read = self.start.expand(len(state.hidden), -1)  # [batch, d_embed]
-        else:
-            read = memory.embedded[torch.arange(len(previous), device=previous.device), previous]  # [batch, d_embed]
-        return State(*self.decoder(read, state))
+
+def _pointed(embedded: Tensor, places: Tensor) -> Tensor:
+    return embedded.gather(1, places.unsqueeze(2).expand(-1, -1, embedded.shape[2]))  # [batch, query, d_embed]

@@ -72,8 +72,10 @@ def own(task: tasks.Task) -> Translation:
 
 
 # Left to itself, "dates" aligns 97 % of the gold steps: a zero that nobody wrote ("march 3" -> 03) is read off any
-# neighbour that shows the number to be over. The Transformer has one layer: with two, an encoded word holds so much of
-# the others that what follows from it ("tausend", where "hundred" comes later) is read off those instead.
+# neighbour that shows the number to be over. The Transformer has one layer: with two and seed 0, the mean of the last
+# layer's heads aligns 88 % ("tausend" is read off a later "hundred"); with one, 98 % or more with seeds 0 to 2.
+# Where local-p learns to look is a matter of the seed: of 0 to 5, five align all the gold steps with 99.8 % or more of
+# the outputs right; seed 4 aligns 88 % with 95 % right.
 COURSES: dict[str, Course] = {
     course.name: course
     for course in (
@@ -87,7 +89,7 @@ COURSES: dict[str, Course] = {
         Translation("luong-local-p", numbers_de, LUONG, Recipe(steps=800), luong(window="local-p")),
         Translation("luong-feeding", numbers_de, LUONG, Recipe(steps=1_000), luong(feeding=True)),
         Translation("transformer", numbers_de, VASWANI, Recipe(steps=1_000, learning_rate=2e-3), transformer),
-        Pointing("pointer", tasks.get("sorting"), VINYALS, Recipe(steps=1_800, learning_rate=1e-2, alignment_loss=1.0)),
+        Pointing("pointer", tasks.get("sorting"), VINYALS, Recipe(steps=1_500, learning_rate=1e-2, alignment_loss=1.0)),
         Translation("dates", dates, BAHDANAU, Recipe(steps=1_200, alignment_loss=0.05), additive),
     )
 }
