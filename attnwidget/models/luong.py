@@ -24,7 +24,7 @@ class LuongSizes:
         d_model: decoder state; an encoder state has as many numbers, half of them from each direction.
         score: "dot", "general" or "concat" (section 3.1).
         window: "global" (section 3.1), "local-m" or "local-p" (section 3.2).
-        d_window: D, words seen on each side of p_t; of local windows only.
+        d_window: D, words seen on each side of p_t, at least 1; of local windows only.
         feeding: whether the decoder also reads what it attended to before (section 3.3).
     """
 
@@ -48,6 +48,10 @@ class LuongAttention(nn.Module):
 
     def __init__(self, sizes: LuongSizes) -> None:
         super().__init__()
+        if sizes.score not in SCORES:
+            raise ValueError(f"score is {sizes.score!r}: expected {', '.join(map(repr, SCORES))}.")
+        if sizes.d_window < 1:
+            raise ValueError(f"d_window is {sizes.d_window}: expected 1 or more, so that something is always seen.")
         self.score = SCORES[sizes.score](sizes.d_model)
         self.window: Global | Monotonic | Predictive
         if sizes.window == "global":
@@ -100,7 +104,8 @@ class LuongNetwork(Network[Memory, State]):
     The query of step t is h_t, the state after the word y_{t-1} was read; Bahdanau's is the state before. The keys are
     the words passed in and nothing else: no end mark is added to the source.
 
-    Differs from the paper in the recurrent layers, which are four stacked LSTMs there that read the source backwards.
+    Differs from the paper in the recurrent layers, which are four stacked LSTMs there that read the source backwards;
+    in a bias of W_s; and in that training drops a share of h_t before equation 5, so that the context must be read.
 
     Source: Luong et al. 2015, arXiv 1508.04025, section 3, equations 5 and 6.
     """

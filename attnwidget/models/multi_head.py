@@ -14,6 +14,8 @@ class MultiHeadAttention(nn.Module):
 
     def __init__(self, d_model: int, n_heads: int) -> None:
         super().__init__()
+        if d_model % n_heads:
+            raise ValueError(f"d_model is {d_model} and n_heads is {n_heads}: expected a multiple of n_heads.")
         self.n_heads = n_heads
         self.query = nn.Linear(d_model, d_model, bias=False)  # W^Q of all heads
         self.key = nn.Linear(d_model, d_model, bias=False)  # W^K

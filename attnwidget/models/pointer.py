@@ -29,7 +29,9 @@ class PointerSizes:
 class Pointer(nn.Module):
     """Score every input with a one-layer network and softmax: a probability for each input to be the next output.
 
-    Nothing is averaged and nothing is read through the weights. Source: section 2.3, equation 3 and the line after it.
+    Nothing is averaged and nothing is read through the weights.
+
+    Source: Vinyals et al. 2015, arXiv 1506.03134, section 2.3, equation 3 and the line after it.
     """
 
     def __init__(self, d_model: int) -> None:
@@ -120,7 +122,7 @@ class PointerNetwork(nn.Module):
         if previous is None:
             read = self.start.expand(len(state.hidden), -1)  # [batch, d_embed]
         else:
-            read = memory.embedded[torch.arange(len(previous), device=previous.device), previous]  # [batch, d_embed]
+            read = _pointed(memory.embedded, previous.unsqueeze(1)).squeeze(1)  # [batch, d_embed]
         state = State(*self.decoder(read, state))
         weights = self.pointer(state.hidden.unsqueeze(1), keys=memory.keys, mask=memory.mask)  # [batch, 1, key]
         return state, weights.squeeze(1)  # [batch, key]
@@ -137,8 +139,15 @@ class PointerNetwork(nn.Module):
             The weights, float [batch, query, key].
         """
         memory, state = self.encode(source, lengths=lengths)
-        rows: list[Tensor] = []
-        for previous in [None, *order.unbind(dim=1)[:-1]]:
-            state, weights = self.step(previous, state=state, memory=memory)
-            rows.append(weights)
-        return torch.stack(rows, dim=1)  # [batch, query, key]
+        start = self.start.expand(len(source), 1, -1)
+        read = torch.cat([start, _pointed(memory.embedded, order[:, :-1])], dim=1)  # [batch, query, d_embed]
+        queries: list[Tensor] = []
+        for column in read.unbind(dim=1):
+            state = State(*self.decoder(column, state))
+            queries.append(state.hidden)
+        weights: Tensor = self.pointer(torch.stack(queries, dim=1), keys=memory.keys, mask=memory.mask)
+        return weights  # [batch, query, key]
+
+
+def _pointed(embedded: Tensor, places: Tensor) -> Tensor:
+    return embedded.gather(1, places.unsqueeze(2).expand(-1, -1, embedded.shape[2]))  # [batch, query, d_embed]

@@ -55,6 +55,11 @@ class Reader:
             )
         return Encoded(words, torch.tensor([[self.index[word] for word in words]]))  # [1, key]
 
+    def require(self, encoded: Encoded) -> None:
+        """Raise a ValueError if the input was encoded by a model that has other words."""
+        if not all(word in self.index for word in encoded.tokens):
+            raise ValueError("the input has words that this model does not know: expected what its own encode returns.")
+
     def header(self) -> dict[str, Any]:
         """Return what `from_header` takes; a tokenizer that is not one of a task goes without saying."""
         return {

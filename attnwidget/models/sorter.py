@@ -45,6 +45,7 @@ class Sorter(System):
 
     def decode(self, encoded: Encoded, *, max_steps: int) -> Iterator[DecoderStep]:
         """Yield one step for each word; the candidates are the words, and their probabilities the weights."""
+        self.reader.require(encoded)
         lengths = torch.tensor([encoded.values.shape[1]], device=encoded.values.device)
         memory, state = self.network.encode(encoded.values, lengths=lengths)
         previous = None

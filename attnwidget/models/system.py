@@ -112,13 +112,15 @@ class System(nn.Module, ABC):
             One step after the other, the end mark "·" included where the system has one.
 
         Raises:
-            TypeError: encoded is not what `encode` returns.
+            TypeError: encoded is not what `encode` returns, or max_steps not an int.
             ValueError: max_steps is below 1.
         """
         if not isinstance(encoded, Encoded):
             raise TypeError(f"a {type(encoded).__name__} came: expected what model.encode(typed) returns.")
         if max_steps is None:
             max_steps = self.most_steps(encoded)
+        if not isinstance(max_steps, int):
+            raise TypeError(f"max_steps is a {type(max_steps).__name__}: expected an int, 1 or more.")
         if max_steps < 1:
             raise ValueError(f"max_steps is {max_steps}: expected 1 or more.")
         was_training = self.training

@@ -19,9 +19,9 @@ class TransformerSizes:
     Args:
         n_source: source vocabulary.
         n_target: target vocabulary, the boundary mark at index 0 included.
-        d_model: every vector between layers.
+        d_model: every vector between layers; even, and a multiple of n_heads.
         d_hidden: hidden layer of the feed-forward networks [d_ff].
-        n_heads: of each attention [h]; divides d_model.
+        n_heads: of each attention [h].
         n_layers: of the encoder, and of the decoder [N].
     """
 
@@ -176,8 +176,13 @@ class TransformerNetwork(Network[Memory, Tensor]):
 def sinusoids(n_positions: int, *, d_model: int) -> Tensor:
     """Return a vector for each position, float [position, d_model]: sines and cosines of d_model / 2 wavelengths.
 
+    Raises:
+        ValueError: d_model is odd.
+
     Source: section 3.5; even entries are sines and odd ones cosines.
     """
+    if d_model % 2:
+        raise ValueError(f"d_model is {d_model}: expected an even number, a sine and a cosine for each wavelength.")
     positions = torch.arange(n_positions).unsqueeze(1)  # [position, 1]
     angles = positions / 10_000 ** (torch.arange(0, d_model, 2) / d_model)  # [position, d_model / 2]
     return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)  # [position, d_model]

@@ -57,6 +57,7 @@ class Translator(System):
 
     def decode(self, encoded: Encoded, *, max_steps: int) -> Iterator[DecoderStep]:
         """Yield the steps, the end mark included; their weights are those that the network's `step` returns."""
+        self.reader.require(encoded)
         lengths = torch.tensor([encoded.values.shape[1]], device=encoded.values.device)
         memory, state = self.network.encode(encoded.values, lengths=lengths)
         previous = torch.tensor([BOUNDARY], device=encoded.values.device)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+FIRST_STD = 0.5  # of W_p and v_p
+
 
 class Global(nn.Module):
     """Every word is seen (section 3.1)."""
@@ -42,6 +44,9 @@ class Predictive(nn.Module):
 
     p_t = S sigmoid(v_p . tanh(W_p h_t)), a real number (equation 9). Words from p_t - D to p_t + D are seen, and their
     weights are multiplied by exp(-(s - p_t)^2 / (2 sigma^2)), sigma = D / 2 (equation 10).
+
+    Differs from the paper in the first W_p and v_p, which are larger here: with small ones every p_t starts at S / 2,
+    and a word further away than D, never seen, cannot teach the decoder to look there.
     """
 
     def __init__(self, d_model: int, d_window: int) -> None:
@@ -49,6 +54,8 @@ class Predictive(nn.Module):
         self.d_window = d_window
         self.hidden = nn.Linear(d_model, d_model, bias=False)  # W_p
         self.position = nn.Linear(d_model, 1, bias=False)  # v_p
+        for layer in (self.hidden, self.position):
+            nn.init.normal_(layer.weight, std=FIRST_STD)
 
     def positions(self, queries: Tensor, *, mask: Tensor) -> Tensor:
         """Return p_t for each query, float [batch, query], in words, from 0 to S."""

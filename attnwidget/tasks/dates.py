@@ -6,6 +6,7 @@ and 2021-3-14 or 2021/3/14, with the year in front, is year, month, day.
 
 from __future__ import annotations
 
+import calendar
 import datetime
 import random
 import re
@@ -152,7 +153,8 @@ def tokenize(text: str) -> list[str]:
 
     Raises:
         TypeError: text is not a str.
-        ValueError: text is blank, holds an unknown word or mark, or is not one day, one month and one four-digit year.
+        ValueError: text is blank, holds an unknown word or mark, is not one day, one month and one four-digit year, or
+            there was no such day.
     """
     stripped = typed(text, expected=EXPECTED)
     tokens = _split(stripped)
@@ -166,17 +168,25 @@ def tokenize(text: str) -> list[str]:
     years = [number for number in numbers if len(number) == 4]
     if len(years) != 1 or not FIRST_YEAR <= int(years[0]) <= LAST_YEAR:
         raise ValueError(f"the text has no single year in range: expected {EXPECTED}. Write all four digits.")
-    n_months = sum(token in MONTHS or token in SHORT_MONTHS for token in tokens)
+    months = [_month(token) for token in tokens if token in MONTHS or token in SHORT_MONTHS]
     days = [int(number) for number in numbers if len(number) <= 2]
-    if n_months == 1 and len(numbers) == 2 and len(days) == 1 and 1 <= days[0] <= 31:
-        return tokens
-    matches = [match for shape in NUMERIC if (match := re.fullmatch(shape, "".join(tokens)))]
-    if any(1 <= int(match["m"]) <= len(MONTHS) and 1 <= int(match["d"]) <= 31 for match in matches):
-        return tokens
-    raise ValueError(
-        f"the {len(tokens)} tokens are not one day, one month and one year: expected {EXPECTED}. "
-        "In digits alone, write month/day/year, day.month.year or year-month-day."
-    )
+    if len(months) == 1 and len(numbers) == 2 and len(days) == 1:
+        month, day = months[0], days[0]
+    else:
+        matches = (re.fullmatch(shape, "".join(tokens)) for shape in NUMERIC)
+        month, day = next(((int(match["m"]), int(match["d"])) for match in matches if match), (0, 0))
+    if not (1 <= month <= len(MONTHS) and 1 <= day <= 31):
+        raise ValueError(
+            f"the {len(tokens)} tokens are not one day, one month and one year: expected {EXPECTED}. "
+            "In digits alone, write month/day/year, day.month.year or year-month-day."
+        )
+    if day > (n_days := calendar.monthrange(int(years[0]), month)[1]):
+        raise ValueError(f"the day is {day}, but that month had {n_days} days: expected {EXPECTED}.")
+    return tokens
+
+
+def _month(word: str) -> int:
+    return next(number for number, month in enumerate(MONTHS, start=1) if month.startswith(word))
 
 
 TASK = Task(

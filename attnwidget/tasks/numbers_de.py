@@ -110,7 +110,7 @@ def tokenize(text: str) -> list[str]:
         if value <= LARGEST and tuple(words) == example(value, with_and=with_and).source:
             return words
     raise ValueError(
-        f"{len(words)} words came that are not one number in the usual order: expected {EXPECTED}. "
+        f"the text is not one number in the usual order: expected {EXPECTED}. "
         'Say "one thousand nine hundred", not "nineteen hundred", and "one hundred", not "hundred".'
     )
 

@@ -8,13 +8,20 @@ import string
 from .example import Example, Task, typed
 
 MAX_LETTERS = 12
+MAX_FEW = 3
+P_FEW = 0.2
 EXPECTED = 'letters a to z, such as "attention"'
 
 
 def draw(rng: random.Random) -> Example:
-    """Return a random string of 1 to 12 letters; the gold alignment is the anti-diagonal."""
+    """Return a random string of 1 to 12 letters, now and then of a few different ones, so that letters repeat.
+
+    The gold alignment is the anti-diagonal.
+    """
     n_letters = rng.randint(1, MAX_LETTERS)
-    source = tuple(rng.choice(string.ascii_lowercase) for _ in range(n_letters))
+    few = rng.sample(string.ascii_lowercase, rng.randint(1, MAX_FEW))
+    letters = few if rng.random() < P_FEW else string.ascii_lowercase
+    source = tuple(rng.choice(letters) for _ in range(n_letters))
     return Example(source, source[::-1], tuple(frozenset({key}) for key in reversed(range(n_letters))))
 
 

@@ -149,6 +149,13 @@ def test_an_unknown_window_is_refused() -> None:
         LuongAttention(LuongSizes(**SIZES, window="near"))
 
 
+def test_an_unknown_score_and_a_window_of_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="score is 'cosine': expected 'dot', 'general', 'concat'"):
+        LuongAttention(LuongSizes(**SIZES, score="cosine"))
+    with pytest.raises(ValueError, match="d_window is 0: expected 1 or more"):
+        LuongAttention(LuongSizes(**SIZES, window="local-p", d_window=0))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_shipped_variant_is_right_and_aligned_on_unseen_inputs(name: str) -> None:
     quality = models.measure(models.pretrained(name), COURSES[name].unseen(21, 60))

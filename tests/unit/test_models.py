@@ -107,6 +107,20 @@ def test_available_prints_as_a_table_and_escapes_it() -> None:
     assert "<b>" not in nasty._repr_html_()
 
 
+def test_an_input_of_another_model_is_refused_before_decoding() -> None:
+    numbers, letters, sorter = (models.pretrained(name) for name in ("numbers-de", "reverse", "pointer"))
+    for model, other in ((letters, numbers), (sorter, numbers), (numbers, sorter)):
+        with pytest.raises(
+            ValueError, match=r"the input has words that this model does not know: expected what its own"
+        ):
+            model.run(other.encode(other.example))
+
+
+def test_steps_refuses_max_steps_that_is_no_count(translator: Translator) -> None:
+    with pytest.raises(TypeError, match="max_steps is a float: expected an int"):
+        translator.run(translator.encode("a"), max_steps=2.5)  # type: ignore[arg-type]
+
+
 def test_steps_refuses_none(translator: Translator) -> None:
     with pytest.raises(ValueError, match="max_steps is 0: expected 1 or more"):
         translator.run(translator.encode("a"), max_steps=0)
@@ -148,6 +162,37 @@ def test_shipped_number_model_knows_every_short_number() -> None:
 def test_shipped_reverse_model_knows_single_letters() -> None:
     model = models.pretrained("reverse")
     assert [model.run(model.encode([letter])) for letter in ascii_lowercase] == [[letter] for letter in ascii_lowercase]
+
+
+def test_shipped_reverse_model_knows_repeated_letters_of_every_length() -> None:
+    model = models.pretrained("reverse")
+    for letter in "aez":
+        for length in range(1, 13):
+            assert model.run(model.encode(letter * length)) == [letter] * length
+    assert "".join(model.run(model.encode("abbabaabaabb"))) == "bbaabaababba"
+
+
+def test_shipped_date_model_reads_leap_days_and_the_first_and_last_day() -> None:
+    model = models.pretrained("dates")
+    days = {"February 29, 2024": "2024-02-29", "2/29/2000": "2000-02-29", "1.1.1000": "1000-01-01"}
+    for text, iso in {**days, "31 Dec 2999": "2999-12-31"}.items():
+        assert "".join(model.run(model.encode(text))) == iso
+
+
+def test_inputs_far_longer_than_in_training_warn_and_are_decoded_to_some_end() -> None:
+    for name, typed in (("reverse", "ab" * 40), ("pointer", " ".join(map(str, range(40))))):
+        model = models.pretrained(name)
+        with pytest.warns(UserWarning, match="but the longest in training had"):
+            inputs = model.encode(typed)
+        assert 1 <= len(model.run(inputs)) <= model.most_steps(inputs)
+
+
+def test_every_number_network_says_zero_and_the_largest_number() -> None:
+    for name, course in COURSES.items():
+        if course.task == "numbers-de":
+            model = models.pretrained(name)
+            assert model.run(model.encode("0")) == ["null"]
+            assert " ".join(model.run(model.encode("9999"))) == "neun tausend neun hundert neun und neunzig"
 
 
 def test_shipped_date_model_reads_typed_dates() -> None:

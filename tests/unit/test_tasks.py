@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import random
 from itertools import islice
+from string import ascii_lowercase
 
 import pytest
 
@@ -86,6 +87,14 @@ def test_reverse_aligns_on_the_anti_diagonal() -> None:
 
 def test_reverse_draws_every_length_from_1_to_12() -> None:
     assert {len(example.source) for example in islice(tasks.get("reverse").examples(0), 400)} == set(range(1, 13))
+
+
+def test_reverse_draws_strings_of_few_letters_too() -> None:
+    drawn = [
+        set(example.source) for example in islice(tasks.get("reverse").examples(0), 400) if len(example.source) > 8
+    ]
+    assert {1, 2, 3} <= {len(letters) for letters in drawn}
+    assert set.union(*drawn) == set(ascii_lowercase)
 
 
 def test_german_of_all_numbers_agrees_with_num2words() -> None:
@@ -169,6 +178,8 @@ def test_every_date_format_can_be_typed_back(pattern: str) -> None:
         ("dates", "3 mar 2021", "3 mar 2 0 2 1"),
         ("dates", "3/14/2021", "3 / 1 4 / 2 0 2 1"),
         ("dates", "the 3rd of Sept. 2021", "the 3 rd of sept . 2 0 2 1"),
+        ("dates", "29 feb 2024", "2 9 feb 2 0 2 4"),
+        ("dates", "2/29/2000", "2 / 2 9 / 2 0 0 0"),
         ("sorting", "42, 7;99  013,", "42 7 99 13"),
     ],
 )
@@ -191,6 +202,10 @@ def test_tokenize_reads_what_people_type(name: str, text: str, tokens: str) -> N
         ("dates", "March 2021", "not one day, one month and one year"),
         ("dates", "14/3/2021", "write month/day/year"),
         ("dates", "32 may 2021", "not one day, one month and one year"),
+        ("dates", "february 29 2023", "the day is 29, but that month had 28 days"),
+        ("dates", "29.2.1900", "the day is 29, but that month had 28 days"),
+        ("dates", "4/31/2021", "the day is 31, but that month had 30 days"),
+        ("numbers-de", ",,,", "not one number in the usual order"),
         ("sorting", "1 2 100", "entry 2 is no whole number from 0 to 99"),
         ("sorting", "1 -2", "entry 1 is no whole number"),
         ("sorting", "5 1 05", "entry 2 came before already: expected different whole numbers"),

@@ -89,6 +89,13 @@ def test_steps_give_what_teacher_forcing_gives(network: TransformerNetwork) -> N
             torch.testing.assert_close(step[2], weights[:, query])
 
 
+def test_sizes_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="d_model is 10 and n_heads is 4: expected a multiple of n_heads"):
+        MultiHeadAttention(10, 4)
+    with pytest.raises(ValueError, match="d_model is 5: expected an even number"):
+        sinusoids(3, d_model=5)
+
+
 @pytest.fixture(scope="module")
 def shipped() -> models.System:
     return models.pretrained("transformer")
@@ -98,7 +105,7 @@ def test_shipped_transformer_is_right_and_aligned_on_unseen_inputs(shipped: mode
     quality = models.measure(shipped, COURSES["transformer"].unseen(21, 60))
     assert quality.exact_match >= 0.95
     assert quality.alignment is not None
-    assert quality.alignment >= 0.9
+    assert quality.alignment >= 0.95
 
 
 def test_all_three_kinds_of_attention_are_recorded(shipped: models.System) -> None:
@@ -108,14 +115,14 @@ def test_all_three_kinds_of_attention_are_recorded(shipped: models.System) -> No
         shipped.run(inputs, on_token=aw.step)
     sites = {site.name: site for site in trace.sites}
     kinds = [site.kind for site in trace.sites]
-    assert (kinds.count("encoder"), kinds.count("decoder"), kinds.count("cross")) == (2, 2, 2)
+    assert (kinds.count("encoder"), kinds.count("decoder"), kinds.count("cross")) == (1, 1, 1)
     assert {site.n_heads for site in trace.sites} == {4}
-    last = trace.weights(sites["network.decoder.1.cross_attention"]).mean(0)
+    last = trace.weights(sites["network.decoder.0.cross_attention"]).mean(0)
     computed = np.stack([step.weights.numpy() for step in steps])
     np.testing.assert_allclose(last, computed, atol=1e-6)
     causal = trace.weights(sites["network.decoder.0.self_attention"])
     assert causal.shape == (4, len(steps), len(steps))
     assert (causal == np.tril(causal)).all()
     np.testing.assert_allclose(causal.sum(2), 1, atol=1e-5)
-    assert trace.weights(sites["network.encoder.1.self_attention"]).shape == (4, len(inputs.tokens), len(inputs.tokens))
+    assert trace.weights(sites["network.encoder.0.self_attention"]).shape == (4, len(inputs.tokens), len(inputs.tokens))
     assert trace.flags == ()

@@ -15,7 +15,7 @@ from ..reader import Reader
 from ..sorter import Sorter
 from ..system import System
 from .course import Recipe
-from .translation import TINY, draw, unseen
+from .translation import TINY, draw, padded, unseen
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,10 @@ class Pointing:
         assert isinstance(system, Sorter)
         drawn = draw(self.data, rng, count=self.recipe.batch)
         lengths = torch.tensor([len(example.source) for example in drawn])
-        n_keys = int(lengths.max())
-        source = torch.zeros(len(drawn), n_keys, dtype=torch.int64)  # [batch, key]
-        order = torch.zeros_like(source)  # [batch, query]
-        for row, example in enumerate(drawn):
-            source[row, : lengths[row]] = torch.tensor([system.reader.index[word] for word in example.source])
-            order[row, : lengths[row]] = torch.tensor([min(gold) for gold in example.alignment if gold])
+        index = system.reader.index
+        source = padded([[index[word] for word in example.source] for example in drawn], value=0)  # [batch, key]
+        order = padded([[min(gold) for gold in example.alignment if gold] for example in drawn], value=0)
+        n_keys = source.shape[1]
         system.reader.longest = max(system.reader.longest, n_keys)
         weights = system.network(source, lengths=lengths, order=order)  # [batch, query, key]
         pointed = weights.gather(2, order.unsqueeze(2)).squeeze(2)  # [batch, query]

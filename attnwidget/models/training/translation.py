@@ -117,22 +117,30 @@ def collate(examples: Sequence[Example], *, source_words: Sequence[str], target_
     """Return the examples as one padded batch; vocabularies as in `Translator`, the end mark at target index 0."""
     source_index = {word: index for index, word in enumerate(source_words)}
     target_index = {word: index for index, word in enumerate(target_words)}
-    n_keys = max(len(example.source) for example in examples)
-    n_queries = max(len(example.target) for example in examples) + 1
-    source = torch.zeros(len(examples), n_keys, dtype=torch.int64)
-    previous = torch.full((len(examples), n_queries), BOUNDARY)
-    target = torch.full((len(examples), n_queries), IGNORED)
-    gold = torch.zeros(len(examples), n_queries, n_keys, dtype=torch.bool)
-    for row, example in enumerate(examples):
-        source[row, : len(example.source)] = torch.tensor([source_index[word] for word in example.source])
-        words = torch.tensor([target_index[word] for word in example.target])
-        previous[row, 1 : len(words) + 1] = words
-        target[row, : len(words)] = words
-        target[row, len(words)] = BOUNDARY
-        for query, keys in enumerate(example.alignment):
-            gold[row, query, list(keys or ())] = True
+    targets = [[target_index[word] for word in example.target] for example in examples]
     lengths = torch.tensor([len(example.source) for example in examples])
-    return Batch(source, lengths, previous, target, gold)
+    source = padded([[source_index[word] for word in example.source] for example in examples], value=0)
+    previous = padded([[BOUNDARY, *words] for words in targets], value=BOUNDARY)
+    target = padded([[*words, BOUNDARY] for words in targets], value=IGNORED)
+    return Batch(source, lengths, previous, target, _gold(examples, shape=(*target.shape, source.shape[1])))
+
+
+def padded(rows: Sequence[Sequence[int]], *, value: int) -> Tensor:
+    """Return rows of different lengths as one tensor, int64 [batch, longest], filled up with a value."""
+    longest = max(map(len, rows))
+    return torch.tensor([[*row, *[value] * (longest - len(row))] for row in rows])
+
+
+def _gold(examples: Sequence[Example], *, shape: tuple[int, ...]) -> Tensor:
+    places = [
+        (row, query, key)
+        for row, example in enumerate(examples)
+        for query, keys in enumerate(example.alignment)
+        for key in keys or ()
+    ]
+    gold = torch.zeros(shape, dtype=torch.bool)  # [batch, query, key]
+    gold[tuple(torch.tensor(places, dtype=torch.int64).reshape(-1, 3).T)] = True  # one write: thousands are slow
+    return gold
 
 
 def alignment_loss(weights: Tensor, *, gold: Tensor) -> Tensor:
