@@ -154,7 +154,7 @@ def tokenize(text: str) -> list[str]:
     Raises:
         TypeError: text is not a str.
         ValueError: text is blank, holds an unknown word or mark, is not one day, one month and one four-digit year, or
-            there was no such day.
+            there was no such day, or it was another weekday.
     """
     stripped = typed(text, expected=EXPECTED)
     tokens = _split(stripped)
@@ -182,6 +182,10 @@ def tokenize(text: str) -> list[str]:
         )
     if day > (n_days := calendar.monthrange(int(years[0]), month)[1]):
         raise ValueError(f"the day is {day}, but that month had {n_days} days: expected {EXPECTED}.")
+    weekday = WEEKDAYS[datetime.date(int(years[0]), month, day).weekday()]
+    named = [token for token in tokens if token in WEEKDAYS or token in SHORT_WEEKDAYS]
+    if len(named) > 1 or not all(weekday.startswith(name) for name in named):
+        raise ValueError(f"the weekday is {' and '.join(named)}, but that day was a {weekday}: expected {EXPECTED}.")
     return tokens
 
 

@@ -220,3 +220,13 @@ def test_tokenize_says_what_it_cannot_read(name: str, text: str, message: str) -
 def test_tokenize_refuses_what_is_not_text(name: str) -> None:
     with pytest.raises(TypeError, match="text is a int: expected a str"):
         tasks.get(name).tokenize(421)  # type: ignore[arg-type]
+
+
+def test_a_weekday_that_a_day_was_not_is_refused() -> None:
+    assert dates.tokenize("wed, 3 march 2021")[0] == "wed"
+    for typed, says in (
+        ("monday march 3 2021", "monday, but that day was a wednesday"),
+        ("wed wed 3 mar 2021", "wed and wed"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            dates.tokenize(typed)
