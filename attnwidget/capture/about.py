@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -24,7 +24,6 @@ class About:
 
     Args:
         owner: the module that attends.
-        function: what its configuration chose.
         scope: the variables of the method that calls the interface.
         query: [batch, head, query, d_head].
         key: [batch, key_head, key, d_head].
@@ -35,7 +34,6 @@ class About:
     def __init__(
         self,
         owner: Owner,
-        function: object,
         scope: Mapping[str, object],
         query: torch.Tensor,
         key: torch.Tensor,
@@ -46,10 +44,6 @@ class About:
         self.mask = args[1] if len(args) > 1 else kwargs.get("attention_mask")
         self.shape = (*query.shape[:3], key.shape[-2])
         self.sinks: Any = kwargs.get("s_aux", getattr(owner.module, "sinks", None))
-        self.sort = (  # calls of one sort are computed alike
-            owner.path, function, query.shape, key.shape[1], query.dtype,
-            *map(_sort_of, args), *map(_sort_of, kwargs.values()), *kwargs,
-        )  # fmt: skip
         self._cross = _is_cross(owner, scope)
         self._n_tokens = 0 if self._cross else _n_tokens(owner.module, scope)
 
@@ -120,6 +114,40 @@ def _n_tokens(module: torch.nn.Module, scope: Mapping[str, object]) -> int:
     return 0
 
 
-def _sort_of(value: object) -> object:
-    """Return what tells a way of computing from another: numbers and switches, and where there is more than these."""
-    return value if value is None or isinstance(value, (bool, int, float, str)) else type(value)
+def sort_of(
+    function: object, query: torch.Tensor, key: torch.Tensor, args: Sequence[object], kwargs: Mapping[str, object]
+) -> object:
+    """Return what is the same of calls that are computed alike, over however many keys."""
+    given = (*args, *kwargs.values())
+    plain = [it if it is None or isinstance(it, (bool, int, float, str)) else type(it) for it in given]
+    return function, query.shape, key.shape[1], query.dtype, plain, list(kwargs)
+
+
+class Row(NamedTuple):
+    """What is the same of rows that a module computes alike, each over one key more; it holds no tensor."""
+
+    sort: object
+    module: str
+    route: str
+    cross: bool | None
+    causal: bool | None
+    scale: float
+    n_keys: int  # of the last one
+
+
+def next_row(last: Row, query: torch.Tensor, key: torch.Tensor) -> Call | None:
+    """Return the call of a row that is computed as the last one of its module, over one key more.
+
+    Args:
+        last: what is known of that one, a query over all keys, as a cache without a window has them.
+        query: [batch, head, 1, d_head].
+        key: [batch, key_head, key, d_head].
+
+    Returns:
+        None where it is no such row.
+    """
+    n_keys = key.shape[2]
+    if last.n_keys + 1 != n_keys:
+        return None
+    row, first = DotProduct(query, key, last.scale), n_keys - 1
+    return Call(last.module, last.route, row, cross=last.cross, causal=last.causal, first_query=first, n_keys=n_keys)

@@ -63,15 +63,15 @@ class Reader:
             visible = Visible(first_seen, last_seen, visible.holed, visible.bits)
         start = min(max(n_before - piece.first_key, 0), n_keys - 1)
         return Factors(
-            _numpy(product.query[0]),
-            _numpy(product.key[0, :, start:n_keys]),
+            as_numpy(product.query[0]),
+            as_numpy(product.key[0, :, start:n_keys]),
             visible,
             product.scale,
             first_key=piece.first_key + start,
             first_query=first,
             softcap=product.softcap,
             bias=mask.bias,
-            sinks=None if product.sinks is None else _numpy(product.sinks).astype(np.float32),
+            sinks=None if product.sinks is None else as_numpy(product.sinks).astype(np.float32),
         )
 
     def _mask(self, product: DotProduct, first_key: int, first_query: int, n_used: int) -> _Mask | None:
@@ -112,7 +112,7 @@ def _read(mask: torch.Tensor, product: DotProduct, offset: int, n_used: int) -> 
     numbers = full.masked_fill(~seen[:1], 0)
     if not bool(numbers.any()):
         return _Mask(mask, visible, None)
-    bias = _by_distance(_numpy(numbers[..., :n_used]).astype(np.float32), _numpy(seen[0, :, :n_used]), offset)
+    bias = _by_distance(as_numpy(numbers[..., :n_used]).astype(np.float32), as_numpy(seen[0, :, :n_used]), offset)
     return None if bias is None else _Mask(mask, visible, bias)
 
 
@@ -130,7 +130,7 @@ def _by_distance(numbers: np.ndarray, seen: np.ndarray, offset: int) -> np.ndarr
     return bias if bool(same[:, seen].all()) else None
 
 
-def _numpy(tensor: torch.Tensor) -> np.ndarray:
+def as_numpy(tensor: torch.Tensor) -> np.ndarray:
     """Return an array in memory of its own; what numpy has no type for becomes float32."""
     tensor = tensor.detach().cpu()
     if tensor.dtype not in (torch.float16, torch.bool):

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import replace
 from math import prod
+from types import FrameType
 from typing import Any
 
 import torch
 
-from attnwidget.capture.about import About
+from attnwidget.capture.about import About, Row, next_row, sort_of
 from attnwidget.capture.adapter import Adapter, Sink
 from attnwidget.capture.attention import DotProduct, Weights
 from attnwidget.capture.call import BEFORE_DROPOUT, Call
@@ -43,7 +44,7 @@ class HuggingFaceAdapter(Adapter):
 
     def __init__(self, sink: Sink) -> None:
         super().__init__(sink)
-        self._scales: dict[object, float] = {}  # by sort of call
+        self._rows: dict[torch.nn.Module, Row] = {}  # the last one that was seen to come of its query and all keys
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -63,7 +64,7 @@ class HuggingFaceAdapter(Adapter):
     def attend(
         self,
         function: _Attention,
-        scope: Mapping[str, object],
+        caller: FrameType,
         module: torch.nn.Module,
         query: torch.Tensor,
         key: torch.Tensor,
@@ -74,7 +75,7 @@ class HuggingFaceAdapter(Adapter):
 
         Args:
             function: what the model would have called.
-            scope: the variables of the method that calls it.
+            caller: the method that calls it.
             module: the module that attends.
             query: [batch, head, query, d_head].
             key: [batch, head, key, d_head]; groups of heads may share them.
@@ -82,14 +83,17 @@ class HuggingFaceAdapter(Adapter):
         owner = self.sink.owner(module)
         if owner is None:
             return function(module, query, key, *args, **kwargs)
-        about = About(owner, function, scope, query, key, args, kwargs)
-        is_row = query.shape[2] == 1 and not torch.is_grad_enabled()
-        scale = self._scales.get(about.sort) if is_row else None
-        if scale is not None:  # like one whose weights were seen to come of its query and all keys
-            with self.sink.muted():
-                output, extra = function(module, query, key, *args, **kwargs)
-            self.sink.take(about.placed(Call(owner.path, self.name, DotProduct(query, key, scale))))
-            return output, extra
+        sort = sort_of(function, query, key, args, kwargs)
+        last = self._rows.get(module)
+        if last is not None and last.sort == sort and not torch.is_grad_enabled():
+            call = next_row(last, query, key)
+            if call is not None:
+                with self.sink.muted():
+                    output, extra = function(module, query, key, *args, **kwargs)
+                self._rows[module] = last._replace(n_keys=last.n_keys + 1)
+                self.sink.take(call)
+                return output, extra
+        about = About(owner, caller.f_locals, query, key, args, kwargs)
         calls_kernel = function.__name__ == _SDPA
         with self.sink.collected(about.placed, listening=not calls_kernel) as seen:
             looking = kernel_swapped(seen_by(self.sink, owner)) if calls_kernel else nullcontext()
@@ -107,23 +111,28 @@ class HuggingFaceAdapter(Adapter):
                         call, output = edited, weighed(edited.attention.weights(), query, key, *args).transpose(1, 2)
             if call is not None:
                 if calls_kernel and not self.sink.edits:
-                    self._learn(about, call)
+                    self._learn(module, sort, about, call)
                 self.sink.take(call)
             else:  # nothing seen, or several parts
                 for other in seen:
                     self.sink.take(other)
         return output, extra
 
-    def _learn(self, about: About, call: Call) -> None:
+    def _learn(self, module: torch.nn.Module, sort: object, about: About, call: Call) -> None:
         """Remember what the kernel makes of a single query over all keys, so that it need not be watched again."""
         product = call.attention
         if (
             isinstance(product, DotProduct)
+            and product.shape[2] == 1
+            and call.n_keys == product.shape[3]
+            and call.first_query == product.shape[3] - 1
             and (product.query is about.query and product.key is about.key)
             and all(it is None for it in (product.mask, product.diagonal, product.sinks, product.softcap))
             and not call.note
         ):
-            self._scales[about.sort] = product.scale
+            self._rows[module] = Row(
+                sort, call.module, call.route, call.cross, call.causal, product.scale, product.shape[3]
+            )
 
     def _call(self, about: About, extra: torch.Tensor | None, seen: list[Call]) -> Call | None:
         """Return what the function returned as weights, or else the one call that another adapter saw in it."""
@@ -167,6 +176,6 @@ def _get_interface(interface: object, *args: object, **kwargs: object) -> _Atten
         return function
 
     def attention(*args: Any, **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor | None]:  # noqa: ANN401
-        return adapter.attend(function, sys._getframe(1).f_locals, *args, **kwargs)
+        return adapter.attend(function, sys._getframe(1), *args, **kwargs)
 
     return attention

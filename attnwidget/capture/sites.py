@@ -162,24 +162,22 @@ class Sites:
         self._n_keys.update({name: it.shape[2] for name, it in rows.items() if isinstance(it, Factors)})
         self._trace.append(self.sharding.gathered(rows, token), token=token, candidates=candidates)
 
-    def takes_factors(self, name: str) -> bool:
-        """Tell whether a site is there whose rows may come as queries and keys, of all that the decoder has read."""
+    def takes_factors(self, name: str, *, n_keys: int) -> bool:
+        """Tell whether a site takes queries and keys of what the decoder has read, and has so many keys already."""
         site = self.names.get(name)
         if site is None or site.key != CONTEXT or self.as_weights or self.sharding.is_spread:
             return False
-        return self._stores[name] != "reduced"
+        return self._n_keys.get(name) == n_keys
 
-    def extend(self, rows: Mapping[str, Rows], steps: Sequence[tuple[str, list[tuple[str, float]]]]) -> None:
+    def extend(self, rows: Mapping[str, Factors], steps: Sequence[tuple[str, list[tuple[str, float]]]]) -> None:
         """Add steps, each a token with its candidates, and their rows of each site.
 
         Args:
-            rows: of sites that `takes_factors` of, one row a step.
+            rows: of sites of which it `takes_factors`, one row a step.
             steps: what they chose.
         """
-        self.begin_step()
-        read = {name: self.of_step(name, it) for name, it in rows.items()}
-        self._n_keys.update({name: it.shape[2] for name, it in read.items()})
-        self._trace.extend(read, steps)
+        self._n_keys.update({name: it.shape[2] for name, it in rows.items()})
+        self._trace.extend(rows, steps)
 
     def _begin_context(self, n_read: int) -> None:
         """Name what the decoder had read before its first step, unless somebody has."""

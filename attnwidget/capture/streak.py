@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from attnwidget.capture.attention import DotProduct
 from attnwidget.capture.call import Call
-from attnwidget.capture.pieces import Piece, Rows
+from attnwidget.capture.factors import as_numpy
 from attnwidget.capture.sites import Sites
+from attnwidget.stores import Factors, Visible
 
 WAIT_S = 0.05  # for which a row may wait at most while others come
 MAX_STEPS = 16
-_SOON = 8  # of so many steps each comes at once, of the next so many every second one, and so on
+_SOON = 4  # of so many steps each comes at once, of the next so many every second one, and so on
 
 Chosen = tuple[str, list[tuple[str, float]]]
 
@@ -32,15 +34,15 @@ class Streak:
 
     def __init__(self, sites: Sites) -> None:
         self._sites = sites
-        self._calls: list[tuple[str, Call]] = []  # of the last step, whose keys include those of the others
-        self._queries: list[list[torch.Tensor]] = []  # of each site, one for each step
+        self._like: list[_Like] = []  # of each site, what all steps have in common
+        self._rows: list[list[tuple[torch.Tensor, torch.Tensor]]] = []  # of each site and step, its query and its key
         self._example, self._begun, self._n_appended = 0, 0.0, 0
         self.chosen: list[Chosen] = []  # tokens that the steps chose, with their candidates; the last may not have yet
 
     @property
     def n_open(self) -> int:
         """How many steps have not chosen a token yet."""
-        return (len(self._queries[0]) if self._queries else 0) - len(self.chosen)
+        return (len(self._rows[0]) if self._rows else 0) - len(self.chosen)
 
     @property
     def is_due(self) -> bool:
@@ -57,74 +59,100 @@ class Streak:
             calls: of the step, with the names of their sites.
             example: which one of the batch.
         """
-        if self._calls:
-            pairs = zip(calls, self._calls, strict=False)
-            alike = len(calls) == len(self._calls) and example == self._example
-            if not alike or not all(name == known and _continues(call, last) for (name, call), (known, last) in pairs):
+        if not self._like:
+            likes = [self._beginning(name, call) for name, call in calls]
+            if not calls or None in likes:
                 return False
-        elif not calls or not all(self._sites.takes_factors(name) and _may_begin(call) for name, call in calls):
+            self._like = [like for like in likes if like is not None]
+            self._rows = [[] for _ in calls]
+            self._example, self._begun = example, time.monotonic()
+        n_steps, own = len(self._rows[0]), slice(example, example + 1)
+        alike = len(calls) == len(self._like) and example == self._example
+        if not alike or not all(like.fits(*it, n_steps) for like, it in zip(self._like, calls, strict=True)):
             return False
-        else:
-            self._example, self._begun, self._queries = example, time.monotonic(), [[] for _ in calls]
-        self._calls = list(calls)
-        for queries, (_, call) in zip(self._queries, calls, strict=True):
-            queries.append(_product(call).query.detach().clone())
+        for rows, (_, call) in zip(self._rows, calls, strict=True):
+            product = _product(call)
+            key = product.key if len(product.key) == 1 else product.key[own]
+            rows.append((product.query[own].detach().clone(), key[:, :, -1:].detach().clone()))
         return True
 
     def drop_open(self) -> None:
         """Leave out the step that has not chosen a token: another one took its place."""
-        for queries in self._queries:
-            del queries[len(self.chosen) :]
+        for rows in self._rows:
+            del rows[len(self.chosen) :]
 
     def flush(self) -> None:
         """Append the steps that chose a token, and begin anew."""
         if self.chosen:
-            rows = {
-                name: self._rows(name, call, own) for (name, call), own in zip(self._calls, self._queries, strict=True)
-            }
-            self._sites.extend(rows, self.chosen)
-        self._calls, self._queries, self.chosen = [], [], []
+            count = len(self.chosen)
+            both = zip(self._like, self._rows, strict=True)
+            self._sites.extend({like.name: like.factors(rows[:count]) for like, rows in both}, self.chosen)
+            self._n_appended += count
+        self._like, self._rows, self.chosen = [], [], []
 
-    def _rows(self, name: str, call: Call, queries: list[torch.Tensor]) -> Rows:
-        product, own = _product(call), slice(self._example, self._example + 1)
-        n_keys, count = product.key.shape[2], len(queries)
-        whole = replace(
-            product,
-            query=torch.cat(queries, dim=2)[own],
-            key=product.key if len(product.key) == 1 else product.key[own],
-            diagonal=n_keys - count,
+    def _beginning(self, name: str, call: Call) -> _Like | None:
+        """Return what a streak that begins with this call has in common; None where none can begin."""
+        product = call.attention
+        if not isinstance(product, DotProduct) or not self._sites.takes_factors(name, n_keys=product.shape[3] - 1):
+            return None
+        return _Like(
+            name,
+            product.query.shape,
+            product.query.dtype,
+            product.scale,
+            product.softcap,
+            call.first_query,
+            product.shape[3],
         )
-        first = None if call.first_query is None else call.first_query - count + 1
-        return Rows([(Piece(call.key, name, 0, whole, call.cross, call.causal, first, 0, n_keys), count)])
 
 
-def _may_begin(call: Call) -> bool:
-    """Tell whether a call has one row that sees all keys there are."""
-    product = call.attention
-    return (
-        isinstance(product, DotProduct)
-        and product.mask is None
-        and product.diagonal is None
-        and product.sinks is None
-        and product.query.shape[2] == 1
-        and call.first_key == 0
-        and call.n_keys in (None, product.key.shape[2])
-    )
+@dataclass(frozen=True)
+class _Like:
+    """What the steps of a streak have in common at a site.
 
+    Args:
+        name: of the site.
+        shape: of a query.
+        dtype: of a query.
+        scale, softcap: as in `DotProduct`.
+        first_query: position of the first query; None where nobody knows.
+        n_keys: that it sees.
+    """
 
-def _continues(call: Call, last: Call) -> bool:
-    """Tell whether a call is like the last one, with one key more."""
-    if not _may_begin(call):
-        return False
-    product, before = _product(call), _product(last)
-    return (
-        product.query.shape == before.query.shape
-        and product.query.dtype == before.query.dtype
-        and product.key.shape[2] == before.key.shape[2] + 1
-        and product.scale == before.scale
-        and product.softcap == before.softcap
-        and (call.first_query is None) == (last.first_query is None)
-    )
+    name: str
+    shape: torch.Size
+    dtype: torch.dtype
+    scale: float
+    softcap: float | None
+    first_query: int | None
+    n_keys: int
+
+    def fits(self, name: str, call: Call, n_steps: int) -> bool:
+        """Tell whether a call is the row that follows `n_steps` others."""
+        product = call.attention
+        return (
+            name == self.name
+            and isinstance(product, DotProduct)
+            and product.mask is None
+            and product.diagonal is None
+            and product.sinks is None
+            and product.query.shape == self.shape
+            and self.shape[2] == 1
+            and product.query.dtype == self.dtype
+            and product.key.shape[2] == self.n_keys + n_steps
+            and (product.scale, product.softcap) == (self.scale, self.softcap)
+            and call.first_key == 0
+            and call.n_keys in (None, product.key.shape[2])
+            and (call.first_query is None) == (self.first_query is None)
+        )
+
+    def factors(self, rows: list[tuple[torch.Tensor, torch.Tensor]]) -> Factors:
+        """Return rows as a store takes them, each with the keys up to its own."""
+        ends = self.n_keys + np.arange(len(rows))
+        queries, keys = (as_numpy(torch.cat(parts, dim=2)[0]) for parts in zip(*rows, strict=True))
+        visible = Visible(np.zeros(len(rows)), ends)
+        first = 0 if self.first_query is None else self.first_query
+        return Factors(queries, keys, visible, self.scale, self.n_keys - 1, first, self.softcap)
 
 
 def _product(call: Call) -> DotProduct:
