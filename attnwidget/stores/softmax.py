@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from attnwidget.stores.factors import Factors
+
+
+class Tile(NamedTuple):
+    """Queries and keys of one head, and where they stand.
+
+    Args:
+        head: its index, which the bias asks for.
+        queries: [query, d_head].
+        keys: [key, d_head].
+        positions: of the queries, int [query].
+        columns: positions of the keys, int [key].
+        hidden: which keys each query does not see, bool [query, key].
+    """
+
+    head: int
+    queries: np.ndarray
+    keys: np.ndarray
+    positions: np.ndarray
+    columns: np.ndarray
+    hidden: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,18 +59,9 @@ class Softmax:
             raise ValueError("another bias or other sinks came than before: a site has one softmax.")
         return other if self.bias is None or other.bias is None or other.bias.size >= self.bias.size else self
 
-    def scores(
-        self, head: int, queries: np.ndarray, keys: np.ndarray, positions: np.ndarray, columns: np.ndarray
-    ) -> np.ndarray:
-        """Return the scores of one head before mask and softmax, float32 [query, key].
-
-        Args:
-            head: its index, which the bias asks for.
-            queries: [query, d_head].
-            keys: [key, d_head].
-            positions: of the queries, int [query].
-            columns: positions of the keys, int [key].
-        """
+    def scores(self, tile: Tile) -> np.ndarray:
+        """Return scores before mask and softmax, float32 [query, key]."""
+        head, queries, keys, positions, columns, _ = tile
         scores = (queries.astype(np.float32) * np.float32(self.scale)) @ keys.astype(np.float32, copy=False).T
         if self.softcap is not None:
             scores /= np.float32(self.softcap)
@@ -60,29 +72,16 @@ class Softmax:
             scores += self.bias[head % len(self.bias)][columns - positions[:, None] + middle]
         return np.asarray(scores)
 
-    def weights(
-        self,
-        head: int,
-        queries: np.ndarray,
-        keys: np.ndarray,
-        positions: np.ndarray,
-        columns: np.ndarray,
-        *,
-        hidden: np.ndarray,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the weights of whole rows, and what `tile` needs to give a part of them.
-
-        Args:
-            head, queries, keys, positions, columns: as in `scores`, with all keys that a query sees.
-            hidden: which keys each query does not see, bool [query, key].
+    def whole(self, tile: Tile) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the weights of rows with all keys that they see, and what `part` needs.
 
         Returns:
             Weights, float32 [query, key]; the largest score of each row, and the sum of the exponentials beside it.
         """
-        logit = -np.inf if self.sinks is None else self.sinks[head]
+        logit = -np.inf if self.sinks is None else self.sinks[tile.head]
         with np.errstate(over="ignore", invalid="ignore"):  # where a key is hidden, and where NaN is what came
-            weights = self.scores(head, queries, keys, positions, columns)
-            np.copyto(weights, -np.inf, where=hidden)
+            weights = self.scores(tile)
+            np.copyto(weights, -np.inf, where=tile.hidden)
             top = np.maximum(weights.max(1, initial=-np.inf), logit)
             top[top == -np.inf] = 0  # a row that sees nothing
             weights -= top[:, None]
@@ -90,29 +89,18 @@ class Softmax:
             total[total == 0] = 1
             weights /= total[:, None]
         if np.isnan(total).any():
-            np.copyto(weights, 0, where=hidden)
+            np.copyto(weights, 0, where=tile.hidden)
         return weights, top, total
 
-    def tile(
-        self,
-        head: int,
-        queries: np.ndarray,
-        keys: np.ndarray,
-        positions: np.ndarray,
-        columns: np.ndarray,
-        *,
-        hidden: np.ndarray,
-        top: np.ndarray,
-        total: np.ndarray,
-    ) -> np.ndarray:
-        """Return the weights of some keys of rows, float32 [query, key]; see `weights`."""
+    def part(self, tile: Tile, *, top: np.ndarray, total: np.ndarray) -> np.ndarray:
+        """Return the weights of some keys of rows, float32 [query, key]; `top` and `total` are those of `whole`."""
         with np.errstate(over="ignore", invalid="ignore"):
-            weights = self.scores(head, queries, keys, positions, columns)
+            weights = self.scores(tile)
             weights -= top[:, None]
             np.minimum(weights, 0, out=weights)  # a score may be rounded otherwise here than when it was the largest
             np.exp(weights, out=weights)
             weights /= total[:, None]
-        np.copyto(weights, 0, where=hidden)
+        np.copyto(weights, 0, where=tile.hidden)
         return weights
 
 

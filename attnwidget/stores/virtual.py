@@ -11,7 +11,7 @@ from attnwidget import analysis
 from attnwidget.outline import StoreKind
 from attnwidget.stores.factors import Factors
 from attnwidget.stores.pooling import Pyramid
-from attnwidget.stores.softmax import Softmax
+from attnwidget.stores.softmax import Softmax, Tile
 from attnwidget.stores.store import blocks, chosen_heads, held, roomy
 from attnwidget.stores.visible import Visible
 
@@ -105,7 +105,7 @@ class VirtualStore:
             for place, head in enumerate(chosen.tolist()):
                 self._pass_over(head, rows)
                 for part in blocks(len(rows), len(columns)):
-                    weights[place, part] = self._tile(head, rows[part], columns)
+                    weights[place, part] = self._part(head, rows[part], columns)
         return weights if isinstance(heads, slice) else weights[0]
 
     def fill(self, out: np.ndarray, rows: np.ndarray, heads: np.ndarray) -> None:
@@ -219,18 +219,16 @@ class VirtualStore:
         self._parts.append(visible)
         self.n_queries = end
 
-    def _factors(self, head: int, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return queries, keys and their positions, as `Softmax` takes them."""
+    def _tile(self, head: int, rows: np.ndarray, columns: np.ndarray, hidden: np.ndarray) -> Tile:
         keys = self._keys[head * len(self._keys) // self.n_heads]
         is_range = len(columns) and columns[-1] - columns[0] == len(columns) - 1 and (np.diff(columns) == 1).all()
         some = keys[columns[0] : columns[-1] + 1] if is_range else keys[columns]
-        return self._queries[head, rows], some, self._positions[rows], columns
+        return Tile(head, self._queries[head, rows], some, self._positions[rows], columns, hidden)
 
-    def _tile(self, head: int, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    def _part(self, head: int, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Return weights of rows that were passed over, float32 [query, key]."""
-        softmax, hidden = self._softmax or Softmax(1.0), ~self._visible.tile(rows, columns)
-        top, total = self._top[head, rows], self._total[head, rows]
-        return softmax.tile(head, *self._factors(head, rows, columns), hidden=hidden, top=top, total=total)
+        tile = self._tile(head, rows, columns, ~self._visible.tile(rows, columns))
+        return (self._softmax or Softmax(1.0)).part(tile, top=self._top[head, rows], total=self._total[head, rows])
 
     def _whole(self, heads: np.ndarray, rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield for each head which keys these rows see, and their weights; their sums are kept."""
@@ -239,7 +237,7 @@ class VirtualStore:
         columns = np.arange(seen.start, seen.stop)
         hidden = ~visible.tile(rows, columns)
         for head in heads.tolist():
-            weights, top, total = softmax.weights(head, *self._factors(head, rows, columns), hidden=hidden)
+            weights, top, total = softmax.whole(self._tile(head, rows, columns, hidden))
             self._top[head, rows], self._total[head, rows], self._known[head, rows] = top, total, True
             yield seen, weights
 
