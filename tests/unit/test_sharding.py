@@ -55,8 +55,6 @@ def test_ranks(name: str, ran: tuple[Path, str]) -> None:
     said = {rank: folder / f"{name}.{rank}" for rank in range(2)}
     assert all(it.exists() for it in said.values()), f"{name} did not come to its end.\n{printed}"
     faults = {rank: it.read_text("utf-8") for rank, it in said.items()}
-    if "accelerate is not here" in faults[0]:
-        pytest.skip("accelerate is not here")
     assert not any(faults.values()), "\n".join(f"rank {rank}: {fault}" for rank, fault in faults.items())
 
 
