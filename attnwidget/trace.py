@@ -211,11 +211,11 @@ class Trace(Reading):
 
         save(self, path)
 
-    def to_html(self, path: str | os.PathLike[str]) -> None:
+    def to_html(self, path: str | os.PathLike[str], **selection: object) -> None:
         """Write one HTML file with the same views alive, without a kernel. See `attnwidget.export.to_html`."""
         from attnwidget.export import to_html
 
-        to_html(self, path)
+        to_html(self, path, **selection)
 
     def _tell(self) -> None:
         for observer in tuple(self._observers):

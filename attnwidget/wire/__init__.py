@@ -7,6 +7,7 @@ header with blocks of weights behind it. A picture may be whole or a part; mergi
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, TypedDict
 
 import traitlets
@@ -160,7 +161,10 @@ TO_PAGE = (RowsMessage, EndMessage, BlocksMessage)
 TO_KERNEL = (ReadyMessage, NeedMessage, FetchMessage)
 
 SCALES = ("absolute", "row")
-EXPECTATIONS = ("one", "ratio", "none")
+EXPECTATIONS = ("one", "ratio", "none", "own")
+AXES = ("query", "key")
+STRENGTHS = ("sum", "step")
+SPECIALS = ("keep", "dim", "omit")
 
 
 class Traits(traitlets.HasTraits):
@@ -181,8 +185,39 @@ class Traits(traitlets.HasTraits):
         sync=True, page_writes=True
     )
     expectation = traitlets.Enum(
-        EXPECTATIONS, "one", help="expected strength: 1, number of queries / number of keys, or none"
+        EXPECTATIONS,
+        "one",
+        help="expected strength: 1, number of queries / number of keys, none, or what `expected` says",
     ).tag(sync=True, page_writes=True)
+    expected = traitlets.List(
+        traitlets.Float(min=0), help="strength that is expected of each key where `expectation` is own"
+    ).tag(sync=True)
+    strength = traitlets.Enum(STRENGTHS, "sum", help="strength over all steps so far, or in this step alone").tag(
+        sync=True, page_writes=True
+    )
+    special = traitlets.Enum(
+        SPECIALS, "keep", help="whether special keys are kept, dimmed, or left out and the other weights renormalised"
+    ).tag(sync=True, page_writes=True)
+    special_keys = traitlets.List(
+        traitlets.Int(min=0), help="keys that count as special; empty for special tokens by their text, and sinks"
+    ).tag(sync=True)
+    rows = traitlets.Enum(AXES, "query", help="what the rows of the heatmap are: queries, or keys").tag(
+        sync=True, page_writes=True
+    )
     selector = traitlets.Unicode(help="model id of a bqplot index selector that is the step; may be empty").tag(
         sync=True
     )
+
+    @traitlets.validate("expected")
+    def _finite(self, proposal: traitlets.Bunch) -> list[float]:
+        for key, value in enumerate(proposal.value):
+            if not math.isfinite(value):
+                raise traitlets.TraitError(
+                    f"expected: {value} came for key {key}, a number of at least 0 was expected."
+                )
+        return list(proposal.value)
+
+    @traitlets.observe("expected")
+    def _own(self, change: traitlets.Bunch) -> None:
+        if change.new:
+            self.expectation = "own"

@@ -12,7 +12,7 @@ import { words } from "../words.ts";
 import { controls } from "./controls.ts";
 import { flags } from "./flags.ts";
 import { heatmap } from "./heatmap.ts";
-import { watchLayout } from "./layout.ts";
+import { columnsOf, watchLayout } from "./layout.ts";
 import { links } from "./links.ts";
 import { panel } from "./panel.ts";
 import { strength } from "./strength.ts";
@@ -58,9 +58,11 @@ export function mount(host: HTMLElement, store: Store, signal: AbortSignal): voi
   panel.mount(side, store, layout, signal);
   tooltip.mount(root, store, layout, signal);
   store.draw(signal, () => {
-    const { left, keys } = layout.value;
+    const { left, turned } = layout.value;
+    const columns = columnsOf(layout.value);
+    picture.dataset.rows = turned ? "key" : "query";
     picture.style.setProperty("--attnwidget-left", `${left}px`);
-    picture.style.setProperty("--attnwidget-right", `${left + keys.nCells * keys.size}px`);
+    picture.style.setProperty("--attnwidget-right", `${left + columns.nCells * columns.size}px`);
   });
   store.draw(signal, () => {
     root.dataset.status = store.outline.value.status;

@@ -30,7 +30,7 @@ export const links: View = {
     store.draw(signal, () => {
       const found = chosenLinks(store);
       drawing.setAttribute("aria-label", `${words.links}: ${found.length}`);
-      drawing.setAttribute("width", String(layout.value.keys.nCells * layout.value.keys.size));
+      drawing.setAttribute("width", String(layout.value.input.nCells * layout.value.input.size));
       drawing.replaceChildren(...found.map((link) => curve(link, layout.value)));
     });
   },
@@ -62,7 +62,7 @@ export function chosenLinks(store: Store): Link[] {
 }
 
 function curve({ query, key, weight, gazed }: Link, layout: Layout): SVGPathElement {
-  const x0 = middle(layout.keys, key);
+  const x0 = middle(layout.input, key);
   const x1 = middle(layout.output, query);
   const strength = Math.max(0, Math.min(1, weight));
   const path = svg("path", "link", {

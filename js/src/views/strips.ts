@@ -4,7 +4,8 @@ import { cellAt, cellOf, pooled, tokensOf } from "../scales.ts";
 import { html, setCount, setText } from "../dom.ts";
 import { clamp, move, take } from "../keys.ts";
 import { at, row } from "../matrix.ts";
-import { readsItself, type Store } from "../store.ts";
+import { readsItself } from "../outline.ts";
+import type { Store } from "../store.ts";
 import { colour, css, ink } from "../theme.ts";
 import { exact, fits, shown, words } from "../words.ts";
 import type { View } from "./view.ts";
@@ -35,13 +36,13 @@ export const inputStrip: View = {
   name: "input",
   mount(host, store, layout, signal) {
     mountStrip(host, store, signal, {
-      label: () => stripName(store, "key"),
-      axis: () => layout.value.keys,
+      label: () => axisName(store, "key"),
+      axis: () => layout.value.input,
       texts: () => store.slice.value.keys,
       shades: () => row(store.slice.value.matrix, store.gaze.value.query),
       gazed: () => store.gaze.value.keys[0] ?? -1,
       locked: () => store.selection.value.locked,
-      ghost: (key) => key >= store.nRead.value,
+      ghost: (key) => key >= store.nRead.value || store.slice.value.special.includes(key),
       hover: (key) => (store.focus.value = { query: null, key }),
       choose: store.toggleKey,
     });
@@ -52,7 +53,7 @@ export const outputStrip: View = {
   name: "output",
   mount(host, store, layout, signal) {
     mountStrip(host, store, signal, {
-      label: () => stripName(store, "query"),
+      label: () => axisName(store, "query"),
       axis: () => layout.value.output,
       texts: () => store.slice.value.queries,
       shades: () => {
@@ -69,7 +70,8 @@ export const outputStrip: View = {
   },
 };
 
-function stripName(store: Store, side: "key" | "query"): string {
+/** What the tokens of an axis are, in words. */
+export function axisName(store: Store, side: "key" | "query"): string {
   const { site } = store.slice.value;
   if (side === "key" && site && readsItself(site)) return words.context;
   if (!site || site.query !== site.key) return side === "key" ? words.input : words.output;

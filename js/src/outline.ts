@@ -1,0 +1,43 @@
+/** What a recording says of itself, put together from the pictures that came. */
+import type { Picture, Site, Step } from "./wire.ts";
+
+export interface Outline {
+  run: string;
+  title: string;
+  status: Picture["status"];
+  strips: Record<string, string[]>;
+  sites: Site[];
+  steps: Step[];
+}
+
+export const NOTHING: Outline = { run: "", title: "", status: "empty", strips: {}, sites: [], steps: [] };
+
+/** Tells whether the keys of a site are what a decoder has read, its own output included, and not an input. */
+export const readsItself = (site: Site): boolean => site.kind === "decoder" && site.query !== site.key;
+
+/** The outline with what a picture adds to it. */
+export function withPicture(before: Outline, picture: Picture): Outline {
+  const strips = { ...before.strips };
+  for (const { name, at, texts } of picture.strips) {
+    strips[name] = placed(strips[name] ?? [], at, texts, "");
+  }
+  const { steps, stepsAt } = picture;
+  const done = before.status === "complete" || before.status === "stopped";
+  const newer = picture.sites.every((site, i) => site.nQueries >= (before.sites[i]?.nQueries ?? 0));
+  return {
+    run: picture.run,
+    title: picture.title,
+    status: done ? before.status : picture.status,
+    strips,
+    sites: newer ? picture.sites : before.sites,
+    steps: placed(before.steps, stepsAt, steps, { token: "", candidates: [] }),
+  };
+}
+
+/** Puts items where they belong; places that were skipped hold `blank` until theirs come. */
+function placed<T>(old: T[], at: number, items: T[], blank: T): T[] {
+  const result = [...old];
+  while (result.length < at) result.push(blank);
+  result.splice(at, items.length, ...items);
+  return result;
+}
