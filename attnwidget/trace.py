@@ -17,7 +17,7 @@ from attnwidget.foreign import as_sites
 from attnwidget.ledger import SOURCE, TARGET
 from attnwidget.outline import Asks, Beam, Site, StoreKind
 from attnwidget.reading import Reading
-from attnwidget.tokens import Tokens
+from attnwidget.tokens import TokensLike
 
 if TYPE_CHECKING:
     import os
@@ -37,8 +37,8 @@ class Trace(Reading):
     def __init__(
         self,
         *,
-        source: Tokens | Sequence[str] | None = None,
-        target: Tokens | Sequence[str] | None = None,
+        source: TokensLike | None = None,
+        target: TokensLike | None = None,
         title: str = "",
     ) -> None:
         if not isinstance(title, str):
@@ -55,8 +55,8 @@ class Trace(Reading):
         cls,
         weights: object,
         *,
-        source: Tokens | Sequence[str],
-        target: Tokens | Sequence[str] | None = None,
+        source: TokensLike,
+        target: TokensLike | None = None,
         title: str = "",
     ) -> Trace:
         """Make a trace of weights that some other library returned.
@@ -81,7 +81,7 @@ class Trace(Reading):
         trace.finish()
         return trace
 
-    def set_tokens(self, strip: str, tokens: Tokens | Sequence[str]) -> None:
+    def set_tokens(self, strip: str, tokens: TokensLike) -> None:
         """Say what a strip holds, before the weights that count it.
 
         Args:

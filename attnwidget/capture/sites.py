@@ -19,6 +19,7 @@ from attnwidget.checks import HALF_SUM_TOLERANCE
 from attnwidget.ledger import CONTEXT, SOURCE, STRIPS_OF, TARGET
 from attnwidget.outline import Kind, Site, StoreKind
 from attnwidget.stores import Factors
+from attnwidget.tokens import Tokens
 from attnwidget.trace import Trace
 
 _TOWER = re.compile(
@@ -207,7 +208,9 @@ class Sites:
         own = own or f"{SOURCE}_{count}"
         own = own if len(tokens.get(own, ())) in (0, count) else f"{own}_{count}"
         if own not in tokens:
-            self._trace.set_tokens(own, [str(i + 1) for i in range(count)])
+            scene = tokens[SOURCE].scene
+            names = tuple(str(i + 1) for i in range(count))
+            self._trace.set_tokens(own, Tokens(names, None if scene is None else scene.pooled(count)))
         return own
 
 

@@ -21,7 +21,20 @@ STEP_BYTES = 64 * 1024  # a site whose rows are larger than this for one step is
 MESSAGES_PER_SECOND = 10  # for each widget; the server drops everything past 1,000 a second
 FRAMES_PER_SECOND = 2  # while streaming
 
+SCENE_BYTES = 96 * 1024  # pixels of one strip; larger scenes are sent smaller
+
 MEAN = -1  # the head that stands for the mean over heads
+
+
+class SceneData(TypedDict):
+    """What the tokens of a strip are parts of; its pixels stand at `offset` behind the header."""
+
+    kind: Literal["image", "video", "audio"]
+    grid: Annotated[list[int], "frames, rows and columns of tokens"]
+    before: Annotated[int, "tokens of the strip before the first of them"]
+    seconds: Annotated[float | None, "how long it lasts"]
+    shape: Annotated[list[int], "frames, rows, columns and channels of its pixels, one byte each"]
+    offset: Annotated[int, "where they begin, counted from the end of the header"]
 
 
 class StripData(TypedDict):
@@ -30,6 +43,7 @@ class StripData(TypedDict):
     name: Annotated[str, "source, target, or another name"]
     at: Annotated[int, "position of the first of these tokens"]
     texts: Annotated[list[str], "their texts"]
+    scene: Annotated[SceneData | None, "what they are parts of, with the first of them"]
 
 
 class FlagData(TypedDict):
@@ -156,7 +170,7 @@ class FetchMessage(TypedDict):
     head: Annotated[int, "index of the head; -1 for the mean over heads"]
 
 
-DATA = (StripData, FlagData, SiteData, CandidateData, StepData, BlockData, PictureData, DigestData)
+DATA = (SceneData, StripData, FlagData, SiteData, CandidateData, StepData, BlockData, PictureData, DigestData)
 TO_PAGE = (RowsMessage, EndMessage, BlocksMessage)
 TO_KERNEL = (ReadyMessage, NeedMessage, FetchMessage)
 

@@ -4,7 +4,7 @@ import { draw } from "./draw.ts";
 import type { Matrix } from "./matrix.ts";
 import { empty, mean, merged, strength, worst } from "./matrix.ts";
 import type { Window } from "./scales.ts";
-import type { Picture, Site } from "./wire.ts";
+import type { Picture, Scene, Site } from "./wire.ts";
 import { Precision } from "./wire.ts";
 import { NOTHING, type Outline, readsItself, withPicture } from "./outline.ts";
 import { FIRST, type Selection } from "./selection.ts";
@@ -25,6 +25,9 @@ export interface Slice {
   matrix: Matrix;
   queries: string[];
   keys: string[];
+  /** what queries and keys are parts of, if they are not words */
+  queryScene: Scene | null;
+  keyScene: Scene | null;
   /** no weights of this head have come */
   absent: boolean;
   precision: Precision;
@@ -51,6 +54,8 @@ export interface Store {
   window: Signal<{ queries: Window; keys: Window }>;
   links: Signal<Links>;
   playing: Signal<boolean>;
+  /** how much of a picture is covered where there is no weight, 0 to 1 */
+  veil: Signal<number>;
   dark: ReadonlySignal<boolean>;
   /** rows that were promised and have not come */
   nMissing: Signal<number>;
@@ -75,6 +80,8 @@ const NO_SITE: Slice = {
   matrix: empty(),
   queries: [],
   keys: [],
+  queryScene: null,
+  keyScene: null,
   absent: true,
   precision: Precision.Missing,
   special: [],
@@ -114,6 +121,8 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
       matrix: !found ? empty() : special.value === "omit" && apart.length ? without(found, apart) : found,
       queries,
       keys,
+      queryScene: outline.value.scenes[site.query] ?? null,
+      keyScene: outline.value.scenes[site.key] ?? null,
       absent: !found,
       precision: found ? worst(found) : Precision.Missing,
       special: apart,
@@ -185,6 +194,7 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     expected,
     window: state<{ queries: Window; keys: Window }>({ queries: null, keys: null }),
     links: state<Links>("step"),
+    veil: state(0.8),
     playing: state(false),
     dark,
     nMissing: state(0),

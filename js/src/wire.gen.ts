@@ -4,6 +4,22 @@ export const PROTOCOL = 1;
 
 export const MEAN = -1;
 
+/** What the tokens of a strip are parts of; its pixels stand at `offset` behind the header. */
+export interface SceneData {
+  /** its type */
+  kind: "image" | "video" | "audio";
+  /** frames, rows and columns of tokens */
+  grid: number[];
+  /** tokens of the strip before the first of them */
+  before: number;
+  /** how long it lasts */
+  seconds: number | null;
+  /** frames, rows, columns and channels of its pixels, one byte each */
+  shape: number[];
+  /** where they begin, counted from the end of the header */
+  offset: number;
+}
+
 /** Tokens of one strip from position `at` on. */
 export interface StripData {
   /** source, target, or another name */
@@ -12,6 +28,8 @@ export interface StripData {
   at: number;
   /** their texts */
   texts: string[];
+  /** what they are parts of, with the first of them */
+  scene: SceneData | null;
 }
 
 /** Something unusual in the weights of a site. */

@@ -4,8 +4,8 @@ import { row, strongest } from "../matrix.ts";
 import { zoomed } from "../scales.ts";
 import type { Selection } from "../selection.ts";
 import type { Links, Store } from "../store.ts";
-import { words } from "../words.ts";
-import { axisName } from "./strips.ts";
+import { percent, words } from "../words.ts";
+import { axisName } from "./strip.ts";
 
 /** Zooming ends at this many tokens. */
 const LEAST_WINDOW = 4;
@@ -22,6 +22,7 @@ export function choices(store: Store, signal: AbortSignal): HTMLElement {
     {},
     heading(words.view),
     links.field,
+    veil(store, signal, links.field),
     choice(store, signal, "scale", words.scale, () => words.scaleChoices),
     choice(store, signal, "strength", words.strength, () => words.strengthChoices),
     choice(store, signal, "expectation", words.expectation, expectations),
@@ -43,6 +44,22 @@ function choice(
   const choose = () => store.select({ [name]: control.value } as Partial<Selection>);
   control.addEventListener("change", choose, { signal });
   store.draw(signal, () => setOptions(control, Object.entries(texts()), store.selection.value[name]));
+  return field;
+}
+
+/** How much of a picture is covered where there is no weight. */
+function veil(store: Store, signal: AbortSignal, links: HTMLElement): HTMLElement {
+  const control = html("input", "slider", { type: "range", min: 0, max: 1, step: 0.05, "aria-label": words.veil });
+  const field = html("label", "field", {}, html("span", "field-name", {}, words.veil), control);
+  control.addEventListener("input", () => (store.veil.value = control.valueAsNumber), { signal });
+  store.draw(signal, () => {
+    const { keyScene, queryScene } = store.slice.value;
+    field.toggleAttribute("hidden", !(keyScene ?? queryScene));
+    links.toggleAttribute("hidden", Boolean(keyScene ?? queryScene));
+    control.value = String(store.veil.value);
+    control.style.setProperty("--attnwidget-done", `${100 * store.veil.value}%`);
+    control.setAttribute("aria-valuetext", percent(store.veil.value));
+  });
   return field;
 }
 

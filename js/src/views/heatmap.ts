@@ -8,7 +8,7 @@ import { fits, shown, words } from "../words.ts";
 import { boxOf, paint } from "./heatmap-paint.ts";
 import { colourBar } from "./colour-bar.ts";
 import { columnsOf, rowsOf, type Layout } from "./layout.ts";
-import { axisName } from "./strips.ts";
+import { axisName } from "./strip.ts";
 import { panAndZoom } from "./pan-zoom.ts";
 import { told } from "./told.ts";
 import type { View } from "./view.ts";

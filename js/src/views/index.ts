@@ -7,6 +7,7 @@ import heatmapStyle from "../style/heatmap.css";
 import panelStyle from "../style/panel.css";
 import rootStyle from "../style/root.css";
 import strengthStyle from "../style/strength.css";
+import sceneStyle from "../style/scene.css";
 import stripsStyle from "../style/strips.css";
 import { words } from "../words.ts";
 import { controls } from "./controls.ts";
@@ -16,12 +17,13 @@ import { columnsOf, watchLayout } from "./layout.ts";
 import { links } from "./links.ts";
 import { panel } from "./panel.ts";
 import { strength } from "./strength.ts";
+import { inputScene, outputScene } from "./scene.ts";
 import { inputStrip, outputStrip } from "./strips.ts";
 import { tooltip } from "./tooltip.ts";
 import type { View } from "./view.ts";
 
-const STYLES = [rootStyle, controlsStyle, stripsStyle, heatmapStyle, strengthStyle, panelStyle];
-const PICTURE: View[] = [inputStrip, links, outputStrip, heatmap, strength];
+const STYLES = [rootStyle, controlsStyle, stripsStyle, sceneStyle, heatmapStyle, strengthStyle, panelStyle];
+const PICTURE: View[] = [inputStrip, inputScene, links, outputStrip, outputScene, heatmap, strength];
 
 /** Draws everything into an element until the signal ends. */
 export function mount(host: HTMLElement, store: Store, signal: AbortSignal): void {
@@ -60,7 +62,9 @@ export function mount(host: HTMLElement, store: Store, signal: AbortSignal): voi
   store.draw(signal, () => {
     const { left, turned } = layout.value;
     const columns = columnsOf(layout.value);
+    const { keyScene, queryScene } = store.slice.value;
     picture.dataset.rows = turned ? "key" : "query";
+    picture.toggleAttribute("data-scenes", Boolean(keyScene && queryScene));
     picture.style.setProperty("--attnwidget-left", `${left}px`);
     picture.style.setProperty("--attnwidget-right", `${left + columns.nCells * columns.size}px`);
   });

@@ -9,6 +9,9 @@ const LABELS = 92;
 const LABELS_NARROW = 72;
 const NARROW = 560;
 const COLOUR_BAR = 78;
+const LEAST_SCENE = 160;
+/** A strip that is no axis of the heatmap has tokens this wide where columns are narrower. */
+const READABLE = 72;
 /** Room for bars beside the rows, where the rows are inputs. */
 const SIDE_BARS = 128;
 const MIN_CELL = 3;
@@ -21,6 +24,8 @@ const MAX_ROW = [28, 44] as const;
 export interface Layout {
   /** width of the labels left of the plot */
   left: number;
+  /** room for the drawing of a scene */
+  scene: number;
   /** the heatmap's rows are keys and its columns queries */
   turned: boolean;
   /** the heatmap's axes: keys are its columns, or where it is turned its rows */
@@ -52,7 +57,11 @@ function layoutOf(store: Store, width: number): Layout {
   const turned = store.selection.value.rows === "key";
   const strip = Math.max(120, width - left - COLOUR_BAR);
   const plot = turned ? Math.max(120, strip - SIDE_BARS) : strip;
-  const { matrix, queries, keys } = store.slice.value;
+  const { matrix, queries, keys, keyScene, queryScene } = store.slice.value;
+  const scene = Math.max(
+    LEAST_SCENE,
+    keyScene && queryScene ? Math.floor((width - 2 * left - COLOUR_BAR / 4) / 2) : strip,
+  );
   const nQueries = Math.max(matrix.nQueries, queries.length);
   const nKeys = Math.max(matrix.nKeys, keys.length);
   const windows = store.window.value;
@@ -65,13 +74,14 @@ function layoutOf(store: Store, width: number): Layout {
       Math.max(MAX_ROW[0], Math.min(MAX_ROW[1], FEW_ROWS_HEIGHT / Math.max(1, n))),
       window,
     );
-  const other = (n: number, columns: Axis, window: Window) => axis(n, strip, MIN_CELL, columns.size, window);
+  const other = (n: number, columns: Axis, window: Window) =>
+    axis(n, strip, MIN_CELL, Math.max(columns.size, READABLE), window);
   if (turned) {
     const columns = across(nQueries, windows.queries);
     const input = other(nKeys, columns, windows.keys);
-    return { left, turned, keys: down(nKeys, windows.keys), queries: columns, input, output: columns };
+    return { left, scene, turned, keys: down(nKeys, windows.keys), queries: columns, input, output: columns };
   }
   const columns = across(nKeys, windows.keys);
   const output = other(nQueries, columns, windows.queries);
-  return { left, turned, keys: columns, queries: down(nQueries, windows.queries), input: columns, output };
+  return { left, scene, turned, keys: columns, queries: down(nQueries, windows.queries), input: columns, output };
 }

@@ -28,7 +28,9 @@ export const links: View = {
     const drawing = svg("svg", "links-drawing", { role: "img", height: HEIGHT });
     host.append(html("span", "strip-label"), drawing);
     store.draw(signal, () => {
-      const found = chosenLinks(store);
+      const { keyScene, queryScene } = store.slice.value;
+      host.toggleAttribute("hidden", Boolean(keyScene ?? queryScene)); // the weights lie over the scene itself
+      const found = (keyScene ?? queryScene) ? [] : chosenLinks(store);
       drawing.setAttribute("aria-label", `${words.links}: ${found.length}`);
       drawing.setAttribute("width", String(layout.value.input.nCells * layout.value.input.size));
       drawing.replaceChildren(...found.map((link) => curve(link, layout.value)));
