@@ -1,4 +1,4 @@
-"""Pictures, clips and sounds in an exported page: patches and words light each other, and weights land on their pixels."""
+"""Pictures, clips and sounds in an exported page: patches and words light each other, weights land on their pixels."""
 
 from __future__ import annotations
 
