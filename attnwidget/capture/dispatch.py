@@ -59,10 +59,16 @@ class DispatchAdapter(Adapter):
         model = self.sink.model
         if self.sink.edits and _kind(model):
             raise _not_editable("the model", _kind(model))
-        with _Mode(self) if any(_kind(it) for it in model.modules()) else nullcontext():
+        with _Mode(self) if self._is_needed else nullcontext():
             yield
         if self._error is not None:
             raise self._error
+
+    @property
+    def _is_needed(self) -> bool:
+        inventory = self.sink.inventory
+        scripted = any(issubclass(kind, torch.jit.ScriptModule) for kind in inventory.by_class)
+        return scripted or any(map(_kind, inventory.having("graph")))
 
     def look(self, name: str, given: Mapping[str, Any], result: object) -> None:
         """Look at an operator that has run.

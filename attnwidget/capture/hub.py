@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -16,6 +17,7 @@ from attnwidget.capture.attention import Weights
 from attnwidget.capture.call import Call
 from attnwidget.capture.editing import Editor
 from attnwidget.capture.fast_path import kept_open
+from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.modules import Owner
 from attnwidget.capture.recorder import Recorder
 from attnwidget.capture.windows import as_heads, windows_of
@@ -45,14 +47,19 @@ class Hub(TorchFunctionMode):
         self._recorder, self._editor, self._n_muted = recorder, editor, 0
         self._collected: list[tuple[list[Call], Place]] = []
         self._adapters = [adapter(self) for adapter in adapters]
-        self._runs: dict[str, Callable[..., object]] = {}
-        for adapter in reversed(self._adapters):
-            for name in adapter.functions:
-                inner = self._runs.get(name)
-                self._runs[name] = adapter.run if inner is None or not adapter.shares else _chained(adapter.run, inner)
         self._routes: set[str] = set()  # of the calls so far
         self._shown: WeakKeyDictionary[Call, Call] = WeakKeyDictionary()  # what was taken in place of a call
         self._entered = False
+
+    @cached_property
+    def _runs(self) -> dict[str, Callable[..., object]]:
+        """What runs each torch function that an adapter asked for."""
+        runs: dict[str, Callable[..., object]] = {}
+        for adapter in reversed(self._adapters):
+            for name in adapter.functions:
+                inner = runs.get(name)
+                runs[name] = adapter.run if inner is None or not adapter.shares else _chained(adapter.run, inner)
+        return runs
 
     def __torch_function__(
         self,
@@ -80,7 +87,8 @@ class Hub(TorchFunctionMode):
                 stack.enter_context(kept_open(Hub))
             modules = self._recorder.modules
             proven, known = _proven.get(modules.model, (None, {}))
-            is_light = proven == modules.signature
+            signature = modules.inventory.signature
+            is_light = proven == signature
             stack.enter_context(modules.watching(closely=not is_light))
             stack.callback(self._leave)
             if is_light:
@@ -90,10 +98,14 @@ class Hub(TorchFunctionMode):
                 self._entered = True
                 modules.on_forward = self._lighten
             yield
-            if self._routes == {_WHOLE} and modules.n_forwards and not modules.compiled:
-                _proven[modules.model] = (modules.signature, known if is_light else modules.ran)
-            elif is_light:
+            if is_light and not self._proves():
                 del _proven[modules.model]
+            elif not is_light and self._proves() and signature == modules.inventory.signature:
+                _proven[modules.model] = (signature, modules.ran)
+
+    def _proves(self) -> bool:
+        modules = self._recorder.modules
+        return self._routes == {_WHOLE} and modules.n_forwards > 0 and not modules.compiled
 
     def _lighten(self) -> None:
         """Leave the mode, before another pass of a model whose first one needed no more than the interface."""
@@ -110,6 +122,11 @@ class Hub(TorchFunctionMode):
     def model(self) -> torch.nn.Module:
         """The model that is recorded."""
         return self._recorder.modules.model
+
+    @property
+    def inventory(self) -> Inventory:
+        """Its modules."""
+        return self._recorder.modules.inventory
 
     def owner(self, module: torch.nn.Module | None = None) -> Owner | None:
         """Return the module that runs now, or None if it belongs to another model than the recorded one."""

@@ -10,6 +10,7 @@ import re
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 
 import torch
 
@@ -36,12 +37,12 @@ class PointerAdapter(Adapter):
         """Have hooks on pointers inside the block."""
         handles = []
         try:
-            for module in self.sink.model.modules():
-                if _POINTER.search(type(module).__name__):
-                    handles += [
-                        module.register_forward_pre_hook(self._begin),
-                        module.register_forward_hook(self._end, prepend=True, always_call=True),
-                    ]
+            pointers = [them for kind, them in self.sink.inventory.by_class.items() if _POINTER.search(kind.__name__)]
+            for module in chain.from_iterable(pointers):
+                handles += [
+                    module.register_forward_pre_hook(self._begin),
+                    module.register_forward_hook(self._end, prepend=True, always_call=True),
+                ]
             yield
         finally:
             for handle in handles:

@@ -17,6 +17,7 @@ from attnwidget.capture.attention import has_numbers
 from attnwidget.capture.call import Call
 from attnwidget.capture.editing import Edit
 from attnwidget.capture.errors import CaptureError
+from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.kinds import kind_of
 from attnwidget.capture.modules import RunningModules
 from attnwidget.capture.passes import Passes
@@ -43,9 +44,10 @@ class Recorder:
 
     def __init__(self, model: torch.nn.Module, trace: Trace, example: int | None, store: StoreChoice = "auto") -> None:
         self.trace = trace
-        self.modules = RunningModules(model)
-        self.passes = Passes(model)
-        self.sites = Sites(model, trace, store)
+        inventory = Inventory(model)
+        self.modules = RunningModules(inventory)
+        self.passes = Passes(inventory)
+        self.sites = Sites(inventory, trace, store)
         self._model, self._example = model, example
         self._pending: list[Piece] = []
         self._counts: Counter[tuple[str, int]] = Counter()  # calls by module and pass of the model

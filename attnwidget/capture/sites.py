@@ -12,6 +12,7 @@ import torch
 from attnwidget.capture.call import Call
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.factors import Reader
+from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.pieces import Rows
 from attnwidget.capture.sharding import Sharding
 from attnwidget.capture.sizes import EXPECTED_STEPS, Sizer, StoreChoice
@@ -32,14 +33,14 @@ class Sites:
     """Adds sites to a trace, and rows to sites.
 
     Args:
-        model: the model that is recorded.
+        inventory: the modules of the model that is recorded.
         trace: where sites go.
         store: how weights are kept.
     """
 
-    def __init__(self, model: torch.nn.Module, trace: Trace, store: StoreChoice) -> None:
+    def __init__(self, inventory: Inventory, trace: Trace, store: StoreChoice) -> None:
         self.names: dict[str, Site] = {}
-        self.sizer, self.sharding = Sizer(model, store), Sharding(model)
+        self.sizer, self.sharding = Sizer(inventory, store), Sharding(inventory.model)
         self.as_weights = False  # whether queries and keys are not to be kept, because they do not tell all of it
         self._trace, self._reader = trace, Reader()
         self._tolerances: dict[str, float] = {}  # by module
