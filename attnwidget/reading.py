@@ -54,6 +54,12 @@ class Reading:
             return {name: Tokens(tuple(texts)) for name, texts in self.ledger.strips.texts.items()}
 
     @property
+    def n_tokens(self) -> dict[str, int]:
+        """How many tokens each strip has."""
+        with self.lock:
+            return {name: len(texts) for name, texts in self.ledger.strips.texts.items()}
+
+    @property
     def sites(self) -> tuple[Site, ...]:
         """The places where weights were taken, in the order in which they appeared."""
         with self.lock:

@@ -92,6 +92,11 @@ class Adapter:
     def forget(self, tensor: torch.Tensor) -> None:
         """Leave a tensor, and what comes of it, to another adapter."""
 
+    @property
+    def is_concerned(self) -> bool:
+        """Whether `watching` has something to do for this model; the signature of its inventory decides that."""
+        return type(self).watching is not Adapter.watching
+
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Be open inside the block: patch or hook, and undo it in `finally`."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
@@ -26,8 +26,23 @@ _WHOLE = "hugging_face"  # the adapter that knows by itself when attention runs
 _RECURRENT = frozenset(
     f"{cell}{suffix}" for cell in ("gru", "lstm", "rnn_tanh", "rnn_relu") for suffix in ("", "_cell")
 )
-# Models of which a whole pass has shown that they attend by no other one: what would make that stale, and what ran.
-_proven: WeakKeyDictionary[torch.nn.Module, tuple[object, dict[str, str]]] = WeakKeyDictionary()
+
+
+class _Proof(NamedTuple):
+    """What a whole pass of a model has shown that attends by no other adapter than `_WHOLE`.
+
+    Args:
+        signature: what would make it stale, of its inventory.
+        ran: classes of the modules that ran, by path.
+        concerned: names of the adapters that have something to watch in it.
+    """
+
+    signature: object
+    ran: dict[str, str]
+    concerned: frozenset[str]
+
+
+_proven: WeakKeyDictionary[torch.nn.Module, _Proof] = WeakKeyDictionary()
 
 
 class Hub(TorchFunctionMode):
@@ -81,27 +96,28 @@ class Hub(TorchFunctionMode):
     def watching(self) -> Iterator[None]:
         """Have every adapter open inside the block."""
         with ExitStack() as stack:
+            modules = self._recorder.modules
+            signature, proof = modules.inventory.signature, _proven.get(modules.model)
+            proof = proof if proof is not None and proof.signature == signature else None
             for adapter in self._adapters:
-                stack.enter_context(adapter.watching())
+                if adapter.is_concerned if proof is None else adapter.name in proof.concerned:
+                    stack.enter_context(adapter.watching())
             if not self.edits:  # what is edited cannot be a kernel's
                 stack.enter_context(kept_open(Hub))
-            modules = self._recorder.modules
-            proven, known = _proven.get(modules.model, (None, {}))
-            signature = modules.inventory.signature
-            is_light = proven == signature
-            stack.enter_context(modules.watching(closely=not is_light))
+            stack.enter_context(modules.watching(closely=proof is None))
             stack.callback(self._leave)
-            if is_light:
-                modules.known = known
+            if proof is not None:
+                modules.known = proof.ran
             else:
                 self.__enter__()  # type: ignore[no-untyped-call]
                 self._entered = True
                 modules.on_forward = self._lighten
             yield
-            if is_light and not self._proves():
+            if proof is not None and not self._proves():
                 del _proven[modules.model]
-            elif not is_light and self._proves() and signature == modules.inventory.signature:
-                _proven[modules.model] = (signature, modules.ran)
+            elif proof is None and self._proves() and signature == modules.inventory.signature:
+                concerned = frozenset(it.name for it in self._adapters if it.is_concerned)
+                _proven[modules.model] = _Proof(signature, modules.ran, concerned)
 
     def _proves(self) -> bool:
         modules = self._recorder.modules

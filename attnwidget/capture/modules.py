@@ -13,7 +13,7 @@ import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from attnwidget.capture.inventory import Inventory
-from attnwidget.capture.report import COMPILED, nothing_found, silent, without_attention
+from attnwidget.capture.report import COMPILED, nothing_found, silent, stateful_modules, without_attention
 
 # Modules that only carry a function; what happens in them belongs to the module that called them.
 _CARRIERS = (torch.nn.Softmax, torch.nn.Softmax2d, torch.nn.LogSoftmax, torch.nn.Dropout, torch.nn.Identity)
@@ -121,9 +121,10 @@ class RunningModules:
 
     def notes(self) -> list[str]:
         """Say what a recording does not show, and what was run otherwise than without it."""
-        layers = [path for path, it in self._modules.items() if isinstance(it, torch.nn.ModuleList)]
         ran = self.known or self.ran
-        notes = [silent(ran, self.gave), *(without_attention(path, ran, self.gave) for path in layers)]
+        layers = [path for path, it in self._modules.items() if isinstance(it, torch.nn.ModuleList)]
+        states = layers if stateful_modules(ran) else ()
+        notes = [silent(ran, self.gave), *(without_attention(path, ran, self.gave) for path in states)]
         return [COMPILED] * self.compiled + [note for note in notes if note]
 
     def _note_model(self, module: torch.nn.Module, inputs: object) -> None:

@@ -32,13 +32,21 @@ class PointerAdapter(Adapter):
         self._found: list[bool] = []  # of each pointer that runs, whether one inside it has given weights
         self._claimed: dict[int, weakref.ref[torch.Tensor]] = {}  # by other adapters, by id
 
+    @property
+    def is_concerned(self) -> bool:
+        """Whether there are pointers."""
+        return bool(self._pointers())
+
+    def _pointers(self) -> list[torch.nn.Module]:
+        kinds = self.sink.inventory.by_class.items()
+        return list(chain.from_iterable(them for kind, them in kinds if _POINTER.search(kind.__name__)))
+
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Have hooks on pointers inside the block."""
         handles = []
         try:
-            pointers = [them for kind, them in self.sink.inventory.by_class.items() if _POINTER.search(kind.__name__)]
-            for module in chain.from_iterable(pointers):
+            for module in self._pointers():
                 handles += [
                     module.register_forward_pre_hook(self._begin),
                     module.register_forward_hook(self._end, prepend=True, always_call=True),

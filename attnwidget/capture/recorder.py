@@ -55,7 +55,7 @@ class Recorder:
         self.notes: dict[str, None] = {}  # in order
         self._n_steps = 0
         self._order: list[str] = []  # modules that attended since the last step; "" where a recurrent cell ran
-        self._n_target = len(trace.tokens["target"])  # 0 where the steps will tell
+        self._n_target = trace.n_tokens["target"]  # 0 where the steps will tell
 
     def terms(self, edits: Sequence[Edit]) -> str:
         """Say what ranks that hold the model together must agree on."""
@@ -141,7 +141,7 @@ class Recorder:
             if name not in self.sites.names:
                 self.sites.add(name, self._kind(name, last, step=index), last, decoding=True)
                 if self.sites.names[name].query != "target":
-                    self.sites.append_rows(name, last)
+                    self.sites.append_rows({name: last})
             if self.sites.names[name].query == "target":
                 rows[name] = self.sites.of_step(name, last.last())
         self._pending.clear()
@@ -205,7 +205,7 @@ class Recorder:
         alone = not self._n_target and "cross" not in kinds.values()
         for name, rows in by_site.items():
             self.sites.add(name, kinds[name], rows, alone=alone)
-            self.sites.append_rows(name, rows, n_keys=self._n_target)
+        self.sites.append_rows(by_site, n_keys=self._n_target)
 
     def _on_other_run(self) -> None:
         self.notes[
@@ -233,7 +233,7 @@ class Recorder:
         return by_site
 
     def _kind(self, name: str, rows: Rows, *, step: int | None) -> Kind:
-        n_source = len(self.trace.tokens["source"])
+        n_source = self.trace.n_tokens["source"]
         return kind_of(name, rows, n_source=n_source, n_target=self._n_target, step=step)
 
 

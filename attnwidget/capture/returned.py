@@ -38,14 +38,22 @@ class ReturnedAdapter(Adapter):
         super().__init__(sink)
         self._running: list[tuple[AbstractContextManager[None], bool]] = []
 
+    @property
+    def is_concerned(self) -> bool:
+        """Whether modules attend in a band or in blocks."""
+        return bool(self._modules())
+
+    def _modules(self) -> list[torch.nn.Module]:
+        inventory = self.sink.inventory
+        blocks = [them for kind, them in inventory.by_class.items() if _is_blocks(kind)]
+        return [*filter(_is_band, inventory.having(_BAND)), *chain.from_iterable(blocks)]
+
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Have hooks on modules that attend in a band or in blocks inside the block."""
         handles = []
         try:
-            inventory = self.sink.inventory
-            blocks = [them for kind, them in inventory.by_class.items() if _is_blocks(kind)]
-            for module in (*filter(_is_band, inventory.having(_BAND)), *chain.from_iterable(blocks)):
+            for module in self._modules():
                 handles += [
                     module.register_forward_pre_hook(self._begin, with_kwargs=True),
                     module.register_forward_hook(self._end, with_kwargs=True, prepend=True, always_call=True),
