@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -19,6 +19,7 @@ from attnwidget.capture.editing import Editor
 from attnwidget.capture.fast_path import kept_open
 from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.modules import Owner
+from attnwidget.capture.proof import Proof, proven
 from attnwidget.capture.recorder import Recorder
 from attnwidget.capture.windows import as_heads, windows_of
 
@@ -26,23 +27,6 @@ _WHOLE = "hugging_face"  # the adapter that knows by itself when attention runs
 _RECURRENT = frozenset(
     f"{cell}{suffix}" for cell in ("gru", "lstm", "rnn_tanh", "rnn_relu") for suffix in ("", "_cell")
 )
-
-
-class _Proof(NamedTuple):
-    """What a whole pass of a model has shown that attends by no other adapter than `_WHOLE`.
-
-    Args:
-        signature: what would make it stale, of its inventory.
-        ran: classes of the modules that ran, by path.
-        concerned: names of the adapters that have something to watch in it.
-    """
-
-    signature: object
-    ran: dict[str, str]
-    concerned: frozenset[str]
-
-
-_proven: WeakKeyDictionary[torch.nn.Module, _Proof] = WeakKeyDictionary()
 
 
 class Hub(TorchFunctionMode):
@@ -59,7 +43,7 @@ class Hub(TorchFunctionMode):
 
     def __init__(self, recorder: Recorder, adapters: Sequence[type[Adapter]], editor: Editor | None = None) -> None:
         super().__init__()
-        self._recorder, self._editor, self._n_muted = recorder, editor, 0
+        self._recorder, self._editor, self._muting = recorder, editor, _Muting()
         self._collected: list[tuple[list[Call], Place]] = []
         self._adapters = [adapter(self) for adapter in adapters]
         self._routes: set[str] = set()  # of the calls so far
@@ -88,7 +72,7 @@ class Hub(TorchFunctionMode):
         run = self._runs.get(name)
         if name in _RECURRENT and _reads_one(name, args) and self.owner() is not None:
             self._recorder.recurred()
-        if run is None or self._n_muted:
+        if run is None or self._muting.depth:
             return func(*args, **kwargs) if kwargs else func(*args)
         return run(func, args, kwargs or {})
 
@@ -97,7 +81,7 @@ class Hub(TorchFunctionMode):
         """Have every adapter open inside the block."""
         with ExitStack() as stack:
             modules = self._recorder.modules
-            signature, proof = modules.inventory.signature, _proven.get(modules.model)
+            signature, proof = modules.inventory.signature, proven.get(modules.model)
             proof = proof if proof is not None and proof.signature == signature else None
             for adapter in self._adapters:
                 if adapter.is_concerned if proof is None else adapter.name in proof.concerned:
@@ -114,10 +98,10 @@ class Hub(TorchFunctionMode):
                 modules.on_forward = self._lighten
             yield
             if proof is not None and not self._proves():
-                del _proven[modules.model]
+                del proven[modules.model]
             elif proof is None and self._proves() and signature == modules.inventory.signature:
                 concerned = frozenset(it.name for it in self._adapters if it.is_concerned)
-                _proven[modules.model] = _Proof(signature, modules.ran, concerned)
+                proven[modules.model] = Proof(signature, modules.ran, concerned)
 
     def _proves(self) -> bool:
         modules = self._recorder.modules
@@ -205,14 +189,9 @@ class Hub(TorchFunctionMode):
             if adapter is not by:
                 adapter.forget(tensor)
 
-    @contextmanager
-    def muted(self) -> Iterator[None]:
+    def muted(self) -> AbstractContextManager[None]:
         """Run what is in the block unseen by adapters."""
-        self._n_muted += 1
-        try:
-            yield
-        finally:
-            self._n_muted -= 1
+        return self._muting
 
     @contextmanager
     def collected(self, place: Place, *, listening: bool = True) -> Iterator[list[Call]]:
@@ -224,6 +203,19 @@ class Hub(TorchFunctionMode):
                 yield self._collected[-1][0]
         finally:
             self._collected.pop()
+
+
+class _Muting:
+    """A block that may be entered inside itself."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+
+    def __enter__(self) -> None:
+        self.depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.depth -= 1
 
 
 def _reads_one(name: str, args: Sequence[Any]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import warnings
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -50,8 +50,8 @@ class Recorder:
         self.sites = Sites(inventory, trace, store)
         self._model, self._example = model, example
         self._pending: list[Piece] = []
-        self._counts: Counter[tuple[str, int]] = Counter()  # calls by module and pass of the model
-        self._n_rows: Counter[str] = Counter()  # single rows by module, since the recording began
+        self._counts: defaultdict[tuple[str, int], int] = defaultdict(int)  # calls by module and pass of the model
+        self._n_rows: defaultdict[str, int] = defaultdict(int)  # single rows by module, since the recording began
         self.notes: dict[str, None] = {}  # in order
         self._n_steps = 0
         self._order: list[str] = []  # modules that attended since the last step; "" where a recurrent cell ran
