@@ -22,6 +22,7 @@ from attnwidget.checks import HALF_SUM_TOLERANCE
 from attnwidget.ledger import CONTEXT, SOURCE, STRIPS_OF, TARGET
 from attnwidget.outline import Kind, Site, StoreKind
 from attnwidget.stores import Factors
+from attnwidget.stores.softmax import Softmax
 from attnwidget.trace import Trace
 
 _TOWER = re.compile(
@@ -50,6 +51,7 @@ class Sites:
         self._n_layers: Counter[tuple[Kind, str]] = Counter()  # so far, by tower
         self._n_source = 0  # how many tokens the first site had that counts the source
         self._ready: dict[str, list[Factors]] = {}  # what was read when a store was chosen
+        self._biased: dict[str, Softmax] = {}  # of sites that add a bias to their scores, so far
         self._n_keys: dict[str, int] = {}  # that the store of a site has been brought, where it keeps keys
 
     def keep_weights(self, reason: str) -> None:
@@ -167,9 +169,26 @@ class Sites:
         token: str | None = None,
         candidates: Iterable[tuple[str, float]] = (),
     ) -> None:
-        """Add rows of several sites, and with `token` the step that they chose."""
+        """Add rows of several sites, and with `token` the step that they chose.
+
+        Raises:
+            CaptureError: a bias that is no matter of distance, which a single row cannot tell.
+        """
+        for name, it in rows.items():
+            if isinstance(it, Factors) and it.bias is not None:
+                self._check_bias(name, it)
         self._n_keys.update({name: it.shape[2] for name, it in rows.items() if isinstance(it, Factors)})
         self._trace.append(self.sharding.gathered(rows, token), token=token, candidates=candidates)
+
+    def _check_bias(self, name: str, factors: Factors) -> None:
+        softmax = Softmax.of(factors)
+        try:
+            self._biased[name] = self._biased.get(name, softmax).joined(softmax)
+        except ValueError:
+            raise CaptureError(
+                f"{name}: its weights were to be kept as queries and keys, but its bias is no matter of distance. "
+                "Use store='dense' or 'reduced'."
+            ) from None
 
     def takes_factors(self, name: str, *, n_keys: int) -> bool:
         """Tell whether a site takes queries and keys of what the decoder has read, and has so many keys already."""
