@@ -20,7 +20,7 @@ class Inventory:
             self.by_class.setdefault(type(module), []).append(module)
 
     def having(self, name: str) -> list[torch.nn.Module]:
-        """Return the modules that have an attribute.
+        """Return the modules that have an attribute which is no parameter, buffer or module.
 
         A module takes long to say that it has none, so that those are not asked whose class and variables say it.
         """
