@@ -54,6 +54,12 @@ class Reading:
             return {name: self.ledger.strips.tokens(name) for name in self.ledger.strips.texts}
 
     @property
+    def n_tokens(self) -> dict[str, int]:
+        """How many tokens each strip has."""
+        with self.lock:
+            return {name: len(texts) for name, texts in self.ledger.strips.texts.items()}
+
+    @property
     def sites(self) -> tuple[Site, ...]:
         """The places where weights were taken, in the order in which they appeared."""
         with self.lock:

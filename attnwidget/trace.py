@@ -8,9 +8,9 @@ is the query row that chose output token t. Strips are named "source", "target" 
 from __future__ import annotations
 
 import logging
-import uuid
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 from attnwidget.beams import as_beams
 from attnwidget.foreign import as_sites
@@ -18,9 +18,6 @@ from attnwidget.ledger import SOURCE, TARGET
 from attnwidget.outline import Asks, Beam, Site, StoreKind
 from attnwidget.reading import Reading
 from attnwidget.tokens import TokensLike
-
-if TYPE_CHECKING:
-    import os
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +41,7 @@ class Trace(Reading):
         if not isinstance(title, str):
             raise TypeError(f"title: {type(title).__name__} came, a string was expected.")
         super().__init__(title)
-        self.run = uuid.uuid4().hex
+        self.run = os.urandom(16).hex()
         self._observers: list[Callable[[Trace], None]] = []
         for strip, tokens in ((SOURCE, source), (TARGET, target)):
             if tokens is not None:

@@ -139,8 +139,9 @@ def uncompiled() -> AbstractContextManager[object]:
 def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
     """Return what torch.compile or data parallelism wrapped."""
     while True:
-        inner = model.module if isinstance(model, DistributedDataParallel) else getattr(model, "_orig_mod", model)
-        if inner is model:
+        name = "module" if isinstance(model, DistributedDataParallel) else "_orig_mod"
+        inner = model._modules.get(name) if name in model._modules else None
+        if inner is None:
             return model
         model = inner
 
