@@ -12,6 +12,7 @@ import numpy as np
 from attnwidget import analysis
 from attnwidget.ledger import SOURCE, TARGET, Cursor, Ledger
 from attnwidget.outline import Beam, Flag, Site, Status, Step, merged
+from attnwidget.terms import Terms, Why, why
 from attnwidget.tokens import Tokens
 
 
@@ -134,6 +135,31 @@ class Reading:
             store = self.ledger.find(site).store
             sums = store.column_sums(slice(None) if head is None or head == "mean" else head)
         return analysis.mean(sums[:, None])[0] if head == "mean" else sums
+
+    def why(self, site: str | int | Site, head: int, query: int, key: int) -> Why:
+        """Return why a weight is what it is: what was recorded of the way to it, and what that comes to.
+
+        Args:
+            site: a site, its name, or its position in `sites`.
+            head, query, key: the cell.
+
+        Raises:
+            KeyError: no such site.
+            IndexError: no such head, query or key.
+        """
+        with self.lock:
+            store = self.ledger.find(site).store
+            recorded = float(store.read(np.array([query]), np.array([key]), heads=head)[0, 0])
+            return why(self.terms(site, head % store.n_heads, query % store.n_queries), key % store.n_keys, recorded)
+
+    def terms(self, site: str | int | Site, head: int, query: int) -> Terms | None:
+        """Return what the weights of one row of one head came of, or None where that was not recorded.
+
+        Raises:
+            KeyError: no such site.
+        """
+        with self.lock:
+            return self.ledger.find(site).terms(head, query)
 
     def overview(
         self, site: str | int | Site = 0, head: int | Literal["mean"] = "mean", size: int = 256

@@ -12,6 +12,7 @@ from typing import Protocol
 from attnwidget.trace import Trace
 from attnwidget.wire import FRAMES_PER_SECOND, MESSAGES_PER_SECOND, DigestData, EndMessage, RowsMessage
 from attnwidget.wire.codec import pack
+from attnwidget.wire.explain import explained
 from attnwidget.wire.fit import limited, new_blocks, streamed, whole_block
 
 _log = logging.getLogger(__name__)
@@ -82,6 +83,12 @@ class Publisher:
         sites = self.trace.sites
         if 0 <= site < len(sites) and -1 <= head < sites[site].n_heads and sites[site].n_queries:
             self._ask(("blocks", site, head), partial(self._send_blocks, site, head))
+
+    def explain(self, site: int, head: int, query: int) -> None:
+        """Send what the weights of one row of one head came of."""
+        sites = self.trace.sites
+        if 0 <= site < len(sites) and 0 <= head < sites[site].n_heads and 0 <= query < sites[site].n_queries:
+            self._ask(("terms", site, head, query), partial(self._send_terms, site, head, query))
 
     def tell_end(self) -> None:
         """Send the end message again, if the run has ended."""
@@ -196,6 +203,11 @@ class Publisher:
 
     def _send_blocks(self, site: int, head: int) -> None:
         data = pack(self.trace, self.seq, [whole_block(self.trace, site, head)], self.trace.cursor)
+        self._send({"t": "blocks", "run": self.trace.run}, [data])
+
+    def _send_terms(self, site: int, head: int, query: int) -> None:
+        row = explained(self.trace, site, head, query)
+        data = pack(self.trace, self.seq, [], self.trace.cursor, terms=[row])
         self._send({"t": "blocks", "run": self.trace.run}, [data])
 
     def _send_end(self) -> None:

@@ -17,6 +17,7 @@ from attnwidget.foreign import as_sites
 from attnwidget.ledger import SOURCE, TARGET
 from attnwidget.outline import Asks, Beam, Site, StoreKind
 from attnwidget.reading import Reading
+from attnwidget.seen import Seen
 from attnwidget.tokens import TokensLike
 
 _log = logging.getLogger(__name__)
@@ -159,6 +160,15 @@ class Trace(Reading):
         with self.lock:
             self.ledger.append(weights, tuple(steps), tolerance)
         self._tell()
+
+    def tell_terms(self, site: str | int | Site, seen: Seen | None) -> None:
+        """Say what the next rows of a site come of, just before they are appended. See `attnwidget.seen`.
+
+        Raises:
+            KeyError: no such site.
+        """
+        with self.lock:
+            self.ledger.find(site).book.add(seen)
 
     def tell_asks(self, site: str | int | Site, asks: Asks) -> None:
         """Say which state of a recurrent decoder the queries of a site are. See `Site.asks`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -22,6 +23,10 @@ _UNHOOKED = torch.nn.TransformerEncoderLayer
 # A frame of one of these says that its first argument, a module, is running. Two hooks on each module would tell the
 # same at several times the cost, and would not tell of modules of other models.
 CALLS = {torch.nn.Module._call_impl.__code__, torch.nn.Module._wrapped_call_impl.__code__}
+
+
+_ROUTER = re.compile(r"router|gating|moe|(^|[._])(gate|experts?)($|[._\d])", re.IGNORECASE)
+_ATTENTION = re.compile(r"att(entio)?n", re.IGNORECASE)
 
 
 class Owner(NamedTuple):
@@ -164,3 +169,11 @@ def _is_compiled() -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def is_router(owner: Owner) -> bool:
+    """Tell whether a module weighs experts by a softmax, which is routing and not attention."""
+    kind = type(owner.module).__name__
+    if _ATTENTION.search(kind) or _ATTENTION.search(owner.path.rpartition(".")[2]):
+        return False
+    return hasattr(owner.module, "experts") or bool(_ROUTER.search(owner.path) or _ROUTER.search(kind))

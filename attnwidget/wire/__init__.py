@@ -2,28 +2,41 @@
 
 Traits hold the current picture, messages carry what is new, and both carry the same thing: a *picture*, which is a JSON
 header with blocks of weights behind it. A picture may be whole or a part; merging one twice changes nothing.
-`python -m attnwidget.wire` writes `js/src/wire.gen.ts` and `docs/wire.md` from this file.
+Numbers stand in `limits.py`, traits in `traits.py`, all else here; `python -m attnwidget.wire` writes
+`js/src/wire.gen.ts` and `docs/wire.md` from them.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Literal, TypedDict
 
-import traitlets
+from attnwidget.wire.limits import (
+    EXACT_BYTES,
+    FRAME_BYTES,
+    FRAMES_PER_SECOND,
+    MEAN,
+    MESSAGE_BYTES,
+    MESSAGES_PER_SECOND,
+    PROTOCOL,
+    SCENE_BYTES,
+    STEP_BYTES,
+    TERMS_BYTES,
+)
+from attnwidget.wire.traits import Traits
 
-PROTOCOL = 1
-
-FRAME_BYTES = 256 * 1024  # the largest `frame`, after compression
-EXACT_BYTES = 64 * 1024  # up to here a frame holds float32
-MESSAGE_BYTES = 4 * 1024 * 1024  # the largest message
-STEP_BYTES = 64 * 1024  # a site whose rows are larger than this for one step is not streamed but fetched
-MESSAGES_PER_SECOND = 10  # for each widget; the server drops everything past 1,000 a second
-FRAMES_PER_SECOND = 2  # while streaming
-
-SCENE_BYTES = 96 * 1024  # pixels of one strip; larger scenes are sent smaller
-
-MEAN = -1  # the head that stands for the mean over heads
+__all__ = [
+    "EXACT_BYTES",
+    "FRAMES_PER_SECOND",
+    "FRAME_BYTES",
+    "MEAN",
+    "MESSAGES_PER_SECOND",
+    "MESSAGE_BYTES",
+    "PROTOCOL",
+    "SCENE_BYTES",
+    "STEP_BYTES",
+    "TERMS_BYTES",
+    "Traits",
+]
 
 
 class SceneData(TypedDict):
@@ -98,6 +111,27 @@ class BlockData(TypedDict):
     n_odd: Annotated[int, "u1 only: how many values are not finite"]
 
 
+class ArrayData(TypedDict):
+    """One array of numbers, float32; its bytes stand at `offset` behind the header."""
+
+    name: Literal["scores", "query", "keys", "pairs", "vector", "bias"]
+    shape: Annotated[list[int], "its axes; the last one counts features, or for scores and bias keys"]
+    offset: Annotated[int, "where its bytes begin, counted from the end of the header"]
+
+
+class TermsData(TypedDict):
+    """What the weights of one row of one head came of. See `attnwidget.terms.Terms`."""
+
+    site: Annotated[int, "index into sites"]
+    head: Annotated[int, "index of the head"]
+    query: Annotated[int, "index of the row"]
+    form: Annotated[Literal["", "dot", "additive"], "how a score is computed; empty where that was not recorded"]
+    scale: Annotated[float, "what the product of query and key is multiplied with"]
+    softcap: Annotated[float | None, "a scaled product x becomes softcap * tanh(x / softcap)"]
+    sink: Annotated[float | None, "one more score that is no key"]
+    arrays: Annotated[list[ArrayData], "scores, and what they came of; none where nothing was recorded"]
+
+
 class PictureData(TypedDict):
     """A trace, or what is new of it."""
 
@@ -111,6 +145,7 @@ class PictureData(TypedDict):
     steps_at: Annotated[int, "index of the first of these steps"]
     steps: Annotated[list[StepData], "steps"]
     blocks: Annotated[list[BlockData], "weights"]
+    terms: Annotated[list[TermsData], "what some of the weights came of"]
 
 
 class DigestData(TypedDict):
@@ -139,7 +174,7 @@ class EndMessage(TypedDict):
 
 
 class BlocksMessage(TypedDict):
-    """kernel -> page: the answer to fetch. Its one buffer is a packed picture."""
+    """kernel -> page: the answer to fetch and to why. Its one buffer is a packed picture."""
 
     t: Literal["blocks"]
     run: Annotated[str, "run of the picture"]
@@ -170,68 +205,19 @@ class FetchMessage(TypedDict):
     head: Annotated[int, "index of the head; -1 for the mean over heads"]
 
 
-DATA = (SceneData, StripData, FlagData, SiteData, CandidateData, StepData, BlockData, PictureData, DigestData)
+class WhyMessage(TypedDict):
+    """page -> kernel: say what the weights of one row of one head came of."""
+
+    t: Literal["why"]
+    run: Annotated[str, "which recording"]
+    site: Annotated[int, "index into sites"]
+    head: Annotated[int, "index of the head"]
+    query: Annotated[int, "index of the row"]
+
+
+DATA = (
+    *(SceneData, StripData, FlagData, SiteData, CandidateData, StepData, BlockData),
+    *(ArrayData, TermsData, PictureData, DigestData),
+)
 TO_PAGE = (RowsMessage, EndMessage, BlocksMessage)
-TO_KERNEL = (ReadyMessage, NeedMessage, FetchMessage)
-
-SCALES = ("absolute", "row")
-EXPECTATIONS = ("one", "ratio", "none", "own")
-AXES = ("query", "key")
-STRENGTHS = ("sum", "step")
-SPECIALS = ("keep", "dim", "omit")
-
-
-class Traits(traitlets.HasTraits):
-    """The synced traits: small, latest wins. A page reload and a saved notebook are drawn from them alone."""
-
-    protocol = traitlets.Int(PROTOCOL, help="version of the wire; written by the kernel").tag(sync=True)
-    frame = traitlets.Bytes(help="zlib of a packed picture: the whole trace, weights of the selection first").tag(
-        sync=True
-    )
-    step = traitlets.Int(0, help="selected query row, from 0").tag(sync=True, page_writes=True)
-    last_step = traitlets.Int(0, help="the largest step of the selected site; written by the kernel").tag(sync=True)
-    site = traitlets.Int(0, help="selected site, index into sites").tag(sync=True, page_writes=True)
-    head = traitlets.Int(MEAN, help="selected head; -1 for the mean over heads").tag(sync=True, page_writes=True)
-    locked = traitlets.List(traitlets.Int(), help="inputs that were clicked: indices of keys").tag(
-        sync=True, page_writes=True
-    )
-    scale = traitlets.Enum(SCALES, "absolute", help="colours from 0 to 1, or to each row's maximum").tag(
-        sync=True, page_writes=True
-    )
-    expectation = traitlets.Enum(
-        EXPECTATIONS,
-        "one",
-        help="expected strength: 1, number of queries / number of keys, none, or what `expected` says",
-    ).tag(sync=True, page_writes=True)
-    expected = traitlets.List(
-        traitlets.Float(min=0), help="strength that is expected of each key where `expectation` is own"
-    ).tag(sync=True)
-    strength = traitlets.Enum(STRENGTHS, "sum", help="strength over all steps so far, or in this step alone").tag(
-        sync=True, page_writes=True
-    )
-    special = traitlets.Enum(
-        SPECIALS, "keep", help="whether special keys are kept, dimmed, or left out and the other weights renormalised"
-    ).tag(sync=True, page_writes=True)
-    special_keys = traitlets.List(
-        traitlets.Int(min=0), help="keys that count as special; empty for special tokens by their text, and sinks"
-    ).tag(sync=True)
-    rows = traitlets.Enum(AXES, "query", help="what the rows of the heatmap are: queries, or keys").tag(
-        sync=True, page_writes=True
-    )
-    selector = traitlets.Unicode(help="model id of a bqplot index selector that is the step; may be empty").tag(
-        sync=True
-    )
-
-    @traitlets.validate("expected")
-    def _finite(self, proposal: traitlets.Bunch) -> list[float]:
-        for key, value in enumerate(proposal.value):
-            if not math.isfinite(value):
-                raise traitlets.TraitError(
-                    f"expected: {value} came for key {key}, a number of at least 0 was expected."
-                )
-        return list(proposal.value)
-
-    @traitlets.observe("expected")
-    def _own(self, change: traitlets.Bunch) -> None:
-        if change.new:
-            self.expectation = "own"
+TO_KERNEL = (ReadyMessage, NeedMessage, FetchMessage, WhyMessage)

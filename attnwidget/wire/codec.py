@@ -15,6 +15,7 @@ from attnwidget.scene import Scene
 from attnwidget.stores.pooling import pooled
 from attnwidget.trace import Trace
 from attnwidget.wire import PROTOCOL, SCENE_BYTES, BlockData, PictureData, SceneData, SiteData
+from attnwidget.wire.explain import Explained, pack_terms
 
 _CODES = {"nan": 0, "+inf": 1, "-inf": 2}  # how u1 blocks name what is not finite
 
@@ -60,6 +61,7 @@ def pack(
     *,
     dtype: Dtype = "f4",
     pool: int = 1,
+    terms: Iterable[Explained] = (),
 ) -> bytes:
     """Return a picture of a trace as bytes.
 
@@ -71,6 +73,7 @@ def pack(
         until: leave out steps and tokens after this cursor.
         dtype: how to store weights: float32, float16, or uint8 (off by at most 1/510 of the row's range).
         pool: store the maximum of each square of pool x pool weights, or of squares; 1 stores what the blocks hold.
+        terms: what some of the weights came of.
     """
     since, parts, described, offset = since or Cursor(), [], [], 0
     for block in blocks:
@@ -101,6 +104,11 @@ def pack(
             strip["scene"], pixels = _pack_scene(scene, offset)
             parts.append(pixels)
             offset += len(pixels)
+    for found in terms:
+        row, numbers = pack_terms(found, offset)
+        said["terms"].append(row)
+        parts.append(numbers)
+        offset += len(numbers)
     header = json.dumps(said, separators=(",", ":")).encode("ascii")
     header += b" " * (-len(header) % 4)
     return b"".join([struct.pack("<I", len(header)), header, *parts])
@@ -170,6 +178,7 @@ def _described(trace: Trace, seq: int, since: Cursor, until: Cursor, blocks: lis
             for step in trace.steps[since.n_steps : until.n_steps]
         ],
         blocks=blocks,
+        terms=[],
     )
 
 

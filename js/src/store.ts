@@ -4,7 +4,7 @@ import { draw } from "./draw.ts";
 import type { Matrix } from "./matrix.ts";
 import { empty, mean, merged, strength, worst } from "./matrix.ts";
 import type { Window } from "./scales.ts";
-import type { Picture, Scene, Site } from "./wire.ts";
+import type { Picture, Scene, Site, Terms } from "./wire.ts";
 import { Precision } from "./wire.ts";
 import { NOTHING, type Outline, readsItself, withPicture } from "./outline.ts";
 import { FIRST, type Selection } from "./selection.ts";
@@ -70,6 +70,10 @@ export interface Store {
   merge: (picture: Picture) => void;
   /** All weights of a head as far as they have come. */
   matrix: (site: number, head: number) => Matrix | null;
+  /** What the weights of a row came of, if that has come; without arrays where nothing was recorded. */
+  terms: (site: number, head: number, query: number) => Terms | undefined;
+  /** somebody looks at why a weight is what it is */
+  explaining: Signal<boolean>;
   onSelect: (listener: (change: Partial<Selection>, quiet: boolean) => void) => void;
   /** Runs `paint` now and, at most once a frame, whenever something changed that it read. */
   draw: (signal: AbortSignal, paint: () => void) => void;
@@ -90,6 +94,7 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
   const outline = state(NOTHING);
   const selection = state(FIRST);
   const matrices = state(new Map<string, Matrix>());
+  const terms = state(new Map<string, Terms>());
   const focus = state<{ query: number | null; key: number | null }>({ query: null, key: null });
   const listeners: ((change: Partial<Selection>, quiet: boolean) => void)[] = [];
 
@@ -175,6 +180,9 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
         next.set(name, merged(next.get(name) ?? empty(), block));
       }
       matrices.value = next;
+      const told = before === NOTHING ? new Map<string, Terms>() : new Map(terms.value);
+      for (const row of picture.terms) told.set(`${row.site}:${row.head}:${row.query}`, row);
+      terms.value = told;
       const last = Math.max(0, (outline.value.sites[site]?.nQueries ?? 0) - 1);
       if (before !== NOTHING && wasLast) select({ step: last }, true);
       else if (step > last) select({ step: last }, true);
@@ -207,6 +215,8 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     },
     merge,
     matrix,
+    terms: (site, head, query) => terms.value.get(`${site}:${head}:${query}`),
+    explaining: state(false),
     onSelect: (listener) => void listeners.push(listener),
     draw,
   };

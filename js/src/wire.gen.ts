@@ -106,6 +106,36 @@ export interface BlockData {
   n_odd: number;
 }
 
+/** One array of numbers, float32; its bytes stand at `offset` behind the header. */
+export interface ArrayData {
+  /** its type */
+  name: "scores" | "query" | "keys" | "pairs" | "vector" | "bias";
+  /** its axes; the last one counts features, or for scores and bias keys */
+  shape: number[];
+  /** where its bytes begin, counted from the end of the header */
+  offset: number;
+}
+
+/** What the weights of one row of one head came of. See `attnwidget.terms.Terms`. */
+export interface TermsData {
+  /** index into sites */
+  site: number;
+  /** index of the head */
+  head: number;
+  /** index of the row */
+  query: number;
+  /** how a score is computed; empty where that was not recorded */
+  form: "" | "dot" | "additive";
+  /** what the product of query and key is multiplied with */
+  scale: number;
+  /** a scaled product x becomes softcap * tanh(x / softcap) */
+  softcap: number | null;
+  /** one more score that is no key */
+  sink: number | null;
+  /** scores, and what they came of; none where nothing was recorded */
+  arrays: ArrayData[];
+}
+
 /** A trace, or what is new of it. */
 export interface PictureData {
   /** version of the wire */
@@ -128,6 +158,8 @@ export interface PictureData {
   steps: StepData[];
   /** weights */
   blocks: BlockData[];
+  /** what some of the weights came of */
+  terms: TermsData[];
 }
 
 /** What a head's weights must come to once all its rows are there. */
@@ -162,7 +194,7 @@ export interface EndMessage {
   digests: DigestData[];
 }
 
-/** kernel -> page: the answer to fetch. Its one buffer is a packed picture. */
+/** kernel -> page: the answer to fetch and to why. Its one buffer is a packed picture. */
 export interface BlocksMessage {
   /** its type */
   t: "blocks";
@@ -202,9 +234,23 @@ export interface FetchMessage {
   head: number;
 }
 
+/** page -> kernel: say what the weights of one row of one head came of. */
+export interface WhyMessage {
+  /** its type */
+  t: "why";
+  /** which recording */
+  run: string;
+  /** index into sites */
+  site: number;
+  /** index of the head */
+  head: number;
+  /** index of the row */
+  query: number;
+}
+
 export type ToPage = RowsMessage | EndMessage | BlocksMessage;
 
-export type ToKernel = ReadyMessage | NeedMessage | FetchMessage;
+export type ToKernel = ReadyMessage | NeedMessage | FetchMessage | WhyMessage;
 
 /** The synced traits. */
 export interface Traits {

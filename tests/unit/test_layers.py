@@ -14,8 +14,8 @@ SOURCES = ROOT / "js" / "src"
 
 # From low to high. A room may import any room of a lower line, none of its own line. A folder is one room.
 PYTHON_LAYERS = [
-    {"scene", "analysis", "architecture", "outline", "subshell"},
-    {"tokens"},
+    {"scene", "analysis", "architecture", "outline", "subshell", "terms"},
+    {"seen", "tokens"},
     {"checks"},
     {"stores", "strips"},
     {"records"},
@@ -29,7 +29,19 @@ PYTHON_LAYERS = [
     {"dashboard", "export"},
     {"cli"},
 ]
-CAPTURE_MAY_IMPORT = {"tokens", "analysis", "architecture", "outline", "checks", "stores", "strips", "ledger", "trace"}
+CAPTURE_MAY_IMPORT = {
+    "seen",
+    "terms",
+    "tokens",
+    "analysis",
+    "architecture",
+    "outline",
+    "checks",
+    "stores",
+    "strips",
+    "ledger",
+    "trace",
+}
 PYTHON_EXTRA = {
     "capture": CAPTURE_MAY_IMPORT,
     "cli": {"capture", "models", "tasks"},
@@ -41,7 +53,7 @@ PYTHON_DEFERRED = {("trace", "file"), ("trace", "export")}
 TORCH_ROOMS = {"capture", "models"}
 
 JS_LAYERS = [
-    {"wire.gen", "scales", "dom", "draw", "theme", "keys", "words"},
+    {"wire.gen", "crc", "scales", "dom", "draw", "theme", "keys", "words"},
     {"wire"},
     {"matrix"},
     {"outline", "selection", "special"},

@@ -9,6 +9,7 @@ import rootStyle from "../style/root.css";
 import strengthStyle from "../style/strength.css";
 import sceneStyle from "../style/scene.css";
 import stripsStyle from "../style/strips.css";
+import whyStyle from "../style/why.css";
 import { words } from "../words.ts";
 import { controls } from "./controls.ts";
 import { flags } from "./flags.ts";
@@ -21,9 +22,10 @@ import { inputScene, outputScene } from "./scene.ts";
 import { inputStrip, outputStrip } from "./strips.ts";
 import { tooltip } from "./tooltip.ts";
 import type { View } from "./view.ts";
+import { why } from "./why.ts";
 
-const STYLES = [rootStyle, controlsStyle, stripsStyle, sceneStyle, heatmapStyle, strengthStyle, panelStyle];
-const PICTURE: View[] = [inputStrip, inputScene, links, outputStrip, outputScene, heatmap, strength];
+const STYLES = [rootStyle, controlsStyle, stripsStyle, sceneStyle, heatmapStyle, strengthStyle, panelStyle, whyStyle];
+const PICTURE: View[] = [inputStrip, inputScene, links, outputStrip, outputScene, heatmap, strength, why];
 
 /** Draws everything into an element until the signal ends. */
 export function mount(host: HTMLElement, store: Store, signal: AbortSignal): void {
