@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 
@@ -74,19 +75,18 @@ def _dot(seen: Seen) -> Terms | None:
         width, rest = divmod(one.size, n_heads * n_queries)
         if rest or not width or other.size not in (n_heads * n_keys * width, n_keys * width):
             continue
-        queries = one.reshape(n_heads, n_queries, width)
-        for keys in _as_keys(other, n_keys, width):
+        for queries, keys in product(_as_rows(one, n_queries, width), _as_rows(other, n_keys, width)):
             scale = _scale_of(queries @ keys.mT, seen.scores)
             if scale is not None:
                 return Terms(seen.scores, "dot", queries, keys, scale=scale)
     return None
 
 
-def _as_keys(array: np.ndarray, n_keys: int, width: int) -> Iterator[np.ndarray]:
-    """Yield [head, key, feature] as the array may be read: as it stands, or with its last two axes the other way."""
-    if array.ndim >= 2 and array.shape[-2:] == (width, n_keys):
-        yield array.reshape(-1, width, n_keys).mT
-    yield array.reshape(-1, n_keys, width)
+def _as_rows(array: np.ndarray, n_rows: int, width: int) -> Iterator[np.ndarray]:
+    """Yield [head, row, feature] as the array may be read: with its last two axes the other way, or as it stands."""
+    if array.ndim >= 2 and array.shape[-2:] == (width, n_rows):
+        yield array.reshape(-1, width, n_rows).mT
+    yield array.reshape(-1, n_rows, width)
 
 
 def _scale_of(products: np.ndarray, scores: np.ndarray) -> float | None:

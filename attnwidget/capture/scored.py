@@ -24,7 +24,7 @@ PRODUCTS = frozenset({"mul", "__mul__", "__rmul__", "multiply"})
 _TANH = frozenset({"tanh", "tanh_"})
 _SUMS = frozenset({"add", "__add__", "__radd__"})
 WATCHED = MATRIX_PRODUCTS | PRODUCTS | _TANH | _SUMS | {"linear"}
-_MAX_CELLS = 1 << 18  # numbers of one computation that are kept; attention that is larger is not read cell by cell
+MAX_CELLS = 1 << 18  # numbers of one computation that are kept; attention that is larger is not read cell by cell
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class Path:
         What the scores came of is told of a single example only: in a batch nobody knows which axis counts examples.
         """
         parts = (self.scores, self.hidden, self.vector, *self.operands, *self.addends)
-        if sum(it.numel() for it in parts if it is not None) > _MAX_CELLS * len(self.scores):
+        if sum(it.numel() for it in parts if it is not None) > MAX_CELLS * len(self.scores):
             return None
         if any(not _is_plain(it) for it in parts if it is not None):
             return None
@@ -90,7 +90,7 @@ class Watch:
 
     def look(self, name: str, result: object, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
         """Look at a function that ran, and that does not weigh by attention."""
-        if not isinstance(result, torch.Tensor) or not args or result.numel() > _MAX_CELLS:
+        if not isinstance(result, torch.Tensor) or not args or result.numel() > MAX_CELLS:
             return
         if name in _TANH:
             if isinstance(args[0], torch.Tensor) and name == "tanh":
@@ -112,7 +112,7 @@ class Watch:
     def path(self, scores: object) -> Path | None:
         """Return what was seen on the way to these scores, and forget it."""
         path = None
-        if isinstance(scores, torch.Tensor) and not scores.is_meta and scores[:1].numel() <= _MAX_CELLS:
+        if isinstance(scores, torch.Tensor) and not scores.is_meta and scores[:1].numel() <= MAX_CELLS:
             hidden = self._hidden if self._vector is not None else None
             path = Path(scores, self._operands, hidden, self._vector, self._addends if hidden is not None else ())
         self._forget()

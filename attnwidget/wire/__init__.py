@@ -124,7 +124,7 @@ class TermsData(TypedDict):
 
     site: Annotated[int, "index into sites"]
     head: Annotated[int, "index of the head"]
-    query: Annotated[int, "index of the row"]
+    query: Annotated[int, "index of the row; -1 for all of a head of which nothing was recorded"]
     form: Annotated[Literal["", "dot", "additive"], "how a score is computed; empty where that was not recorded"]
     scale: Annotated[float, "what the product of query and key is multiplied with"]
     softcap: Annotated[float | None, "a scaled product x becomes softcap * tanh(x / softcap)"]

@@ -12,6 +12,7 @@ from attnwidget.terms import Terms
 from attnwidget.trace import Trace
 from attnwidget.wire import MEAN, ArrayData, TermsData
 
+ALL = -1  # the query that stands for all of a head
 Name = Literal["scores", "query", "keys", "pairs", "vector", "bias"]
 
 
@@ -46,13 +47,18 @@ def explained(trace: Trace, site: int, head: int, query: int) -> Explained:
 
 
 def of_interest(trace: Trace, site: int, head: int, n_bytes: int) -> Iterator[Explained]:
-    """Yield the rows of the selected head, for the mean those of all heads, until they take `n_bytes`."""
+    """Yield the rows of the selected head, for the mean those of all heads, until they take `n_bytes`.
+
+    A head of which nothing was recorded is one row, ALL.
+    """
     if not trace.sites:
         return
     chosen = trace.sites[site]
     for one in range(chosen.n_heads) if head == MEAN else (head,):
         for query in range(chosen.n_queries):
             found = explained(trace, site, one, query)
+            if found.terms is None and not query:
+                yield Explained(site, one, ALL, None)
             n_bytes -= sum(4 * array.size for _, array in found.arrays())
             if found.terms is None or n_bytes < 0:
                 return

@@ -79,6 +79,8 @@ export interface Store {
   draw: (signal: AbortSignal, paint: () => void) => void;
 }
 
+/** The row that stands for all of a head of which nothing was recorded. */
+const ALL_QUERIES = -1;
 const NO_SITE: Slice = {
   site: undefined,
   matrix: empty(),
@@ -215,7 +217,8 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     },
     merge,
     matrix,
-    terms: (site, head, query) => terms.value.get(`${site}:${head}:${query}`),
+    terms: (site, head, query) =>
+      terms.value.get(`${site}:${head}:${query}`) ?? terms.value.get(`${site}:${head}:${ALL_QUERIES}`),
     explaining: state(false),
     onSelect: (listener) => void listeners.push(listener),
     draw,

@@ -122,7 +122,7 @@ export interface TermsData {
   site: number;
   /** index of the head */
   head: number;
-  /** index of the row */
+  /** index of the row; -1 for all of a head of which nothing was recorded */
   query: number;
   /** how a score is computed; empty where that was not recorded */
   form: "" | "dot" | "additive";
