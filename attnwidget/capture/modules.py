@@ -45,6 +45,7 @@ class RunningModules:
         self._thread = threading.get_ident()
         self._handles: dict[int, torch.utils.hooks.RemovableHandle] = {}
         self.ran: dict[str, str] = {}  # path -> class, of the modules that ran
+        self.shapes: dict[str, torch.Size] = {}  # path -> what they read first
         self.known: dict[str, str] = {}  # the same of an earlier recording, where this one looks less closely
         self.gave: set[str] = set()  # paths of those whose attention was found
         self.compiled = False  # whether compiled code was asked for, in whose place its Python code runs
@@ -143,7 +144,7 @@ class RunningModules:
         if module is self.model:
             self._note(module, inputs)
 
-    def _note(self, module: torch.nn.Module, _: object) -> None:
+    def _note(self, module: torch.nn.Module, inputs: object) -> None:
         """Note that a module ran. Once is enough to know, so that only the model itself is watched further."""
         if module is self.model:
             self.n_forwards += 1
@@ -162,7 +163,12 @@ class RunningModules:
         if threading.get_ident() != self._thread:
             self.ran_elsewhere = True
         else:
-            self.ran.setdefault(self._paths[id(module)].replace("_orig_mod.", ""), type(module).__name__)
+            path = self._paths[id(module)].replace("_orig_mod.", "")
+            if path not in self.ran:
+                self.ran[path] = type(module).__name__
+                if isinstance(inputs, tuple) and inputs and isinstance(inputs[0], torch.Tensor):
+                    with torch._C.DisableTorchFunction():
+                        self.shapes[path] = inputs[0].shape
             self.compiled = self.compiled or _is_compiled()
 
 

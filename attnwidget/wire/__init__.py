@@ -83,6 +83,36 @@ class BlockData(TypedDict):
     n_odd: Annotated[int, "u1 only: how many values are not finite"]
 
 
+class NodeData(TypedDict):
+    """A block of the diagram."""
+
+    id: Annotated[str, "unique in the diagram"]
+    kind: Annotated[Literal["strip", "module", "tower", "attention", "context", "part"], "what it is"]
+    label: Annotated[str, "what to call it; empty where its kind, strip or sites say that"]
+    detail: Annotated[str, "more about it"]
+    shape: Annotated[str, "of what it read, as in 1 × 12 × 64"]
+    parent: Annotated[str, "id of the block that it is inside of; empty for those that stand alone"]
+    lane: Annotated[int, "the row in which it stands, from 0"]
+    repeat: Annotated[int, "how many layers it stands for"]
+    sites: Annotated[list[str], "names of the sites in it, layer by layer"]
+    strip: Annotated[str, "of a strip, its name"]
+
+
+class EdgeData(TypedDict):
+    """A connection of two blocks."""
+
+    source: Annotated[str, "id of the block that gives"]
+    target: Annotated[str, "id of the block that takes"]
+    kind: Annotated[Literal["flow", "keys", "query", "gate"], "what goes along it"]
+
+
+class ArchitectureData(TypedDict):
+    """The diagram of the network: blocks row by row, parts behind what they are part of."""
+
+    nodes: Annotated[list[NodeData], "blocks"]
+    edges: Annotated[list[EdgeData], "connections"]
+
+
 class PictureData(TypedDict):
     """A trace, or what is new of it."""
 
@@ -96,6 +126,7 @@ class PictureData(TypedDict):
     steps_at: Annotated[int, "index of the first of these steps"]
     steps: Annotated[list[StepData], "steps"]
     blocks: Annotated[list[BlockData], "weights"]
+    architecture: Annotated[ArchitectureData | None, "the diagram; null where this picture changes nothing in it"]
 
 
 class DigestData(TypedDict):
@@ -155,7 +186,19 @@ class FetchMessage(TypedDict):
     head: Annotated[int, "index of the head; -1 for the mean over heads"]
 
 
-DATA = (StripData, FlagData, SiteData, CandidateData, StepData, BlockData, PictureData, DigestData)
+DATA = (
+    StripData,
+    FlagData,
+    SiteData,
+    CandidateData,
+    StepData,
+    BlockData,
+    NodeData,
+    EdgeData,
+    ArchitectureData,
+    PictureData,
+    DigestData,
+)
 TO_PAGE = (RowsMessage, EndMessage, BlocksMessage)
 TO_KERNEL = (ReadyMessage, NeedMessage, FetchMessage)
 

@@ -13,7 +13,7 @@ import numpy as np
 from attnwidget.ledger import Cursor
 from attnwidget.stores.pooling import pooled
 from attnwidget.trace import Trace
-from attnwidget.wire import PROTOCOL, BlockData, PictureData, SiteData
+from attnwidget.wire import PROTOCOL, ArchitectureData, BlockData, EdgeData, NodeData, PictureData, SiteData
 
 _CODES = {"nan": 0, "+inf": 1, "-inf": 2}  # how u1 blocks name what is not finite
 
@@ -147,6 +147,14 @@ def _described(trace: Trace, seq: int, since: Cursor, until: Cursor, blocks: lis
             for step in trace.steps[since.n_steps : until.n_steps]
         ],
         blocks=blocks,
+        architecture=_architecture(trace) if until.n_drawn > since.n_drawn else None,
+    )
+
+
+def _architecture(trace: Trace) -> ArchitectureData:
+    data = trace.architecture.to_dict()
+    return ArchitectureData(
+        nodes=[NodeData(**node) for node in data["nodes"]], edges=[EdgeData(**edge) for edge in data["edges"]]
     )
 
 

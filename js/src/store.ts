@@ -3,23 +3,15 @@ import { batch, computed, signal as state, type ReadonlySignal, type Signal } fr
 import { draw } from "./draw.ts";
 import type { Matrix } from "./matrix.ts";
 import { empty, mean, merged, worst } from "./matrix.ts";
+import { NOTHING, type Outline, withPicture } from "./outline.ts";
 import type { Window } from "./scales.ts";
-import type { Picture, Site, Step } from "./wire.ts";
+import type { Picture, Site } from "./wire.ts";
 import { Precision } from "./wire.ts";
 import { MEAN } from "./wire.gen.ts";
 
 export type Scale = "absolute" | "row";
 export type Expectation = "one" | "ratio" | "none";
 export type Links = "step" | "all" | "none";
-
-export interface Outline {
-  run: string;
-  title: string;
-  status: Picture["status"];
-  strips: Record<string, string[]>;
-  sites: Site[];
-  steps: Step[];
-}
 
 /** What is chosen, shared with Python. */
 export interface Selection {
@@ -64,6 +56,10 @@ export interface Store {
   expected: ReadonlySignal<number | null>;
   window: Signal<{ queries: Window; keys: Window }>;
   links: Signal<Links>;
+  /** strips that a block of the diagram stands for, while it is hovered */
+  spot: Signal<string[]>;
+  /** whether the diagram is shown */
+  diagram: Signal<boolean>;
   playing: Signal<boolean>;
   dark: ReadonlySignal<boolean>;
   /** rows that were promised and have not come */
@@ -92,7 +88,6 @@ const NO_SITE: Slice = {
   absent: true,
   precision: Precision.Missing,
 };
-const NOTHING: Outline = { run: "", title: "", status: "empty", strips: {}, sites: [], steps: [] };
 const FIRST: Selection = { step: 0, site: 0, head: MEAN, locked: [], scale: "absolute", expectation: "one" };
 
 export function createStore(dark: ReadonlySignal<boolean>): Store {
@@ -190,6 +185,8 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     expected,
     window: state<{ queries: Window; keys: Window }>({ queries: null, keys: null }),
     links: state<Links>("step"),
+    spot: state<string[]>([]),
+    diagram: state(true),
     playing: state(false),
     dark,
     nMissing: state(0),
@@ -209,32 +206,6 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
 
 /** Tells whether the keys of a site are what a decoder has read, its own output included, and not an input. */
 export const readsItself = (site: Site): boolean => site.kind === "decoder" && site.query !== site.key;
-
-function withPicture(before: Outline, picture: Picture): Outline {
-  const strips = { ...before.strips };
-  for (const { name, at, texts } of picture.strips) {
-    strips[name] = placed(strips[name] ?? [], at, texts, "");
-  }
-  const { steps, stepsAt } = picture;
-  const done = before.status === "complete" || before.status === "stopped";
-  const newer = picture.sites.every((site, i) => site.nQueries >= (before.sites[i]?.nQueries ?? 0));
-  return {
-    run: picture.run,
-    title: picture.title,
-    status: done ? before.status : picture.status,
-    strips,
-    sites: newer ? picture.sites : before.sites,
-    steps: placed(before.steps, stepsAt, steps, { token: "", candidates: [] }),
-  };
-}
-
-/** Puts items where they belong; places that were skipped hold `blank` until theirs come. */
-function placed<T>(old: T[], at: number, items: T[], blank: T): T[] {
-  const result = [...old];
-  while (result.length < at) result.push(blank);
-  result.splice(at, items.length, ...items);
-  return result;
-}
 
 const same = (a: unknown, b: unknown): boolean =>
   Array.isArray(a) && Array.isArray(b) ? a.length === b.length && a.every((x, i) => x === b[i]) : a === b;

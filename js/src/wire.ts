@@ -1,5 +1,5 @@
 /** Bytes from the kernel become pictures; this is the only file that knows how they are laid out and what they call things. */
-import type { BlockData, PictureData } from "./wire.gen.ts";
+import type { ArchitectureData, BlockData, PictureData } from "./wire.gen.ts";
 import { PROTOCOL } from "./wire.gen.ts";
 
 export interface Flag {
@@ -66,6 +66,8 @@ export interface Picture {
   stepsAt: number;
   steps: Step[];
   blocks: Block[];
+  /** the diagram; null where this picture changes nothing in it */
+  architecture: ArchitectureData | null;
 }
 
 /** A picture that cannot be drawn; the sentence is for people and quotes no token. */
@@ -108,6 +110,7 @@ export function readPicture(bytes: Uint8Array): Picture {
     stepsAt: header.steps_at,
     steps: header.steps,
     blocks: header.blocks.map((block) => readBlock(block, body)),
+    architecture: header.architecture ?? null, // pictures that were packed before there were diagrams have none
   };
 }
 

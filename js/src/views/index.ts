@@ -3,6 +3,7 @@ import { effect } from "@preact/signals-core";
 import { html } from "../dom.ts";
 import type { Store } from "../store.ts";
 import controlsStyle from "../style/controls.css";
+import diagramStyle from "../style/diagram.css";
 import heatmapStyle from "../style/heatmap.css";
 import panelStyle from "../style/panel.css";
 import rootStyle from "../style/root.css";
@@ -10,6 +11,7 @@ import strengthStyle from "../style/strength.css";
 import stripsStyle from "../style/strips.css";
 import { words } from "../words.ts";
 import { controls } from "./controls.ts";
+import { diagram } from "./diagram.ts";
 import { flags } from "./flags.ts";
 import { heatmap } from "./heatmap.ts";
 import { watchLayout } from "./layout.ts";
@@ -20,8 +22,8 @@ import { inputStrip, outputStrip } from "./strips.ts";
 import { tooltip } from "./tooltip.ts";
 import type { View } from "./view.ts";
 
-const STYLES = [rootStyle, controlsStyle, stripsStyle, heatmapStyle, strengthStyle, panelStyle];
-const PICTURE: View[] = [inputStrip, links, outputStrip, heatmap, strength];
+const STYLES = [rootStyle, controlsStyle, diagramStyle, stripsStyle, heatmapStyle, strengthStyle, panelStyle];
+const PICTURE: View[] = [diagram, inputStrip, links, outputStrip, heatmap, strength];
 
 /** Draws everything into an element until the signal ends. */
 export function mount(host: HTMLElement, store: Store, signal: AbortSignal): void {

@@ -17,6 +17,8 @@ const FEW_ROWS_HEIGHT = 310;
 const MAX_ROW = [28, 44] as const;
 
 export interface Layout {
+  /** of all views */
+  width: number;
   /** width of the labels left of the plot */
   left: number;
   /** columns: the keys */
@@ -46,6 +48,7 @@ function layoutOf(store: Store, width: number): Layout {
   const windows = store.window.value;
   const columns = axis(Math.max(matrix.nKeys, keys.length), plot, MIN_CELL, MAX_COLUMN, windows.keys);
   return {
+    width,
     left,
     keys: columns,
     queries: axis(

@@ -19,6 +19,8 @@ const NARROW_PX = 8;
 let nStrips = 0;
 
 interface Strip {
+  /** name in the trace */
+  name: () => string | undefined;
   label: () => string;
   axis: () => Axis;
   texts: () => string[];
@@ -35,6 +37,7 @@ export const inputStrip: View = {
   name: "input",
   mount(host, store, layout, signal) {
     mountStrip(host, store, signal, {
+      name: () => store.slice.value.site?.key,
       label: () => stripName(store, "key"),
       axis: () => layout.value.keys,
       texts: () => store.slice.value.keys,
@@ -52,6 +55,7 @@ export const outputStrip: View = {
   name: "output",
   mount(host, store, layout, signal) {
     mountStrip(host, store, signal, {
+      name: () => store.slice.value.site?.query,
       label: () => stripName(store, "query"),
       axis: () => layout.value.output,
       texts: () => store.slice.value.queries,
@@ -124,6 +128,7 @@ function mountStrip(host: HTMLElement, store: Store, signal: AbortSignal, strip:
     list.setAttribute("aria-label", strip.label());
     list.setAttribute("aria-activedescendant", gazed >= 0 ? `${id}-${gazed}` : "");
     list.toggleAttribute("data-small", axis.size < SMALL_PX);
+    host.toggleAttribute("data-lit", store.spot.value.includes(strip.name() ?? ""));
     list.style.width = `${axis.nCells * axis.size}px`;
     const nodes = setCount(list, texts.length ? axis.nCells : 0, (i) =>
       html("div", "token", { role: "option", id: `${id}-${i}` }),
