@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypedDict, cast, get_args
+from typing import Any, Literal, NamedTuple, TypedDict, cast, get_args
 
 NodeKind = Literal["strip", "module", "tower", "attention", "context", "part"]
 EdgeKind = Literal["flow", "keys", "query", "gate"]
@@ -12,8 +12,7 @@ EdgeKind = Literal["flow", "keys", "query", "gate"]
 MAX_NODES = 2000  # more than any diagram that folds its layers
 
 
-@dataclass(frozen=True)
-class Module:
+class Module(NamedTuple):
     """A module of a network, with what can be told of it without torch.
 
     Args:

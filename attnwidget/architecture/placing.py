@@ -8,8 +8,8 @@ from itertools import pairwise
 
 from attnwidget.architecture.data import Architecture, Module, Node
 from attnwidget.architecture.drawing import Drawing
-from attnwidget.architecture.sides import Sides, lane_of
-from attnwidget.architecture.units import Tree, Unit, path_of
+from attnwidget.architecture.sides import Sides
+from attnwidget.architecture.units import Tree, Unit, lane_of, path_of
 from attnwidget.outline import Site
 
 _POINTS = re.compile(r"pointer|copy", re.IGNORECASE)
@@ -26,18 +26,24 @@ def architecture_of(modules: Module | None, sites: Sequence[Site], strips: Itera
     if not sites:
         return Architecture()
     apart = _apart(sites)
-    units: list[Unit] = []
-    lost, depth, named = list(sites), 0, ""
-    if modules is not None:
-        tree = Tree(modules, sites, frozenset(site.name for site in apart))
-        units, lost, depth, named = tree.units(), tree.lost, tree.depth, modules.class_name
-    units += _without_modules(lost, apart)
-    drawing = Drawing(depth, named)
+    units, depth = _units(modules, sites, apart)
+    first = {unit.sites[0].name for unit in units if unit.kind == "attention"}
+    if not all(site.name in first for site in apart):  # it shares a module with another one
+        apart = []
+        units, depth = _units(modules, sites, apart)
+    drawing = Drawing(depth, modules.class_name if modules else "")
     if apart:
         _draw_apart(drawing, Sides(units, depth, apart), set(strips))
     else:
-        _draw_towers(drawing, Sides(units, depth, ()), sites, set(strips))
+        _draw_towers(drawing, Sides(units, depth, ()), set(strips))
     return drawing.finished()
+
+
+def _units(modules: Module | None, sites: Sequence[Site], apart: Sequence[Site]) -> tuple[list[Unit], int]:
+    if modules is None:
+        return _without_modules(sites, apart), 0
+    tree = Tree(modules, sites, frozenset(site.name for site in apart))
+    return [*tree.units(), *_without_modules(tree.lost, apart)], tree.depth
 
 
 def _apart(sites: Sequence[Site]) -> list[Site]:
@@ -47,11 +53,13 @@ def _apart(sites: Sequence[Site]) -> list[Site]:
     return [
         site
         for site, name in zip(sites, names, strict=True)
-        if site.kind == "cross"
-        and site.query not in askers
-        and names.count(name) == 1
-        and not any(flag.kind == "mask" for flag in site.flags)
+        if site.query not in askers and names.count(name) == 1 and _is_cross(site)
     ]
+
+
+def _is_cross(site: Site) -> bool:
+    """Tell attention to another sequence from a mask over the one that is read."""
+    return site.kind == "cross" and not any(flag.kind == "mask" for flag in site.flags)
 
 
 def _without_modules(sites: Sequence[Site], apart: Sequence[Site]) -> list[Unit]:
@@ -66,9 +74,11 @@ def _without_modules(sites: Sequence[Site], apart: Sequence[Site]) -> list[Unit]
     return found
 
 
-def _draw_towers(drawing: Drawing, sides: Sides, sites: Sequence[Site], strips: set[str]) -> None:
+def _draw_towers(drawing: Drawing, sides: Sides, strips: set[str]) -> None:
     """Draw a row for each sequence that is read: its strip, its towers and what is around them."""
     lanes = sides.lanes()
+    crosses = [site for units in lanes.values() for unit in units for site in unit.sites if _is_cross(site)]
+    lanes = {lane_of(site.key): [] for site in crosses if lane_of(site.key) not in lanes} | lanes
     ends: dict[str, str] = {}
     asked: list[tuple[Node, Site]] = []
     for row, (lane, units) in enumerate(lanes.items()):
@@ -79,7 +89,7 @@ def _draw_towers(drawing: Drawing, sides: Sides, sites: Sequence[Site], strips: 
         chain = [drawing.strip(keys, row)]
         for unit in units:
             chain.append(drawing.unit(unit, row))
-            asked += [(chain[-1], site) for site in unit.sites if site.kind == "cross"]
+            asked += [(chain[-1], site) for site in unit.sites if _is_cross(site)]
         ends[lane] = chain[-1].id
         if decodes or (last and "target" in strips and "target" not in lanes):
             chain.append(drawing.strip("target", row))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from attnwidget.architecture.units import Unit, is_trivial
+from attnwidget.architecture.units import Unit, depth_of, is_trivial, lane_of
 from attnwidget.outline import Site
 
 _SOURCE = re.compile(
@@ -14,11 +14,6 @@ _SOURCE = re.compile(
 _TARGET = re.compile(r"(?:^|_)(?:dec(?:oder)?|targets?|tgt|trg|outputs?|query|state|caption)(?:$|_)", re.IGNORECASE)
 _RECURRENT = re.compile(r"GRU|LSTM|RNN")
 _READS = re.compile(r"Embed|Conv|Features|Patch")
-
-
-def lane_of(strip: str) -> str:
-    """Return the row of a strip: parts of the source at other resolutions stand in the row of the source."""
-    return "target" if strip == "context" else re.sub(r"_\d+$", "", strip)
 
 
 class Sides:
@@ -63,16 +58,19 @@ class Sides:
         recurs = [unit for unit in self._on_target if _is_recurrent(unit)]
         if self._asks == "before" or (not self._asks and recurs and not any(map(self._ran_before, recurs))):
             return []
-        main = [unit for unit in units if not all(map(is_trivial, unit.members))]
-        return [_group(units)] if main else []
+        main = [unit for unit in units if unit.sites or not all(map(is_trivial, unit.members))]
+        return grouped(units) if main else []
 
     def after(self) -> list[Unit]:
         """Return what takes the context: the decoder, and what makes its output."""
-        asked = [member for unit in self.before() for member in unit.members]
-        units = [unit for unit in self._on_target if not any(member in asked for member in unit.members)]
+        asked = [unit.path for before in self.before() for unit in (before, *before.parts)]
+        asked += [member.path for before in self.before() for member in before.members]
+        units = [unit for unit in self._on_target if unit.path not in asked]
+        if any(unit.sites for unit in units):
+            return grouped(units)
         recurs = [unit for unit in units if _is_recurrent(unit)]
         parents = {unit.path.rpartition(".")[0] for unit in units}
-        if not recurs or (len(parents) == 1 and len(parents.pop().split(".")) > self._depth):
+        if not recurs or (len(parents) == 1 and depth_of(parents.pop()) > self._depth):
             return [_group(units)] if units else []
         small = [unit for unit in units if unit not in recurs and _feeds(unit)]
         rest = [unit for unit in units if unit not in recurs and unit not in small]

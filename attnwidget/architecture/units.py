@@ -47,6 +47,11 @@ def path_of(site: Site) -> str:
     return site.name.partition("#")[0]
 
 
+def lane_of(strip: str) -> str:
+    """Return the row of a strip: parts of the source at other resolutions stand in the row of the source."""
+    return "target" if strip == "context" else re.sub(r"_\d+$", "", strip)
+
+
 def is_trivial(module: Module) -> bool:
     """Tell a norm, an activation and the like, which need no block of their own."""
     if module.children:
@@ -80,7 +85,7 @@ class Tree:
     @property
     def depth(self) -> int:
         """How many parts the paths of all units have in common."""
-        return _depth(self.root.path)
+        return depth_of(self.root.path)
 
     def units(self) -> list[Unit]:
         """Return the units in the order in which they run."""
@@ -109,7 +114,12 @@ class Tree:
 
     def _tower(self, run: Sequence[Module]) -> Unit:
         paths = [module.path for module in run]
-        return Unit("tower", run, self._within(paths), self._parts(run[0], paths))
+        sites, parts = self._within(paths), self._parts(run[0], paths)
+        drawn = {site.name for part in parts for site in part.sites}
+        for kind in dict.fromkeys(site.kind for site in sites):  # of layers that are not like the first one
+            others = [site for site in sites if site.kind == kind and site.name not in drawn]
+            parts += [Unit("attention", (), others)] if others else []
+        return Unit("tower", run, sites, parts)
 
     def _parts(self, layer: Module, paths: Sequence[str]) -> list[Unit]:
         """Return what one layer is made of; sites are those of all layers, which are at `paths`."""
@@ -170,10 +180,10 @@ class Tree:
             return [[*with_sites, *(child for child in ordered if self._is_plain(child))]]
         return runs
 
-    def _pattern(self, module: Module) -> tuple[str, tuple[tuple[str, str], ...]]:
+    def _pattern(self, module: Module) -> tuple[str, tuple[tuple[str, str, str], ...]]:
         start = len(module.path)
         inside = (self.sites[i] for i in self._held.get(module.path, ()))
-        return module.class_name, tuple((path[start:], site.kind) for path, site in inside)
+        return module.class_name, tuple((path[start:], site.kind, lane_of(site.query)) for path, site in inside)
 
     def in_order(self, modules: Iterable[Module]) -> list[Module]:
         """Return modules in the order in which they first ran; those that did not stay behind their neighbour."""
@@ -227,5 +237,6 @@ def _ancestors(path: str) -> list[str]:
     return [".".join(parts[:n]) for n in range(len(parts), -1, -1)]
 
 
-def _depth(path: str) -> int:
+def depth_of(path: str) -> int:
+    """Return how many parts a path has."""
     return len(path.split(".")) if path else 0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 
 from attnwidget.architecture import Module
 from attnwidget.capture.modules import RunningModules
@@ -48,27 +51,38 @@ def tree_of(model: nn.Module, ran: Mapping[str, object], shapes: Mapping[str, to
 
 def detail_of(module: nn.Module) -> str:
     """Return the class of a module with its sizes, where it is known what they are called."""
-    name = type(module).__name__
-    if isinstance(module, nn.RNNBase):
-        kind = ("Bi" if module.bidirectional else "") + module.mode.partition("_")[0]
-        layers = f", {module.num_layers} layers" if module.num_layers > 1 else ""
-        return f"{kind} {module.input_size} → {module.hidden_size}{layers}"
-    if isinstance(module, nn.RNNCellBase):
-        return f"{name.removesuffix('Cell')} cell {module.input_size} → {module.hidden_size}"
-    if isinstance(module, nn.Linear):
-        return f"Linear {module.in_features} → {module.out_features}"
-    if isinstance(module, nn.Embedding):
-        return f"Embedding {module.num_embeddings} × {module.embedding_dim}"
-    if isinstance(module, nn.modules.conv._ConvNd):
-        size = " × ".join(map(str, module.kernel_size))
-        return f"{name} {module.in_channels} → {module.out_channels}, {size}"
-    heads, width = (_number(module, names) for names in (_HEADS, _WIDTHS))
-    if heads:
-        return f"{name}, {heads} head{'s' * (heads > 1)}" + (f", {width} wide" if width else "")
+    name, held = type(module).__name__, vars(module)
+    for kind, told in _KINDS:
+        if isinstance(module, kind):
+            with suppress(AttributeError, TypeError):  # classes that are none of torch's own may lack what these have
+                return told(module)
+    for heads in _HEADS:
+        if type(held.get(heads)) is int and held[heads] > 0:
+            n = held[heads]
+            width = next((held[width] for width in _WIDTHS if type(held.get(width)) is int and held[width] > 0), 0)
+            return f"{name}, {n} head{'s' * (n > 1)}" + (f", {width} wide" if width else "")
     return ""
 
 
-def _number(module: nn.Module, names: tuple[str, ...]) -> int:
-    """Return the first of these attributes that is a whole number; 0 where there is none."""
-    held = vars(module)
-    return next((held[name] for name in names if type(held.get(name)) is int and held[name] > 0), 0)
+def _layers(module: nn.RNNBase) -> str:
+    kind = ("Bi" if module.bidirectional else "") + module.mode.partition("_")[0]
+    layers = f", {module.num_layers} layers" if module.num_layers > 1 else ""
+    return f"{kind} {module.input_size} → {module.hidden_size}{layers}"
+
+
+def _convolution(module: _ConvNd) -> str:
+    size = " × ".join(map(str, module.kernel_size))
+    return f"{type(module).__name__} {module.in_channels} → {module.out_channels}, {size}"
+
+
+def _cell(module: nn.RNNCellBase) -> str:
+    return f"{type(module).__name__.removesuffix('Cell')} cell {module.input_size} → {module.hidden_size}"
+
+
+_KINDS: tuple[tuple[type[nn.Module], Callable[[Any], str]], ...] = (
+    (nn.Linear, lambda it: f"Linear {it.in_features} → {it.out_features}"),
+    (nn.Embedding, lambda it: f"Embedding {it.num_embeddings} × {it.embedding_dim}"),
+    (_ConvNd, _convolution),
+    (nn.RNNBase, _layers),
+    (nn.RNNCellBase, _cell),
+)
