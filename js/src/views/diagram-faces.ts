@@ -20,7 +20,9 @@ export interface Now {
   asks: (edge: EdgeData) => Site["asks"];
 }
 
+/** Characters. */
 const MOST_LABEL = 40;
+const MOST_TOKEN = 14;
 
 /** The sites inside a block, as indices. */
 export function insideOf(node: NodeData, sites: Site[]): number[] {
@@ -90,61 +92,61 @@ function stripTitle({ nodes, edges }: ArchitectureData, node: NodeData): string 
 
 /** What the selected site does at the gazed step. */
 export function nowOf(architecture: ArchitectureData, site: Site | undefined, store: Store): Now {
-  const { sites, strips, steps } = store.outline.value;
+  const { sites, strips } = store.outline.value;
   const { query } = store.gaze.value;
-  const lit = new Set<string>();
-  const lines = new Set<string>();
-  const byId = new Map(architecture.nodes.map((node) => [node.id, node]));
-  const attention = architecture.nodes.find(
-    (node) => node.kind === "attention" && node.sites.includes(site?.name ?? ""),
-  );
-  if (attention) {
-    lit.add(attention.id);
-    if (attention.parent) lit.add(attention.parent);
-    for (const { source, target, kind } of architecture.edges) {
-      const into = target === attention.id || (target === attention.parent && site?.kind !== "cross");
-      const inside = byId.get(source)?.parent && kind === "flow";
-      if (into && !inside) lines.add(`${source}-${target}`);
-      if (source === attention.id && !inside) lines.add(`${source}-${target}`);
-      if (source === attention.id && byId.get(target)?.kind === "context") lit.add(target);
-    }
-    for (const { source, target } of architecture.edges)
-      if (lit.has(source) && byId.get(source)?.kind === "context")
-        lines.add(`${source}-${target}`).add("") && lit.add(target);
-    for (const { source, target, kind } of architecture.edges)
-      if (target === attention.id && kind === "query") lit.add(source);
-  }
   const texts = new Map<string, Text>();
   for (const node of architecture.nodes) {
     if (node.kind === "part") continue;
     const text = textOf(architecture, node, sites, strips);
-    if (node.kind === "strip" && (node.strip === site?.key || node.strip === site?.query)) lit.add(node.id);
-    const token = strips[node.strip]?.[query];
-    const inside = insideOf(node, sites);
-    const layer = site ? inside.indexOf(sites.indexOf(site)) : -1;
-    if (node.kind === "context") text.detail = words.contextAt(query);
-    else if (
-      node.kind === "strip" &&
-      node.strip === "target" &&
-      text.title === words.output &&
-      steps.length &&
-      token !== undefined
-    )
-      text.detail = `“${shown(token, 14)}”`;
-    else if (node.kind === "tower" && node.repeat > 1 && layer >= 0)
-      text.detail = words.layerOf(rowOf(architecture, node, site), node.repeat);
     const shape = node.shape ? words.reads(shown(node.shape, MOST_LABEL)) : "";
     const about = [text.title, shownDetail(node) || text.detail, shape].filter(Boolean).join(", ");
+    const token = node.strip === "target" && text.title === words.output ? strips.target?.[query] : undefined;
+    const layer = node.kind === "tower" && node.repeat > 1 ? layerOf(architecture, node, site) : -1;
+    if (node.kind === "context") text.detail = words.contextAt(query);
+    else if (site?.query === "target" && token !== undefined) text.detail = `“${shown(token, MOST_TOKEN)}”`;
+    else if (layer >= 0) text.detail = words.layerOf(layer, node.repeat);
     texts.set(node.id, { ...text, about });
   }
-  const asks = (edge: EdgeData) => sites.find((it) => byId.get(edge.target)?.sites.includes(it.name))?.asks ?? "";
-  return { lit, lines, texts, asks };
+  const asks = (edge: EdgeData) => {
+    const asked = architecture.nodes.find((node) => node.id === edge.target);
+    return sites.find((it) => asked?.sites.includes(it.name))?.asks ?? "";
+  };
+  return { ...litBy(architecture, site), texts, asks };
 }
 
-/** Which layer of a tower a site is in. */
-function rowOf(architecture: ArchitectureData, tower: NodeData, site: Site | undefined): number {
-  const inside = architecture.nodes.find(
-    (node) => node.parent === tower.id && node.kind === "attention" && node.sites.includes(site?.name ?? ""),
+/** The way through the diagram that a site stands for: from its keys to what takes what it gives. */
+function litBy({ nodes, edges }: ArchitectureData, site: Site | undefined): Pick<Now, "lit" | "lines"> {
+  const lit = new Set<string>();
+  const lines = new Set<string>();
+  const strips = nodes.filter(
+    (node) => node.kind === "strip" && (node.strip === site?.key || node.strip === site?.query),
   );
-  return Math.max(0, inside?.sites.indexOf(site?.name ?? "") ?? 0);
+  for (const { id } of strips) lit.add(id);
+  const attention = nodes.find((node) => node.kind === "attention" && node.sites.includes(site?.name ?? ""));
+  if (!attention) return { lit, lines };
+  const parents = new Map(nodes.map((node) => [node.id, node.parent]));
+  const contexts = new Set(nodes.filter((node) => node.kind === "context").map((node) => node.id));
+  const { id, parent } = attention;
+  lit.add(id);
+  if (parent) lit.add(parent);
+  for (const { source, target, kind } of edges) {
+    const inside = parent && kind === "flow" && parents.get(source) === parent;
+    const given =
+      source === id || (contexts.has(source) && edges.some((it) => it.source === id && it.target === source));
+    const taken = target === id || (target === parent && site?.kind !== "cross");
+    if (inside || !(given || taken)) continue;
+    lines.add(`${source}-${target}`);
+    if (given && !parent) lit.add(target);
+    if (kind === "query") lit.add(source);
+  }
+  return { lit, lines };
+}
+
+/** Which layer of a tower a site is in; -1 where it is in none. */
+function layerOf({ nodes }: ArchitectureData, tower: NodeData, site: Site | undefined): number {
+  const name = site?.name ?? "";
+  const inside = nodes.find(
+    (node) => node.parent === tower.id && node.kind === "attention" && node.sites.includes(name),
+  );
+  return inside && inside.sites.length === tower.repeat ? inside.sites.indexOf(name) : -1;
 }

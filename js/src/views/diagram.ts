@@ -50,6 +50,7 @@ export const diagram: View = {
       drawn = shown;
       drawing.setAttribute("width", String(shown.width));
       drawing.setAttribute("height", String(shown.height));
+      if (!host.querySelector('[tabindex="0"]')) drawing.querySelector("[data-stop]")?.setAttribute("tabindex", "0");
       light(drawing, shown, architecture.value, store, opened.value, measure);
     });
   },
@@ -112,16 +113,11 @@ function handle(
   );
 }
 
-/** The nodes of a plan, without what changes from step to step. */
-export function nodesOf({ boxes, lines }: Plan): SVGElement[] {
-  return [
-    ...boxes.filter((box) => box.kind === "tower").map(boxNode),
-    ...lines.map(lineNode),
-    ...boxes.filter((box) => box.kind !== "tower").map(boxNode),
-  ].map((node, i) => {
-    if (i === 0 && node.hasAttribute("data-stop")) node.setAttribute("tabindex", "0");
-    return node;
-  });
+/** The nodes of a plan, without what changes from step to step; lines lie on towers, and other boxes on lines. */
+function nodesOf({ boxes, lines }: Plan): SVGElement[] {
+  const towers = boxes.filter((box) => box.kind === "tower");
+  const others = boxes.filter((box) => box.kind !== "tower");
+  return [...towers.map(boxNode), ...lines.map(lineNode), ...others.map(boxNode)];
 }
 
 function boxNode(box: Box): SVGElement {
@@ -191,7 +187,6 @@ function light(
   const groups = new Map(
     [...drawing.children].map((node) => [(node as SVGElement).dataset.node ?? (node as SVGElement).dataset.edge, node]),
   );
-  if (!drawing.querySelector('[tabindex="0"]')) drawing.querySelector("[data-stop]")?.setAttribute("tabindex", "0");
   for (const box of boxes) {
     const group = groups.get(box.id);
     const said = now.texts.get(box.id) ?? { title: box.title, detail: box.detail, about: box.title };
