@@ -80,7 +80,7 @@ export function plan(faces: Face[], edges: EdgeData[], width: number, measure: M
   const whole = Math.max(width, widest(faces, sizes, manner.gap));
   let y = 1;
   for (const lane of lanesOf(faces)) {
-    y = place(lane, faces, sizes, manner.gap, whole, y);
+    y = place(lane, faces, sizes, manner.gap, whole > width ? 0 : whole, y);
     const arcs = kept.some((edge) => isArc(edge, sizes) && sizes.get(edge.source)?.lane === lane[0]?.lane);
     y += LANE_GAP + (arcs ? ARC_ROOM : 0);
   }
