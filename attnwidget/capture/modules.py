@@ -13,6 +13,7 @@ import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from attnwidget.capture.report import COMPILED, nothing_found, silent, without_attention
+from attnwidget.capture.tree import shape_of
 
 # Modules that only carry a function; what happens in them belongs to the module that called them.
 _CARRIERS = (torch.nn.Softmax, torch.nn.Softmax2d, torch.nn.LogSoftmax, torch.nn.Dropout, torch.nn.Identity)
@@ -45,7 +46,7 @@ class RunningModules:
         self._thread = threading.get_ident()
         self._handles: dict[int, torch.utils.hooks.RemovableHandle] = {}
         self.ran: dict[str, str] = {}  # path -> class, of the modules that ran
-        self.shapes: dict[str, torch.Size] = {}  # path -> what they read first
+        self.shapes: dict[str, tuple[int, ...]] = {}  # path -> what they read first
         self.known: dict[str, str] = {}  # the same of an earlier recording, where this one looks less closely
         self.gave: set[str] = set()  # paths of those whose attention was found
         self.compiled = False  # whether compiled code was asked for, in whose place its Python code runs
@@ -166,9 +167,7 @@ class RunningModules:
             path = self._paths[id(module)].replace("_orig_mod.", "")
             if path not in self.ran:
                 self.ran[path] = type(module).__name__
-                if isinstance(inputs, tuple) and inputs and isinstance(inputs[0], torch.Tensor):
-                    with torch._C.DisableTorchFunction():
-                        self.shapes[path] = inputs[0].shape
+                self.shapes[path] = shape_of(inputs)
             self.compiled = self.compiled or _is_compiled()
 
 

@@ -4,28 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from attnwidget.architecture import Module
-from attnwidget.capture.modules import RunningModules
 from attnwidget.trace import Trace
+
+if TYPE_CHECKING:
+    from attnwidget.capture.modules import RunningModules
 
 _HEADS = ("num_heads", "n_heads", "num_attention_heads", "n_head", "nhead")
 _WIDTHS = ("embed_dim", "hidden_size", "d_model", "all_head_size", "inner_dim", "n_embd")
 
 
 def tell_modules(modules: RunningModules, trace: Trace) -> None:
-    """Give a trace the modules that its diagram is made of, unless it has them."""
-    if trace.ledger.network is None:
-        ran = {**modules.known, **modules.ran}
-        trace.set_architecture(tree_of(modules.model, ran, modules.shapes))
+    """Give a trace the modules that its diagram is made of, unless it has them; what comes next tells its observers."""
+    with trace.lock:
+        if trace.ledger.network is None:
+            ran = {**modules.known, **modules.ran}
+            trace.ledger.set_network(tree_of(modules.model, ran, modules.shapes))
 
 
-def tree_of(model: nn.Module, ran: Mapping[str, object], shapes: Mapping[str, torch.Size]) -> Module:
+def shape_of(inputs: object) -> tuple[int, ...]:
+    """Return the shape of the first tensor that a module was called with; () where that cannot be told."""
+    with torch._C.DisableTorchFunction(), suppress(Exception):  # nested tensors, and what else hides its shape
+        if isinstance(inputs, tuple) and inputs and isinstance(inputs[0], torch.Tensor):
+            return tuple(inputs[0].shape)
+    return ()
+
+
+def tree_of(model: nn.Module, ran: Mapping[str, object], shapes: Mapping[str, tuple[int, ...]]) -> Module:
     """Return the modules of a network.
 
     Args:

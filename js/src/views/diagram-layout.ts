@@ -58,7 +58,7 @@ interface Manner {
 const MANNERS: Manner[] = [
   { detail: 150, gap: GAPS[0], column: false },
   { detail: 110, gap: 16, column: false },
-  { detail: 84, gap: 11, column: false },
+  { detail: 84, gap: 9, column: false },
   { detail: 150, gap: GAPS[0], column: true },
   { detail: 92, gap: 16, column: true },
   { detail: 0, gap: 10, column: true },
