@@ -13,6 +13,8 @@ from attnwidget.architecture.units import Tree, Unit, lane_of, path_of
 from attnwidget.outline import Site
 
 _POINTS = re.compile(r"pointer|copy", re.IGNORECASE)
+_POOLS = re.compile(r"pool", re.IGNORECASE)
+_LEADS = re.compile(r"projector|connector|merger|resampler", re.IGNORECASE)
 
 
 def architecture_of(modules: Module | None, sites: Sequence[Site], strips: Iterable[str]) -> Architecture:
@@ -80,6 +82,7 @@ def _draw_towers(drawing: Drawing, sides: Sides, strips: set[str]) -> None:
     crosses = [site for units in lanes.values() for unit in units for site in unit.sites if _is_cross(site)]
     lanes = {lane_of(site.key): [] for site in crosses if lane_of(site.key) not in lanes} | lanes
     ends: dict[str, str] = {}
+    led_to = ""  # the end of a row whose sequence is read by the tower of the next one
     asked: list[tuple[Node, Site]] = []
     for row, (lane, units) in enumerate(lanes.items()):
         own = [site for unit in units for site in unit.sites]
@@ -90,7 +93,12 @@ def _draw_towers(drawing: Drawing, sides: Sides, strips: set[str]) -> None:
         for unit in units:
             chain.append(drawing.unit(unit, row))
             asked += [(chain[-1], site) for site in unit.sites if _is_cross(site)]
-        ends[lane] = chain[-1].id
+            if unit.sites or not _POOLS.search(_class_and_name(unit)):
+                ends[lane] = chain[-1].id
+            if unit.sites and led_to:
+                drawing.connect(led_to, chain[-1].id, "flow")
+                led_to = ""
+        led_to = chain[-1].id if units and _LEADS.search(_class_and_name(units[-1])) else ""
         if decodes or (last and "target" in strips and "target" not in lanes):
             chain.append(drawing.strip("target", row))
         drawing.flow(chain)

@@ -129,6 +129,20 @@ def test_keys_come_from_the_encoder(name: str) -> None:
     assert (source.kind, source.lane, target.kind, target.lane) == ("tower", 0, "attention", 1)
 
 
+def test_pictures_are_led_to_the_language_model_that_reads_them() -> None:
+    ends = [
+        (one.label, other.kind, other.lane)
+        for one, other in edges(of_transformers("LLaVA"), "flow")
+        if other.lane > one.lane
+    ]
+    assert ends == [("multi modal projector", "tower", 1)]
+
+
+def test_a_pooler_gives_no_keys() -> None:
+    ((source, _),) = edges(of_transformers("ViT and GPT-2"), "keys")
+    assert source.kind == "tower"
+
+
 class Attention(nn.Module):
     """Scores by a network of one layer."""
 

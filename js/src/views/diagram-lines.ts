@@ -63,7 +63,7 @@ function upright(from: Box, to: Box): Made {
 function elbow(from: Box, to: Box): Made {
   const [x0, y0, x1] = [from.x + from.width, from.y + from.axis, middle(to)];
   const end = from.y < to.y ? to.y : to.y + to.height;
-  if (x1 <= x0) return plain(`M${x0} ${y0}L${x1} ${end}`);
+  if (x1 <= x0) return plain(between(from, to, undefined).d);
   const r = Math.min(CORNER, x1 - x0, Math.abs(end - y0));
   return plain(`M${x0} ${y0}H${x1 - r}Q${x1} ${y0} ${x1} ${y0 + (end > y0 ? r : -r)}V${end}`);
 }
