@@ -50,7 +50,7 @@ def recorded(name: str, *, typed: str | None = None, checkpoint: str | None = No
     """
     model = pretrained(name, checkpoint=checkpoint)
     encoded = model.encode(model.example if typed is None else typed)
-    with record(model, source=encoded.tokens, title=name if checkpoint is None else f"{name}, {checkpoint}") as trace:
+    with record(model, source=encoded, title=name if checkpoint is None else f"{name}, {checkpoint}") as trace:
         output = model.run(encoded, on_token=step)
     return output, trace
 

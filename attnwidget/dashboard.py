@@ -9,7 +9,7 @@ import ipywidgets
 import numpy as np
 import traitlets
 
-from attnwidget.analysis import strength, strength_by_step
+from attnwidget.analysis import special_keys, strength, strength_by_step, without
 from attnwidget.widget import AttentionWidget, checked
 from attnwidget.wire import MEAN
 
@@ -27,18 +27,19 @@ MAX_LABELS = 24
 MAX_LABEL_CHARS = 24
 
 
-def show(trace: Trace, *, figure: bool = True) -> Dashboard:
+def show(trace: Trace, *, figure: bool = True, **traits: object) -> Dashboard:
     """Show a trace in a notebook, now; it grows while the trace does.
 
     Args:
         trace: what to show; it may still be empty.
         figure: whether to add the bqplot figure where bqplot is installed.
+        traits: how to look at it first, as `AttentionWidget` takes them: `step=3`, `rows="key"`, `expected=[1, 0, 1]`.
 
     Returns:
         The dashboard: an ipywidgets box. `dashboard.widget` is the AttentionWidget, `dashboard.strength_figure` and
         `dashboard.steps_figure` are the bqplot figures.
     """
-    dashboard = Dashboard(AttentionWidget(checked(trace)), figure=figure)
+    dashboard = Dashboard(AttentionWidget(checked(trace), **traits), figure=figure)  # type: ignore[arg-type]
     dashboard._ipython_display_()
     return dashboard
 
@@ -62,8 +63,8 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
         children: list[ipywidgets.Widget] = [widget]
         if figure and importlib.util.find_spec("bqplot") is not None:
             children += self._make_figures()
-            widget.observe(self._draw_all, names=["frame", "site", "head", "locked"])
-            widget.observe(self._draw_strength, names=["step", "expectation"])
+            widget.observe(self._draw_all, names=["frame", "site", "head", "locked", "special", "special_keys"])
+            widget.observe(self._draw_strength, names=["step", "expectation", "expected", "strength"])
             self._draw_all()
         super().__init__(children=children, layout=ipywidgets.Layout(width="100%"))
         self.add_class("attnwidget-dashboard")
@@ -98,10 +99,8 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
         self._bars = bqplot.Bars(x=[0], y=[0], scales={"x": x, "y": y}, colors=[BAR], padding=0.4)
         self._line = bqplot.Lines(x=[0], y=[0], scales={"x": x, "y": y}, colors=[LINE], line_style="dashed")
         self._key_axis = bqplot.Axis(scale=x, label="input", grid_lines="none", tick_format="d")
-        axes = [
-            self._key_axis,
-            bqplot.Axis(scale=y, orientation="vertical", label="strength so far", tick_format=".1f"),
-        ]
+        self._strength_axis = bqplot.Axis(scale=y, orientation="vertical", label="strength so far", tick_format=".1f")
+        axes = [self._key_axis, self._strength_axis]
         self.strength_figure = bqplot.Figure(
             marks=[self._bars, self._line], axes=axes, layout=layout, fig_margin=margin, animation_duration=0
         )
@@ -130,9 +129,14 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
         return [modes, stack]
 
     def _weights(self) -> np.ndarray:
-        """Return the selected weights, float32 [query, key]; a single 0 while there are none."""
+        """Return the weights that are drawn, float32 [query, key]; a single 0 while there are none."""
         for site in self._site():
-            return self.trace.weights(site, "mean" if self.widget.head == MEAN else self.widget.head)
+            weights = self.trace.weights(site, "mean" if self.widget.head == MEAN else self.widget.head)
+            if self.widget.special != "omit":
+                return weights
+            texts = self.trace.tokens[site.key].texts
+            named = [key for key in self.widget.special_keys if key < weights.shape[1]]
+            return without(weights, named or special_keys(texts, weights))
         return np.zeros((1, 1), np.float32)
 
     def _site(self) -> list[Site]:
@@ -158,16 +162,20 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
 
     def _draw_strength(self, _: traitlets.Bunch | None = None) -> None:
         weights = self._weights()
-        step = min(self.widget.step, len(weights) - 1)
-        n_keys = weights.shape[1]
-        level = {"one": 1.0, "ratio": (step + 1) / n_keys, "none": 0.0}[self.widget.expectation]
+        widget, n_keys = self.widget, weights.shape[1]
+        step = min(widget.step, len(weights) - 1)
+        own = widget.expected if len(widget.expected) == n_keys else []
+        ratio = (step + 1) / n_keys
+        levels = {"one": [1.0] * n_keys, "ratio": [ratio] * n_keys, "none": [], "own": own}[widget.expectation]
+        levels = levels if widget.strength == "sum" else []
         with self._bars.hold_sync():
             self._bars.x = np.arange(n_keys)
-            self._bars.y = strength(weights[None, : step + 1])[0]
+            self._bars.y = strength(weights[None, 0 if widget.strength == "sum" else step : step + 1])[0]
         with self._line.hold_sync():
-            self._line.x = np.array([-0.5, n_keys - 0.5])
-            self._line.y = np.array([level, level])
-            self._line.visible = level > 0
+            self._line.x = (np.arange(n_keys)[:, None] + [-0.5, 0.5]).ravel()
+            self._line.y = np.repeat(levels or [0.0] * n_keys, 2)
+            self._line.visible = bool(levels)
+        self._strength_axis.label = "strength so far" if widget.strength == "sum" else "strength in this step"
 
 
 def _label(texts: tuple[str, ...], index: int) -> str:

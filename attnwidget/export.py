@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import json
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from attnwidget.file import write_whole
-from attnwidget.outline import first_shown
-from attnwidget.wire import MEAN
+from attnwidget.selection import chosen
 from attnwidget.wire.fit import frame
 
 if TYPE_CHECKING:
@@ -42,14 +42,14 @@ style-src '{style_hash}'; base-uri 'none'; form-action 'none'">
 </head>
 <body>
 <main id="attnwidget-host"></main>
-<script type="text/plain" id="attnwidget-data" data-step="{step}" data-site="{site}" data-head="{head}">{data}</script>
+<script type="text/plain" id="attnwidget-data" data-selection="{selection}">{data}</script>
 <script>{script}</script>
 </body>
 </html>
 """
 
 
-def to_html(trace: Trace, path: str | os.PathLike[str]) -> None:
+def to_html(trace: Trace, path: str | os.PathLike[str], **selection: object) -> None:
     """Write one HTML file with every view alive: stepping, hovering, choosing heads.
 
     The page opens from disk, asks for nothing from any network, and its Content-Security-Policy forbids all but its
@@ -59,24 +59,24 @@ def to_html(trace: Trace, path: str | os.PathLike[str]) -> None:
     Args:
         trace: what to show.
         path: the file to write; an existing one is replaced once the new one is whole.
+        selection: how to look at it first, by the names of the widget's traits, as in `step=3, rows="key"`; by default
+            at the last step of what a decoder looks at.
 
     Raises:
         FileNotFoundError: the front end was not built.
+        TraitError, TypeError: no such trait, or a value that the trace does not have.
         OSError: the file could not be written.
     """
     script = re.sub(r"<(?=/script|!--)", r"<\\", SCRIPT.read_text("utf-8"), flags=re.IGNORECASE)
-    sites = trace.sites
-    site = first_shown(sites)
-    head = MEAN if sites and sites[site].n_heads > 1 else 0
+    look = chosen(trace, selection)
+    packed = frame(trace, 0, cast("int", look["site"]), cast("int", look["head"]), PAGE_BYTES, EXACT_BYTES)
     page = _PAGE.format(
         script_hash=_hash(script),
         style_hash=_hash(_STYLE),
         title=html.escape(trace.title or "Attention"),
         style=_STYLE,
-        step=max(sites[site].n_queries - 1, 0) if sites else 0,
-        site=site,
-        head=head,
-        data=base64.b64encode(frame(trace, 0, site, head, PAGE_BYTES, EXACT_BYTES)).decode("ascii"),
+        selection=html.escape(json.dumps(look)),
+        data=base64.b64encode(packed).decode("ascii"),
         script=script,
     )
     write_whole(path, page.encode("utf-8", errors="replace"))

@@ -13,7 +13,9 @@ import numpy as np
 from attnwidget.architecture import Architecture
 from attnwidget.ledger import SOURCE, STRIPS_OF, TARGET
 from attnwidget.outline import MAX_PLACES, Asks, Beam, Flag, FlagKind, Kind, Site
+from attnwidget.scene import Scene, SceneKind
 from attnwidget.stores import STORES, Store
+from attnwidget.tokens import Tokens
 from attnwidget.trace import Trace
 
 VERSION = 2  # 1 knew no stores but dense ones, no strips but two, and no beams
@@ -36,6 +38,7 @@ def described(trace: Trace) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             "title": trace.title,
             "status": trace.status,
             "strips": {name: list(tokens) for name, tokens in trace.tokens.items()},
+            "scenes": {name: _described_scene(scene) for name, scene in ledger.strips.scenes.items()},
             "known": sorted(ledger.strips.known),
             "n_read": ledger.strips.n_read,
             "steps": [
@@ -46,7 +49,18 @@ def described(trace: Trace) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             "architecture": trace.architecture.to_dict(),
             "sites": sites,
         }
+        tensors |= {f"scene.{name}": scene.pixels for name, scene in ledger.strips.scenes.items()}
     return header, tensors
+
+
+def _described_scene(scene: Scene) -> dict[str, Any]:
+    return {
+        "kind": scene.kind,
+        "grid": list(scene.grid),
+        "before": scene.before,
+        "seconds": scene.seconds,
+        "crc": _crc(scene.pixels),
+    }
 
 
 def _described_site(site: Site, arrays: dict[str, np.ndarray], numbers: dict[str, float | None]) -> dict[str, Any]:
@@ -123,7 +137,11 @@ def rebuilt(header: dict[str, Any], tensor: Callable[[str], np.ndarray]) -> Trac
     ledger, strips = trace.ledger, header["strips"]
     n_read = None if header["n_read"] is None else _field(header, "n_read", int)
     names = dict.fromkeys((SOURCE, TARGET, *strips))
-    ledger.strips.restore({strip: _field(strips, strip, list) for strip in names}, header["known"], n_read)
+    scenes = {strip: _read_scene(said, tensor(f"scene.{strip}")) for strip, said in header.get("scenes", {}).items()}
+    if unknown := set(scenes) - set(strips):
+        raise ValueError(f"{len(unknown)} of its scenes belong to no strip")
+    texts = {strip: _read_tokens(_field(strips, strip, list), scenes.get(strip)) for strip in names}
+    ledger.strips.restore(texts, header["known"], n_read)
     for i, said in enumerate(header["sites"]):
         arrays = {name: tensor(f"{name}.{i}") for name in _field(said, "crc", dict)}
         site, store = _read_site(said, arrays)
@@ -136,6 +154,25 @@ def rebuilt(header: dict[str, Any], tensor: Callable[[str], np.ndarray]) -> Trac
     if header["status"] != "empty":
         trace.finish("complete" if header["status"] == "complete" else "stopped")
     return trace
+
+
+def _read_tokens(texts: list[str], scene: Scene | None) -> Tokens:
+    return Tokens(tuple(texts), scene)
+
+
+def _read_scene(said: dict[str, Any], pixels: np.ndarray) -> Scene:
+    kind, grid, seconds = _field(said, "kind", str), _field(said, "grid", list), said.get("seconds")
+    if kind not in get_args(SceneKind):
+        raise ValueError("the kind of one of its scenes is unknown")
+    if len(grid) != 3 or not all(type(n) is int and n >= 1 for n in grid) or _field(said, "before", int) < 0:
+        raise ValueError("one of its scenes has a grid that is none")
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or 0 in pixels.shape or pixels.shape[-1] not in (1, 3):
+        raise ValueError("one of its scenes has pixels that are none")
+    if _crc(pixels) != _field(said, "crc", int):
+        raise ValueError("the pixels of one of its scenes are not those that were written")
+    if seconds is not None and not (type(seconds) is float and 0 < seconds < 1e9):
+        raise ValueError("one of its scenes lasts no time that is one")
+    return Scene(cast("SceneKind", kind), pixels, (grid[0], grid[1], grid[2]), said["before"], seconds)
 
 
 def _read_site(said: dict[str, Any], arrays: dict[str, np.ndarray]) -> tuple[Site, Store]:

@@ -15,7 +15,7 @@ from attnwidget.outline import Beam, Candidate, Flag, Site, Status, Step, StoreK
 from attnwidget.records import Record
 from attnwidget.stores import STORES, Factors, Store
 from attnwidget.strips import CONTEXT, SOURCE, STRIPS_OF, TARGET, Strips
-from attnwidget.tokens import Tokens
+from attnwidget.tokens import Tokens, TokensLike
 
 __all__ = ["CONTEXT", "SOURCE", "STRIPS_OF", "TARGET", "Cursor", "Ledger"]
 
@@ -70,7 +70,7 @@ class Ledger:
             )
         return self.records[name]
 
-    def set_tokens(self, strip: str, tokens: Tokens | Sequence[str]) -> None:
+    def set_tokens(self, strip: str, tokens: TokensLike) -> None:
         """Set a strip that is still empty, or a new one."""
         self.strips.set(strip, tokens)
 
@@ -141,7 +141,7 @@ class Ledger:
             self._check_counts(site, n_queries, n_keys)
         for axis, count, strip in (("queries", n_queries, site.query), ("keys", n_keys, site.key)):
             if count > len(self.strips.texts[strip]):
-                raise ValueError(_count_error(site, axis, count, strip, len(self.strips.texts[strip])))
+                raise ValueError(_count_error(site, axis, count, strip, self.strips.tokens(strip)))
         record.flags = tuple(flags)
 
     def restore_steps(self, steps: Iterable[tuple[str, Iterable[tuple[str, float]]]]) -> None:
@@ -158,7 +158,7 @@ class Ledger:
                 strip, n_queries = record.site.query, record.store.n_queries
                 n_tokens = len(self.strips.texts[strip])
                 if strip in self.strips.known and n_queries not in (0, n_tokens):
-                    raise ValueError(_count_error(record.site, "queries", n_queries, strip, n_tokens))
+                    raise ValueError(_count_error(record.site, "queries", n_queries, strip, self.strips.tokens(strip)))
             if not self.steps and any(record.site.query == TARGET for record in self.records.values()):
                 self.restore_steps((token, ()) for token in self.strips.texts[TARGET])  # rows that came as one matrix
         self.status = status
@@ -190,9 +190,9 @@ class Ledger:
         """Hold rows against strips that are known."""
         strips = self.strips
         if site.key in strips.known and n_keys != len(strips.texts[site.key]):
-            raise ValueError(_count_error(site, "keys", n_keys, site.key, len(strips.texts[site.key])))
+            raise ValueError(_count_error(site, "keys", n_keys, site.key, strips.tokens(site.key)))
         if site.query in strips.known and n_queries > len(strips.texts[site.query]):
-            raise ValueError(_count_error(site, "queries", n_queries, site.query, len(strips.texts[site.query])))
+            raise ValueError(_count_error(site, "queries", n_queries, site.query, strips.tokens(site.query)))
 
     def _placed(self, step: Step) -> Step:
         return replace(step, position=self.strips.position(step.index))
@@ -221,8 +221,14 @@ def _span(steps: Sequence[Step]) -> str:
     return f"step {first}, one" if first == last else f"steps {first} to {last}, one for each"
 
 
-def _count_error(site: Site, axis: str, count: int, strip: str, n_tokens: int) -> str:
+def _count_error(site: Site, axis: str, count: int, strip: str, tokens: Tokens) -> str:
+    if tokens.scene is not None:
+        return (
+            f"{site.name}: weights have {count} {axis} but strip {strip!r} has {len(tokens)} tokens, "
+            f"an {tokens.scene}. Give the grid that the model cuts its input into, and name tokens that stand beside "
+            "it with before=."
+        )
     return (
-        f"{site.name}: weights have {count} {axis} but strip {strip!r} has {n_tokens} tokens. "
+        f"{site.name}: weights have {count} {axis} but strip {strip!r} has {len(tokens)} tokens. "
         "Was padding or a start token left out, is the matrix transposed, or are source and target swapped?"
     )

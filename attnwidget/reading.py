@@ -53,7 +53,13 @@ class Reading:
     def tokens(self) -> dict[str, Tokens]:
         """The strips by name: "source", "target", and others that were named."""
         with self.lock:
-            return {name: Tokens(tuple(texts)) for name, texts in self.ledger.strips.texts.items()}
+            return {name: self.ledger.strips.tokens(name) for name in self.ledger.strips.texts}
+
+    @property
+    def n_tokens(self) -> dict[str, int]:
+        """How many tokens each strip has."""
+        with self.lock:
+            return {name: len(texts) for name, texts in self.ledger.strips.texts.items()}
 
     @property
     def sites(self) -> tuple[Site, ...]:

@@ -94,7 +94,7 @@ class Record:
         """Find what is unusual without computing weights, unless there is something that is not a number."""
         n_heads, n_rows, n_keys = rows.shape
         if rows.is_finite:
-            return find_empty_rows(rows.visible.first >= rows.visible.last, n_heads, first_query=first)
+            return find_empty_rows(rows.visible.blind, n_heads, first_query=first)
         found: list[Flag] = []
         for part in blocks(n_rows, n_heads * n_keys):
             start, stop = first + part.start, first + part.stop

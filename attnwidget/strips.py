@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from attnwidget.outline import Kind
-from attnwidget.tokens import Tokens
+from attnwidget.scene import Scene
+from attnwidget.tokens import Tokens, TokensLike
 
 SOURCE, TARGET, CONTEXT = "source", "target", "context"
 STRIPS_OF: dict[Kind, tuple[str, str]] = {
@@ -24,28 +25,32 @@ class Strips:
 
     def __init__(self) -> None:
         self.texts: dict[str, list[str]] = {SOURCE: [], TARGET: []}
+        self.scenes: dict[str, Scene] = {}  # of the strips that are not words
         self.known: set[str] = set()  # strips that were given whole, so that rows can be held against them
         self.n_read: int | None = None  # how many tokens the decoder was given; None until somebody says or shows it
 
-    def set(self, strip: str, tokens: Tokens | Sequence[str]) -> None:
+    def set(self, strip: str, tokens: TokensLike) -> None:
         """Set a strip that is still empty, or a new one."""
         if not isinstance(strip, str) or not strip.isidentifier():
             raise ValueError(f"strip {strip!r} was named, a name such as 'source', 'target' or 'context' was expected.")
-        texts = Tokens.of(tokens, strip=strip).texts
+        given = Tokens.of(tokens, strip=strip)
+        texts = given.texts
         if not texts:
             raise ValueError(f"{strip}: no tokens came, at least one was expected.")
         if self.texts.get(strip):
             raise ValueError(f"{strip}: it has {len(self.texts[strip])} tokens already. Make a new Trace.")
         self.texts[strip] = list(texts)
+        if given.scene is not None:
+            self.scenes[strip] = given.scene
         if strip == CONTEXT:
             self.n_read = len(texts)
         else:
             self.known.add(strip)
 
-    def restore(self, texts: Mapping[str, Sequence[str]], known: Iterable[str], n_read: int | None) -> None:
+    def restore(self, texts: Mapping[str, Sequence[str] | Tokens], known: Iterable[str], n_read: int | None) -> None:
         """Set all strips as a file holds them."""
         for strip, tokens in texts.items():
-            if tokens:
+            if len(tokens):
                 self.set(strip, tokens)
             else:
                 self.texts.setdefault(strip, [])
@@ -53,6 +58,10 @@ class Strips:
         if n_read is not None and not 0 <= n_read <= len(self.texts.get(CONTEXT, ())):
             raise ValueError(f"context: {n_read} tokens were read, it has {len(self.texts.get(CONTEXT, ()))}.")
         self.n_read = n_read
+
+    def tokens(self, strip: str) -> Tokens:
+        """Return the tokens of a strip so far."""
+        return Tokens(tuple(self.texts[strip]), self.scenes.get(strip))
 
     def open(self, *strips: str, site: str) -> None:
         """Let a site count these strips, of which only "context" may come later.

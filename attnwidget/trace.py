@@ -8,9 +8,9 @@ is the query row that chose output token t. Strips are named "source", "target" 
 from __future__ import annotations
 
 import logging
-import uuid
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 from attnwidget.architecture import Architecture, Module
 from attnwidget.beams import as_beams
@@ -18,10 +18,7 @@ from attnwidget.foreign import as_sites
 from attnwidget.ledger import SOURCE, TARGET
 from attnwidget.outline import Asks, Beam, Site, StoreKind
 from attnwidget.reading import Reading
-from attnwidget.tokens import Tokens
-
-if TYPE_CHECKING:
-    import os
+from attnwidget.tokens import TokensLike
 
 _log = logging.getLogger(__name__)
 
@@ -38,14 +35,14 @@ class Trace(Reading):
     def __init__(
         self,
         *,
-        source: Tokens | Sequence[str] | None = None,
-        target: Tokens | Sequence[str] | None = None,
+        source: TokensLike | None = None,
+        target: TokensLike | None = None,
         title: str = "",
     ) -> None:
         if not isinstance(title, str):
             raise TypeError(f"title: {type(title).__name__} came, a string was expected.")
         super().__init__(title)
-        self.run = uuid.uuid4().hex
+        self.run = os.urandom(16).hex()
         self._observers: list[Callable[[Trace], None]] = []
         for strip, tokens in ((SOURCE, source), (TARGET, target)):
             if tokens is not None:
@@ -56,8 +53,8 @@ class Trace(Reading):
         cls,
         weights: object,
         *,
-        source: Tokens | Sequence[str],
-        target: Tokens | Sequence[str] | None = None,
+        source: TokensLike,
+        target: TokensLike | None = None,
         title: str = "",
     ) -> Trace:
         """Make a trace of weights that some other library returned.
@@ -82,7 +79,7 @@ class Trace(Reading):
         trace.finish()
         return trace
 
-    def set_tokens(self, strip: str, tokens: Tokens | Sequence[str]) -> None:
+    def set_tokens(self, strip: str, tokens: TokensLike) -> None:
         """Say what a strip holds, before the weights that count it.
 
         Args:
@@ -228,11 +225,11 @@ class Trace(Reading):
 
         save(self, path)
 
-    def to_html(self, path: str | os.PathLike[str]) -> None:
+    def to_html(self, path: str | os.PathLike[str], **selection: object) -> None:
         """Write one HTML file with the same views alive, without a kernel. See `attnwidget.export.to_html`."""
         from attnwidget.export import to_html
 
-        to_html(self, path)
+        to_html(self, path, **selection)
 
     def _tell(self) -> None:
         for observer in tuple(self._observers):

@@ -9,7 +9,8 @@ from pathlib import Path
 import anywidget
 import traitlets
 
-from attnwidget.outline import Site, first_shown
+from attnwidget.outline import first_shown
+from attnwidget.selection import check
 from attnwidget.stream import Publisher
 from attnwidget.subshell import keep_subshell
 from attnwidget.trace import Trace
@@ -17,14 +18,15 @@ from attnwidget.wire import MEAN, Traits
 from attnwidget.wire.fit import frame
 
 STATIC = Path(__file__).parent / "static"
-MAX_HEADS = 1024  # how far a head may be chosen before there is a site to choose it from
 
 
 class AttentionWidget(anywidget.AnyWidget, Traits):
     """The picture of a trace, which grows while the trace does.
 
-    Setting `trace` shows another one. `step`, `site`, `head`, `locked`, `scale` and `expectation` are traits: observe
-    them, set them, or link them to other widgets, also with `ipywidgets.jslink`, which needs no kernel.
+    Setting `trace` shows another one. How it is looked at are traits: observe them, set them, or link them to other
+    widgets, also with `ipywidgets.jslink`, which needs no kernel. `step`, `site`, `head` and `locked` say what is
+    chosen; `scale`, `rows`, `strength` and `special` how it is drawn; `expectation` what strength is held against, and
+    `expected` holds your own numbers, one for each key. `docs/wire.md` lists their values.
 
     Args:
         trace: what to show; an empty one, to be filled later, by default.
@@ -53,8 +55,8 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             self._site_is_chosen = site is not None
             site = first_shown(self.trace.sites) if site is None else site
             try:
-                self._check("site", site, site)
-                self._check("head", head, site)
+                check(self.trace, "site", site, site)
+                check(self.trace, "head", head, site)
                 super().__init__(**{**self._picture(site, head), **traits})
             except BaseException:
                 self._publisher.close()
@@ -168,34 +170,15 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             return False
         try:
             Traits.class_traits()[name].validate(self, value)  # type: ignore[attr-defined]
-            self._check(name, value, site)
+            check(self.trace, name, value, site)
         except (traitlets.TraitError, TypeError):
             return False
         return True
 
     @traitlets.validate("step", "site", "head", "locked")
     def _valid(self, proposal: traitlets.Bunch) -> object:
-        self._check(proposal.trait.name, proposal.value, self.site)
+        check(self.trace, proposal.trait.name, proposal.value, self.site)
         return proposal.value
-
-    def _check(self, name: str, value: object, site: object) -> None:
-        """Raise TraitError unless `value` is within the trace, seen from `site`."""
-        sites = self.trace.sites
-        if name == "site" and not _within([value], 0, max(len(sites), 1)):
-            raise traitlets.TraitError(f"site: {value} came, the trace has {len(sites)} sites, counted from 0.")
-        chosen = (
-            sites[site] if type(site) is int and 0 <= site < len(sites) else Site("the trace", "cross", 0, 0, "", "")
-        )
-        if name == "step" and not _within([value], 0, max(chosen.n_queries, 1)):
-            raise traitlets.TraitError(f"step: {value} came, {chosen.name} has {chosen.n_queries} steps, from 0.")
-        if name == "head" and not _within([value], MEAN, chosen.n_heads if sites else MAX_HEADS):
-            raise traitlets.TraitError(
-                f"head: {value} came, {chosen.name} has {chosen.n_heads} heads, from 0; {MEAN} is their mean."
-            )
-        if name == "locked" and not _within(value, 0, chosen.n_keys):
-            raise traitlets.TraitError(
-                f"locked: what came are not {chosen.n_keys} different keys or fewer, from 0, as {chosen.name} has them."
-            )
 
     def _on_selection(self, change: traitlets.Bunch) -> None:
         self._site_is_chosen |= change.name == "site" and change.new != self._wanted_site()
@@ -238,13 +221,3 @@ def checked(trace: object) -> Trace:
         )
         raise TypeError(f"trace: {type(trace).__name__} came, a Trace was expected. {remedy}")
     return trace
-
-
-def _within(values: object, first: int, end: int) -> bool:
-    """Tell whether these are different indices in [first, end)."""
-    return (
-        isinstance(values, list)
-        and len(values) <= end - first
-        and all(type(value) is int and first <= value < end for value in values)
-        and len(set(values)) == len(values)
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple, TypedDict, cast, get_args
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict, cast, get_args
 
 NodeKind = Literal["strip", "module", "tower", "attention", "context", "part"]
 EdgeKind = Literal["flow", "keys", "query", "gate"]
@@ -83,34 +83,34 @@ class Edge:
     kind: EdgeKind = "flow"
 
 
-class NodeDict(TypedDict):
-    """A `Node` as JSON holds it."""
+class NodeData(TypedDict):
+    """A block of the diagram."""
 
-    id: str
-    kind: NodeKind
-    label: str
-    detail: str
-    shape: str
-    parent: str
-    lane: int
-    repeat: int
-    sites: list[str]
-    strip: str
-
-
-class EdgeDict(TypedDict):
-    """An `Edge` as JSON holds it."""
-
-    source: str
-    target: str
-    kind: EdgeKind
+    id: Annotated[str, "unique in the diagram"]
+    kind: Annotated[NodeKind, "what it is"]
+    label: Annotated[str, "what to call it; empty where its kind, strip or sites say that"]
+    detail: Annotated[str, "more about it"]
+    shape: Annotated[str, "of what it read, as in 1 × 12 × 64"]
+    parent: Annotated[str, "id of the block that it is inside of; empty for those that stand alone"]
+    lane: Annotated[int, "the row in which it stands, from 0"]
+    repeat: Annotated[int, "how many layers it stands for"]
+    sites: Annotated[list[str], "names of the sites in it, layer by layer"]
+    strip: Annotated[str, "of a strip, its name"]
 
 
-class ArchitectureDict(TypedDict):
-    """An `Architecture` as JSON holds it."""
+class EdgeData(TypedDict):
+    """A connection of two blocks."""
 
-    nodes: list[NodeDict]
-    edges: list[EdgeDict]
+    source: Annotated[str, "id of the block that gives"]
+    target: Annotated[str, "id of the block that takes"]
+    kind: Annotated[EdgeKind, "what goes along it"]
+
+
+class ArchitectureData(TypedDict):
+    """The diagram of the network: blocks row by row, parts behind what they are part of."""
+
+    nodes: Annotated[list[NodeData], "blocks"]
+    edges: Annotated[list[EdgeData], "connections"]
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,10 @@ class Architecture:
             if edge.source not in ids or edge.target not in ids:
                 raise ValueError(f"an edge goes from {edge.source!r} to {edge.target!r}, which are not both nodes")
 
-    def to_dict(self) -> ArchitectureDict:
+    def to_dict(self) -> ArchitectureData:
         """Return it as plain lists and dictionaries, which JSON can hold."""
-        nodes = [cast("NodeDict", {**asdict(node), "sites": list(node.sites)}) for node in self.nodes]
-        return {"nodes": nodes, "edges": [cast("EdgeDict", asdict(edge)) for edge in self.edges]}
+        nodes = [cast("NodeData", {**asdict(node), "sites": list(node.sites)}) for node in self.nodes]
+        return {"nodes": nodes, "edges": [cast("EdgeData", asdict(edge)) for edge in self.edges]}
 
     @classmethod
     def from_dict(cls, data: object) -> Architecture:

@@ -62,8 +62,8 @@ class About:
                 return None
         return product
 
-    def placed(self, call: Call) -> Call:
-        """Bring a call to one head and one query a row, and say where in the sequence it is."""
+    def placed(self, call: Call, *, route: str = "") -> Call:
+        """Bring a call to one head and one query a row, and say where in the sequence it is, and what saw it."""
         _, n_heads, n_queries, n_keys = self.shape
         # Heads that share a key are packed into the query axis where there is one query; a sink is one key more.
         attention = (
@@ -84,6 +84,7 @@ class About:
         return replace(
             call,
             module=self.owner.path,
+            route=route or call.route,
             attention=attention,
             note=call.note if self.sinks is None else _SINKS,
             cross=self._cross,

@@ -14,6 +14,7 @@ from typing import ClassVar, Protocol
 import torch
 
 from attnwidget.capture.call import Call
+from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.modules import Owner
 
 TorchFunction = Callable[..., object]
@@ -26,6 +27,10 @@ class Sink(Protocol):
     @property
     def model(self) -> torch.nn.Module:
         """The model that is recorded."""
+
+    @property
+    def inventory(self) -> Inventory:
+        """Its modules."""
 
     def owner(self, module: torch.nn.Module | None = None) -> Owner | None:
         """Return the module that runs now, or None if it belongs to another model than the recorded one.
@@ -86,6 +91,11 @@ class Adapter:
 
     def forget(self, tensor: torch.Tensor) -> None:
         """Leave a tensor, and what comes of it, to another adapter."""
+
+    @property
+    def is_concerned(self) -> bool:
+        """Whether `watching` has something to do for this model; the signature of its inventory decides that."""
+        return type(self).watching is not Adapter.watching
 
     @contextmanager
     def watching(self) -> Iterator[None]:

@@ -32,8 +32,8 @@ class Attention(Protocol):
     def part(self, examples: slice, queries: slice) -> Attention:
         """Return what concerns some examples and queries, still in the model's memory."""
 
-    def kept(self) -> Attention:
-        """Return a copy that the model cannot change any more."""
+    def kept(self, example: int) -> Attention:
+        """Return a copy of one example that the model cannot change any more."""
 
     def looks_ahead(self, diagonal: int = 0) -> bool:
         """Tell whether a query i sees a key after i + diagonal."""
@@ -74,9 +74,9 @@ class Weights:
         """Return what concerns some examples and queries, still in the model's memory."""
         return Weights(self.tensor[examples, :, queries])
 
-    def kept(self) -> Weights:
-        """Return a copy that the model cannot change any more."""
-        return Weights(torch.from_numpy(rows_of(self)[None]))
+    def kept(self, example: int) -> Weights:
+        """Return a copy of one example that the model cannot change any more."""
+        return Weights(torch.from_numpy(rows_of(self.part(slice(example, example + 1), slice(None)))[None]))
 
     def looks_ahead(self, diagonal: int = 0) -> bool:
         """Tell whether a query i sees a key after i + diagonal."""
@@ -153,9 +153,11 @@ class DotProduct:
             diagonal=None if self.diagonal is None else self.diagonal + first,
         )
 
-    def kept(self) -> DotProduct:
-        """Return a copy that the model cannot change any more; masks are shared by layers and stay as they are."""
-        return replace(self, query=self.query.detach().clone(), key=self.key.detach().clone())
+    def kept(self, example: int) -> DotProduct:
+        """Return a copy of one example that the model cannot change any more, but for masks, which layers share."""
+        it = self if len(self.query) == 1 else self.part(slice(example, example + 1), slice(None))
+        query, key = (tensor.detach().clone(memory_format=torch.contiguous_format) for tensor in (it.query, it.key))
+        return DotProduct(query, key, it.scale, it.mask, it.diagonal, it.softcap, it.sinks)
 
     def looks_ahead(self, diagonal: int = 0) -> bool:
         """Tell whether a query i sees a key after i + diagonal."""

@@ -209,7 +209,7 @@ class Decoding(Recorder):
             if name not in self.sites.names:
                 rows = Rows([(piece, piece.n_queries)])
                 self.sites.add(name, "encoder", rows)
-                self.sites.append_rows(name, rows)
+                self.sites.append_rows({name: rows})
         self._outside.clear()
 
     def _likely(self, scores: torch.Tensor) -> list[dict[int, float]]:

@@ -49,6 +49,13 @@ class DispatchAdapter(Adapter):
         self._fast = MhaAdapter(sink)
         self._error: CaptureError | None = None
 
+    @property
+    def is_concerned(self) -> bool:
+        """Whether the model is, or holds, such a module."""
+        inventory = self.sink.inventory
+        scripted = any(issubclass(kind, torch.jit.ScriptModule) for kind in inventory.by_class)
+        return scripted or any(map(_kind, inventory.having("graph")))
+
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Have a dispatch mode inside the block, if the model needs one.
@@ -59,7 +66,7 @@ class DispatchAdapter(Adapter):
         model = self.sink.model
         if self.sink.edits and _kind(model):
             raise _not_editable("the model", _kind(model))
-        with _Mode(self) if any(_kind(it) for it in model.modules()) else nullcontext():
+        with _Mode(self) if self.is_concerned else nullcontext():
             yield
         if self._error is not None:
             raise self._error

@@ -16,7 +16,7 @@ from attnwidget.stores import Factors, Visible
 class _Mask:
     """What a mask comes to: who sees whom, and a bias by distance [head, 2 * n_keys - 1]."""
 
-    tensor: torch.Tensor  # held, so that its place in memory stays its own
+    tensor: torch.Tensor | None  # held, so that its place in memory stays its own
     visible: Visible
     bias: np.ndarray | None
 
@@ -63,8 +63,8 @@ class Reader:
             visible = Visible(first_seen, last_seen, visible.holed, visible.bits)
         start = min(max(n_before - piece.first_key, 0), n_keys - 1)
         return Factors(
-            as_numpy(product.query[0]),
-            as_numpy(product.key[0, :, start:n_keys]),
+            as_numpy(product.query[0], is_own=piece.owns),
+            as_numpy(product.key[0, :, start:n_keys], is_own=piece.owns),
             visible,
             product.scale,
             first_key=piece.first_key + start,
@@ -84,10 +84,12 @@ class Reader:
             if tensor is not None:
                 self._masks[place] = _read(tensor, product, first_query - first_key, n_used)
             else:
-                ends = np.full(n_queries, n_keys)
+                ends = np.full(n_queries, n_keys, np.int32)
                 if product.diagonal is not None:
-                    ends = (np.arange(n_queries) + product.diagonal + 1).clip(0, n_keys)
-                self._masks[place] = _Mask(torch.empty(0), Visible(np.zeros(n_queries), ends), None)
+                    first_end = product.diagonal + 1
+                    ends = np.minimum(np.arange(first_end, first_end + n_queries, dtype=np.int32), ends)
+                    np.maximum(ends, 0, out=ends)
+                self._masks[place] = _Mask(None, Visible(np.zeros(n_queries, np.int32), ends), None)
         found = self._masks[place]
         if found is not None and first_key and len(found.visible.holed):
             return None  # bits count keys from the first one
@@ -130,9 +132,16 @@ def _by_distance(numbers: np.ndarray, seen: np.ndarray, offset: int) -> np.ndarr
     return bias if bool(same[:, seen].all()) else None
 
 
-def as_numpy(tensor: torch.Tensor) -> np.ndarray:
-    """Return an array in memory of its own; what numpy has no type for becomes float32."""
+def as_numpy(tensor: torch.Tensor, *, is_own: bool = False) -> np.ndarray:
+    """Return a read-only array; what numpy has no type for becomes float32.
+
+    Args:
+        tensor: what to read.
+        is_own: nobody will change it, so that the array may be in its memory; else it is in memory of its own.
+    """
     tensor = tensor.detach().cpu()
     if tensor.dtype not in (torch.float16, torch.bool):
         tensor = tensor.float()
-    return np.array(tensor.numpy(), order="C")
+    array = np.ascontiguousarray(tensor.numpy()) if is_own else np.array(tensor.numpy(), order="C")
+    array.flags.writeable = False
+    return array

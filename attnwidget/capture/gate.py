@@ -2,9 +2,9 @@
 
 Soft masks of this kind are the attention of many networks for images, also where each pixel of a feature map is gated
 once for all channels (Woo et al. 2018, arXiv 1807.06521). Gates are everywhere in networks that attend to nothing, so a
-mask counts only if it has rows and columns, multiplies numbers that have the same ones, and is made in a module whose
-class, or that of one around it, speaks of attention or of a mask. That module must hold a convolution: gated heads of
-text, [batch, head, query, d_head], have four axes too.
+mask counts only if it has rows and columns, multiplies numbers that have the same ones and do not gate themselves, and
+is made in a module whose class, or that of one around it, speaks of attention or of a mask. That module must hold a
+convolution: gated heads of text, [batch, head, query, d_head], have four axes too.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from __future__ import annotations
 import re
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch.nn.modules.conv import _ConvNd
 
 from attnwidget.capture.adapter import Adapter, Sink, TorchFunction
-from attnwidget.capture.attention import Weights
+from attnwidget.capture.attention import Weights, has_numbers
 from attnwidget.capture.axes import tensors
 from attnwidget.capture.call import Call
 
@@ -27,6 +27,7 @@ _SUMS = frozenset({"add", "__add__", "__radd__"})
 _PRODUCTS = frozenset({"mul", "__mul__", "__rmul__", "multiply", "mul_", "__imul__"})
 _RESIZES = frozenset({"expand", "expand_as", "interpolate", "upsample", "repeat", "repeat_interleave"})
 _SPEAKS = re.compile(r"att(entio)?n|mask", re.IGNORECASE)
+_ROUNDING = 8  # by how many units in the last place of 1 a sigmoid may be out of order
 _NOTE = "{} is a mask: each weight is between 0 and 1 on its own, so that rows need not sum to 1."
 
 
@@ -36,7 +37,8 @@ class _Mask:
 
     tensor: weakref.ref[torch.Tensor]  # what multiplies
     weights: torch.Tensor  # [batch, channel, row, column], from 0 to 1
-    made_of: weakref.ref[torch.Tensor]  # what went into the sigmoid
+    logits: weakref.ref[torch.Tensor]  # what went into the sigmoid
+    is_half: bool  # whether that was one of two halves of a tensor
     module: str
     taken: bool = False
 
@@ -77,7 +79,8 @@ class GateAdapter(Adapter):
         owner = self.sink.owner()
         module = None if owner is None else _speaking(self.sink.model, owner.path)
         if module is not None:
-            self._keep(result, _Mask(weakref.ref(result), result.detach(), weakref.ref(logits), module))
+            mask = _Mask(weakref.ref(result), result.detach(), weakref.ref(logits), _is_half(logits), module)
+            self._keep(result, mask)
 
     def _carry(self, name: str, args: Sequence[object], result: torch.Tensor) -> None:
         for tensor in tensors(args[:2]):
@@ -88,7 +91,7 @@ class GateAdapter(Adapter):
                 if resized and not plain:
                     return
                 weights = result.detach() if resized else found.weights
-                self._keep(result, _Mask(weakref.ref(result), weights, found.made_of, found.module))
+                self._keep(result, replace(found, weights=weights))
                 return
 
     def _multiply(self, args: Sequence[object]) -> Sequence[object]:
@@ -96,10 +99,10 @@ class GateAdapter(Adapter):
         both = [it for it in args[:2] if isinstance(it, torch.Tensor)]
         for tensor, other in zip(both, reversed(both), strict=True):
             found = self._find(tensor)
-            if len(both) < 2 or found is None or found.taken or found.made_of() is other:
-                continue  # x * sigmoid(x) is an activation
+            if len(both) < 2 or found is None or found.taken:
+                continue
             fits = other.ndim == 4 and other.shape[2:] == found.weights.shape[2:] and other.dtype != torch.bool
-            if not fits or self._find(other) is not None:
+            if not fits or self._find(other) is not None or _is_activation(found, other):
                 continue
             found.taken = True
             weights = found.weights.flatten(2).unsqueeze(2)  # [batch, channel, 1, pixel]
@@ -120,6 +123,26 @@ class GateAdapter(Adapter):
     def _find(self, tensor: torch.Tensor) -> _Mask | None:
         found = self._followed.get(id(tensor))
         return found if found is not None and found.tensor() is tensor else None
+
+
+def _is_half(logits: torch.Tensor) -> bool:
+    return logits.is_floating_point() and logits.untyped_storage().nbytes() == 2 * logits.nbytes
+
+
+def _is_activation(mask: _Mask, other: torch.Tensor) -> bool:
+    """Tell whether features gate themselves, each number by itself, as in SiLU and quick GELU, or by halves, as in GLU.
+
+    In the first, what gates rises or falls with what is gated, in each channel.
+    """
+    if mask.logits() is other:
+        return True
+    if other.shape != mask.weights.shape or not has_numbers(Weights(mask.weights)):
+        return False
+    order = other.detach().flatten(2).argsort(-1)
+    steps = mask.weights.flatten(2).gather(-1, order).diff(dim=-1)  # [batch, channel, pixel]
+    rounding = _ROUNDING * torch.finfo(mask.weights.dtype).eps
+    rises, falls = (steps > rounding).any(-1), (steps < -rounding).any(-1)
+    return mask.is_half or bool((rises | falls).any() and not (rises & falls).any())
 
 
 def _speaking(model: torch.nn.Module, path: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -16,7 +17,9 @@ from attnwidget.capture.attention import Weights
 from attnwidget.capture.call import Call
 from attnwidget.capture.editing import Editor
 from attnwidget.capture.fast_path import kept_open
+from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.modules import Owner
+from attnwidget.capture.proof import Proof, proven
 from attnwidget.capture.recorder import Recorder
 from attnwidget.capture.windows import as_heads, windows_of
 
@@ -24,8 +27,6 @@ _WHOLE = "hugging_face"  # the adapter that knows by itself when attention runs
 _RECURRENT = frozenset(
     f"{cell}{suffix}" for cell in ("gru", "lstm", "rnn_tanh", "rnn_relu") for suffix in ("", "_cell")
 )
-# Models of which a whole pass has shown that they attend by no other one: what would make that stale, and what ran.
-_proven: WeakKeyDictionary[torch.nn.Module, tuple[object, dict[str, str]]] = WeakKeyDictionary()
 
 
 class Hub(TorchFunctionMode):
@@ -42,17 +43,22 @@ class Hub(TorchFunctionMode):
 
     def __init__(self, recorder: Recorder, adapters: Sequence[type[Adapter]], editor: Editor | None = None) -> None:
         super().__init__()
-        self._recorder, self._editor, self._n_muted = recorder, editor, 0
+        self._recorder, self._editor, self._muting = recorder, editor, _Muting()
         self._collected: list[tuple[list[Call], Place]] = []
         self._adapters = [adapter(self) for adapter in adapters]
-        self._runs: dict[str, Callable[..., object]] = {}
-        for adapter in reversed(self._adapters):
-            for name in adapter.functions:
-                inner = self._runs.get(name)
-                self._runs[name] = adapter.run if inner is None or not adapter.shares else _chained(adapter.run, inner)
         self._routes: set[str] = set()  # of the calls so far
         self._shown: WeakKeyDictionary[Call, Call] = WeakKeyDictionary()  # what was taken in place of a call
         self._entered = False
+
+    @cached_property
+    def _runs(self) -> dict[str, Callable[..., object]]:
+        """What runs each torch function that an adapter asked for."""
+        runs: dict[str, Callable[..., object]] = {}
+        for adapter in reversed(self._adapters):
+            for name in adapter.functions:
+                inner = runs.get(name)
+                runs[name] = adapter.run if inner is None or not adapter.shares else _chained(adapter.run, inner)
+        return runs
 
     def __torch_function__(
         self,
@@ -66,7 +72,7 @@ class Hub(TorchFunctionMode):
         run = self._runs.get(name)
         if name in _RECURRENT and _reads_one(name, args) and self.owner() is not None:
             self._recorder.recurred()
-        if run is None or self._n_muted:
+        if run is None or self._muting.depth:
             return func(*args, **kwargs) if kwargs else func(*args)
         return run(func, args, kwargs or {})
 
@@ -74,26 +80,32 @@ class Hub(TorchFunctionMode):
     def watching(self) -> Iterator[None]:
         """Have every adapter open inside the block."""
         with ExitStack() as stack:
+            modules = self._recorder.modules
+            signature, proof = modules.inventory.signature, proven.get(modules.model)
+            proof = proof if proof is not None and proof.signature == signature else None
             for adapter in self._adapters:
-                stack.enter_context(adapter.watching())
+                if adapter.is_concerned if proof is None else adapter.name in proof.concerned:
+                    stack.enter_context(adapter.watching())
             if not self.edits:  # what is edited cannot be a kernel's
                 stack.enter_context(kept_open(Hub))
-            modules = self._recorder.modules
-            proven, known = _proven.get(modules.model, (None, {}))
-            is_light = proven == modules.signature
-            stack.enter_context(modules.watching(closely=not is_light))
+            stack.enter_context(modules.watching(closely=proof is None))
             stack.callback(self._leave)
-            if is_light:
-                modules.known = known
+            if proof is not None:
+                modules.known = proof.ran
             else:
                 self.__enter__()  # type: ignore[no-untyped-call]
                 self._entered = True
                 modules.on_forward = self._lighten
             yield
-            if self._routes == {_WHOLE} and modules.n_forwards and not modules.compiled:
-                _proven[modules.model] = (modules.signature, known if is_light else modules.ran)
-            elif is_light:
-                del _proven[modules.model]
+            if proof is not None and not self._proves():
+                del proven[modules.model]
+            elif proof is None and self._proves() and signature == modules.inventory.signature:
+                concerned = frozenset(it.name for it in self._adapters if it.is_concerned)
+                proven[modules.model] = Proof(signature, modules.ran, concerned)
+
+    def _proves(self) -> bool:
+        modules = self._recorder.modules
+        return self._routes == {_WHOLE} and modules.n_forwards > 0 and not modules.compiled
 
     def _lighten(self) -> None:
         """Leave the mode, before another pass of a model whose first one needed no more than the interface."""
@@ -110,6 +122,11 @@ class Hub(TorchFunctionMode):
     def model(self) -> torch.nn.Module:
         """The model that is recorded."""
         return self._recorder.modules.model
+
+    @property
+    def inventory(self) -> Inventory:
+        """Its modules."""
+        return self._recorder.modules.inventory
 
     def owner(self, module: torch.nn.Module | None = None) -> Owner | None:
         """Return the module that runs now, or None if it belongs to another model than the recorded one."""
@@ -172,14 +189,9 @@ class Hub(TorchFunctionMode):
             if adapter is not by:
                 adapter.forget(tensor)
 
-    @contextmanager
-    def muted(self) -> Iterator[None]:
+    def muted(self) -> AbstractContextManager[None]:
         """Run what is in the block unseen by adapters."""
-        self._n_muted += 1
-        try:
-            yield
-        finally:
-            self._n_muted -= 1
+        return self._muting
 
     @contextmanager
     def collected(self, place: Place, *, listening: bool = True) -> Iterator[list[Call]]:
@@ -191,6 +203,19 @@ class Hub(TorchFunctionMode):
                 yield self._collected[-1][0]
         finally:
             self._collected.pop()
+
+
+class _Muting:
+    """A block that may be entered inside itself."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+
+    def __enter__(self) -> None:
+        self.depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.depth -= 1
 
 
 def _reads_one(name: str, args: Sequence[Any]) -> bool:

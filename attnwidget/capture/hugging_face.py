@@ -83,8 +83,8 @@ class HuggingFaceAdapter(Adapter):
         owner = self.sink.owner(module)
         if owner is None:
             return function(module, query, key, *args, **kwargs)
-        sort = sort_of(function, query, key, args, kwargs)
         last = self._rows.get(module)
+        sort = sort_of(function, query, key, args, kwargs) if query.shape[2] == 1 else None
         if last is not None and last.sort == sort and not torch.is_grad_enabled():
             call = next_row(last, query, key)
             if call is not None:
@@ -123,7 +123,7 @@ class HuggingFaceAdapter(Adapter):
         product = call.attention
         if (
             isinstance(product, DotProduct)
-            and product.shape[2] == 1
+            and sort is not None
             and call.n_keys == product.shape[3]
             and call.first_query == product.shape[3] - 1
             and (product.query is about.query and product.key is about.key)
@@ -150,7 +150,7 @@ class HuggingFaceAdapter(Adapter):
         (call,) = seen
         if call.attention.shape[0] * call.attention.shape[1] * call.attention.shape[2] != prod(about.shape[:3]):
             return None
-        call = about.placed(replace(call, route=self.name))
+        call = about.placed(call, route=self.name)
         if call.sinks and extra is not None and extra.ndim == 3:  # the logarithm of the sum without the sink
             share = torch.sigmoid(extra - about.sinks.view(1, -1, 1))[..., None]
             call = replace(call, attention=Weights(call.attention.weights() * share))

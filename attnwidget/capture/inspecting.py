@@ -130,7 +130,7 @@ class _Inspector(Recorder):
         rows = Rows([(Piece.of(call, name, 0, example, factors=True), call.attention.shape[2])])
         n_heads, n_queries = rows.n_heads, rows.n_queries
         kind = kind_of(site, rows, n_source=0, n_target=0, step=None)
-        owner = self.modules.by_path.get(name)
+        owner = self.modules.inventory.by_path.get(name)
         cls = "" if owner is None else type(owner).__name__
         self._found[site] = Module(site, cls, kind, call.route, n_heads, (n_queries, rows.n_keys))
 
@@ -143,7 +143,7 @@ class _Inspector(Recorder):
         found = list(self._found.values())
         found += [Module(path, kind, remark=_SILENT) for path, kind in silent_modules(ran, gave).items()]
         found += [Module(path, kind, remark=_STATEFUL) for path, kind in stateful_modules(ran).items()]
-        places = {path: place for place, path in enumerate(self.modules.by_path)}
+        places = {path: place for place, path in enumerate(self.modules.inventory.by_path)}
         found.sort(key=lambda it: places.get(it.path.partition("#")[0], 0))
         notes = (*self.notes, *self.modules.notes()) if self._found else (self.what_ran(),)
         return Report(type(self._model).__name__, tuple(found), notes)

@@ -6,8 +6,7 @@ Inside a torch function no mode is asked, so that `F.scaled_dot_product_attentio
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from torch.nn import functional as F
@@ -19,15 +18,17 @@ _stand_ins: dict[int, list[Kernel]] = {}  # by thread
 _original: Kernel = F.scaled_dot_product_attention
 
 
-@contextmanager
-def kernel_swapped(stand_in: Kernel) -> Iterator[None]:
+class kernel_swapped:
     """Have this thread call `stand_in(original, *args, **kwargs)` in place of the kernel inside the block."""
-    thread = threading.get_ident()
-    _enter(thread, stand_in)
-    try:
-        yield
-    finally:
-        _leave(thread)
+
+    def __init__(self, stand_in: Kernel) -> None:
+        self._stand_in, self._thread = stand_in, threading.get_ident()
+
+    def __enter__(self) -> None:
+        _enter(self._thread, self._stand_in)
+
+    def __exit__(self, *_: object) -> None:
+        _leave(self._thread)
 
 
 def _enter(thread: int, stand_in: Kernel) -> None:

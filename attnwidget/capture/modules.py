@@ -12,7 +12,8 @@ from typing import NamedTuple
 import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from attnwidget.capture.report import COMPILED, nothing_found, silent, without_attention
+from attnwidget.capture.inventory import Inventory
+from attnwidget.capture.report import COMPILED, nothing_found, silent, stateful_modules, without_attention
 from attnwidget.capture.tree import shape_of
 
 # Modules that only carry a function; what happens in them belongs to the module that called them.
@@ -36,12 +37,12 @@ class RunningModules:
     """The modules of one model, as they run in one thread.
 
     Args:
-        model: the model to watch.
+        inventory: all modules of the model to watch.
     """
 
-    def __init__(self, model: torch.nn.Module) -> None:
-        self.model = model
-        self._modules = dict(model.named_modules())
+    def __init__(self, inventory: Inventory) -> None:
+        self.model, self.inventory = inventory.model, inventory
+        self._modules = inventory.by_path
         self._paths = {id(module): path for path, module in self._modules.items()}
         self._thread = threading.get_ident()
         self._handles: dict[int, torch.utils.hooks.RemovableHandle] = {}
@@ -87,20 +88,6 @@ class RunningModules:
         parent = self._modules[path.rpartition(".")[0]] if path else None
         return Owner(path.replace("._orig_mod", ""), module, parent)  # as before torch.compile
 
-    @property
-    def signature(self) -> tuple[int, object]:
-        """What changes when the model gets other modules, other code in them, or another kind of attention."""
-        code = [
-            (path, type(it), getattr(type(it), "forward", None), id(vars(it).get("forward")))
-            for path, it in self._modules.items()
-        ]
-        return hash(tuple(code)), getattr(getattr(self.model, "config", None), "_attn_implementation", None)
-
-    @property
-    def by_path(self) -> dict[str, torch.nn.Module]:
-        """All modules of the model."""
-        return self._modules
-
     @contextmanager
     def watching(self, *, closely: bool = True) -> Iterator[None]:
         """Watch inside the block; no hook is left behind.
@@ -136,9 +123,10 @@ class RunningModules:
 
     def notes(self) -> list[str]:
         """Say what a recording does not show, and what was run otherwise than without it."""
-        layers = [path for path, it in self._modules.items() if isinstance(it, torch.nn.ModuleList)]
         ran = self.known or self.ran
-        notes = [silent(ran, self.gave), *(without_attention(path, ran, self.gave) for path in layers)]
+        layers = [path for path, it in self._modules.items() if isinstance(it, torch.nn.ModuleList)]
+        states = layers if stateful_modules(ran) else ()
+        notes = [silent(ran, self.gave), *(without_attention(path, ran, self.gave) for path in states)]
         return [COMPILED] * self.compiled + [note for note in notes if note]
 
     def _note_model(self, module: torch.nn.Module, inputs: object) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from attnwidget.capture.call import Call
+from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.kinds import says_cross
 from attnwidget.capture.pieces import Piece
 
@@ -62,9 +63,9 @@ class Pass:
 class Passes:
     """The passes of the decoders in a model of Transformers since the last token was chosen."""
 
-    def __init__(self, model: torch.nn.Module) -> None:
-        self._decoders = [it for it in model.modules() if hasattr(it, "prepare_inputs_for_generation")]
-        self._is_pair = bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
+    def __init__(self, inventory: Inventory) -> None:
+        self._decoders = inventory.having("prepare_inputs_for_generation")
+        self._is_pair = bool(getattr(getattr(inventory.model, "config", None), "is_encoder_decoder", False))
         self._list: list[Pass] = []
         self._depth = 0
         self._n_hidden = 0  # features that were read in place of tokens

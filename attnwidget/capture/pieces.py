@@ -21,9 +21,10 @@ class Piece:
         key: of the call, which is not held: its weights may be on another device, and large.
         name: the module that made it.
         forward: the pass of the model in which it ran.
-        attention: a copy of what concerns the example.
+        attention: what concerns the example.
         cross, causal, first_query, first_key: as in `Call`.
         n_keys: how many keys its rows have, with those that a window forgot and without the empty ones.
+        owns: whether its attention is a copy, which nobody will change.
     """
 
     key: object
@@ -35,6 +36,7 @@ class Piece:
     first_query: int | None
     first_key: int
     n_keys: int
+    owns: bool = False
 
     @classmethod
     def of(cls, call: Call, name: str, forward: int, example: int, *, factors: bool) -> Piece:
@@ -47,20 +49,21 @@ class Piece:
             example: which one of the batch.
             factors: whether even a single row is kept as its query and keys, which takes more memory than the row.
         """
-        with_no_batch = call.attention.part(slice(example, example + 1), slice(None))
-        if with_no_batch.shape[2] == 1 and not factors:
-            with_no_batch = Weights(with_no_batch.weights().detach())
+        attention = call.attention
+        if attention.shape[2] == 1 and not factors:
+            attention, example = Weights(attention.part(slice(example, example + 1), slice(None)).weights()), 0
         n_keys = call.first_key + call.attention.shape[3] if call.n_keys is None else call.n_keys
         return cls(
             call.key,
             name,
             forward,
-            with_no_batch.kept(),
+            attention.kept(example),
             call.cross,
             call.causal,
             call.first_query,
             call.first_key,
             n_keys,
+            owns=True,
         )
 
     @property

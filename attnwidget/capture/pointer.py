@@ -10,6 +10,7 @@ import re
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 
 import torch
 
@@ -31,17 +32,25 @@ class PointerAdapter(Adapter):
         self._found: list[bool] = []  # of each pointer that runs, whether one inside it has given weights
         self._claimed: dict[int, weakref.ref[torch.Tensor]] = {}  # by other adapters, by id
 
+    @property
+    def is_concerned(self) -> bool:
+        """Whether there are pointers."""
+        return bool(self._pointers())
+
+    def _pointers(self) -> list[torch.nn.Module]:
+        kinds = self.sink.inventory.by_class.items()
+        return list(chain.from_iterable(them for kind, them in kinds if _POINTER.search(kind.__name__)))
+
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Have hooks on pointers inside the block."""
         handles = []
         try:
-            for module in self.sink.model.modules():
-                if _POINTER.search(type(module).__name__):
-                    handles += [
-                        module.register_forward_pre_hook(self._begin),
-                        module.register_forward_hook(self._end, prepend=True, always_call=True),
-                    ]
+            for module in self._pointers():
+                handles += [
+                    module.register_forward_pre_hook(self._begin),
+                    module.register_forward_hook(self._end, prepend=True, always_call=True),
+                ]
             yield
         finally:
             for handle in handles:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import warnings
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from attnwidget.capture.attention import has_numbers
 from attnwidget.capture.call import Call
 from attnwidget.capture.editing import Edit
 from attnwidget.capture.errors import CaptureError
+from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.kinds import kind_of
 from attnwidget.capture.modules import RunningModules
 from attnwidget.capture.passes import Passes
@@ -44,17 +45,18 @@ class Recorder:
 
     def __init__(self, model: torch.nn.Module, trace: Trace, example: int | None, store: StoreChoice = "auto") -> None:
         self.trace = trace
-        self.modules = RunningModules(model)
-        self.passes = Passes(model)
-        self.sites = Sites(model, trace, store)
+        inventory = Inventory(model)
+        self.modules = RunningModules(inventory)
+        self.passes = Passes(inventory)
+        self.sites = Sites(inventory, trace, store)
         self._model, self._example = model, example
         self._pending: list[Piece] = []
-        self._counts: Counter[tuple[str, int]] = Counter()  # calls by module and pass of the model
-        self._n_rows: Counter[str] = Counter()  # single rows by module, since the recording began
+        self._counts: defaultdict[tuple[str, int], int] = defaultdict(int)  # calls by module and pass of the model
+        self._n_rows: defaultdict[str, int] = defaultdict(int)  # single rows by module, since the recording began
         self.notes: dict[str, None] = {}  # in order
         self._n_steps = 0
         self._order: list[str] = []  # modules that attended since the last step; "" where a recurrent cell ran
-        self._n_target = len(trace.tokens["target"])  # 0 where the steps will tell
+        self._n_target = trace.n_tokens["target"]  # 0 where the steps will tell
 
     def terms(self, edits: Sequence[Edit]) -> str:
         """Say what ranks that hold the model together must agree on."""
@@ -72,8 +74,7 @@ class Recorder:
         call = self.sites.sharding.local(call, name)
         example = self.example_of(call, name)
         self.sites.note(call, name)
-        if call.note:
-            self.notes[call.note] = None
+        self.notes[call.note] = None
         self._counts[name, self.turn] += 1
         self._n_rows[name] += call.attention.shape[2] == 1
         self.keep(call, name, example)
@@ -140,7 +141,7 @@ class Recorder:
             if name not in self.sites.names:
                 self.sites.add(name, self._kind(name, last, step=index), last, decoding=True)
                 if self.sites.names[name].query != "target":
-                    self.sites.append_rows(name, last)
+                    self.sites.append_rows({name: last})
             if self.sites.names[name].query == "target":
                 rows[name] = self.sites.of_step(name, last.last())
         self._pending.clear()
@@ -204,7 +205,7 @@ class Recorder:
         alone = not self._n_target and "cross" not in kinds.values()
         for name, rows in by_site.items():
             self.sites.add(name, kinds[name], rows, alone=alone)
-            self.sites.append_rows(name, rows, n_keys=self._n_target)
+        self.sites.append_rows(by_site, n_keys=self._n_target)
 
     def _on_other_run(self) -> None:
         self.notes[
@@ -232,7 +233,7 @@ class Recorder:
         return by_site
 
     def _kind(self, name: str, rows: Rows, *, step: int | None) -> Kind:
-        n_source = len(self.trace.tokens["source"])
+        n_source = self.trace.n_tokens["source"]
         return kind_of(name, rows, n_source=n_source, n_target=self._n_target, step=step)
 
 

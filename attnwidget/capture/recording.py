@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import cast
@@ -17,7 +17,7 @@ from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.hub import Hub
 from attnwidget.capture.recorder import Recorder
 from attnwidget.capture.sizes import StoreChoice
-from attnwidget.tokens import Tokens
+from attnwidget.tokens import TokensLike
 from attnwidget.trace import Trace
 
 _open: ContextVar[Recorder | None] = ContextVar("attnwidget_recording", default=None)
@@ -27,8 +27,8 @@ _open: ContextVar[Recorder | None] = ContextVar("attnwidget_recording", default=
 def record(
     model: torch.nn.Module,
     *,
-    source: Tokens | Sequence[str] | None = None,
-    target: Tokens | Sequence[str] | None = None,
+    source: TokensLike | None = None,
+    target: TokensLike | None = None,
     into: Trace | None = None,
     example: int | None = None,
     title: str = "",
@@ -139,15 +139,14 @@ def uncompiled() -> AbstractContextManager[object]:
 def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
     """Return what torch.compile or data parallelism wrapped."""
     while True:
-        inner = model.module if isinstance(model, DistributedDataParallel) else getattr(model, "_orig_mod", model)
-        if inner is model:
+        name = "module" if isinstance(model, DistributedDataParallel) else "_orig_mod"
+        inner = model._modules.get(name) if name in model._modules else None
+        if inner is None:
             return model
         model = inner
 
 
-def trace_for(
-    into: Trace | None, source: Tokens | Sequence[str] | None, target: Tokens | Sequence[str] | None, title: str
-) -> Trace:
+def trace_for(into: Trace | None, source: TokensLike | None, target: TokensLike | None, title: str) -> Trace:
     if into is None:
         return Trace(source=source, target=target, title=title)
     if not isinstance(into, Trace):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 
 COMPILED = (
     "Compiled model: running its eager code while recording, so outputs may differ from the compiled ones in the last "
@@ -50,8 +51,7 @@ def silent_modules(ran: Mapping[str, str], gave: Collection[str]) -> dict[str, s
     return {
         path: kind
         for path, kind in ran.items()
-        if _ATTENTION.search(kind)
-        and not _is_recurrent(kind)
+        if _attends(kind)
         and path.rpartition(".")[0] not in around
         and not any(_holds(path, other) or _holds(other, path) for other in gave)
     }
@@ -99,6 +99,12 @@ def without_attention(path: str, ran: Mapping[str, str], gave: Collection[str]) 
     )
 
 
+@cache
+def _attends(kind: str) -> bool:
+    return bool(_ATTENTION.search(kind)) and not _is_recurrent(kind)
+
+
+@cache
 def _is_recurrent(kind: str) -> bool:
     return bool(_RECURRENT.search(kind))
 

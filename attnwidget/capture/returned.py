@@ -11,6 +11,7 @@ import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from itertools import chain
 from types import FrameType
 from typing import Any
 
@@ -37,17 +38,26 @@ class ReturnedAdapter(Adapter):
         super().__init__(sink)
         self._running: list[tuple[AbstractContextManager[None], bool]] = []
 
+    @property
+    def is_concerned(self) -> bool:
+        """Whether modules attend in a band or in blocks."""
+        return bool(self._modules())
+
+    def _modules(self) -> list[torch.nn.Module]:
+        inventory = self.sink.inventory
+        blocks = [them for kind, them in inventory.by_class.items() if _is_blocks(kind)]
+        return [*filter(_is_band, inventory.having(_BAND)), *chain.from_iterable(blocks)]
+
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Have hooks on modules that attend in a band or in blocks inside the block."""
         handles = []
         try:
-            for module in self.sink.model.modules():
-                if _is_band(module) or _is_blocks(module):
-                    handles += [
-                        module.register_forward_pre_hook(self._begin, with_kwargs=True),
-                        module.register_forward_hook(self._end, with_kwargs=True, prepend=True, always_call=True),
-                    ]
+            for module in self._modules():
+                handles += [
+                    module.register_forward_pre_hook(self._begin, with_kwargs=True),
+                    module.register_forward_hook(self._end, with_kwargs=True, prepend=True, always_call=True),
+                ]
             yield
         finally:
             for handle in handles:
@@ -79,7 +89,7 @@ class ReturnedAdapter(Adapter):
             if owner is not None and isinstance(output, tuple):
                 with torch.no_grad():
                     found = self._found(module, args, kwargs, output)
-                self._take(Call(owner.path, self.name, *found, cross=False, sinks=_is_blocks(module)))
+                self._take(Call(owner.path, self.name, *found, cross=False, sinks=_is_blocks(type(module))))
         finally:
             muted.__exit__(None, None, None)
         return output[:1] if asked and isinstance(output, tuple) else None
@@ -97,7 +107,7 @@ class ReturnedAdapter(Adapter):
     ) -> tuple[Attention, str]:
         """Return the weights, and what a person must know about them."""
         kind = type(module).__name__
-        if _is_blocks(module):
+        if _is_blocks(type(module)):
             name = kind.partition(_BLOCKS)[0]
             note = f"{name} computes attention in blocks; showing the dense matrix that the model assembles."
             n_tokens = output[1].shape[-1] - _n_padded()
@@ -119,8 +129,8 @@ def _is_band(module: torch.nn.Module) -> bool:
     return isinstance(getattr(module, _BAND, None), int) and _ASKED in inspect.signature(module.forward).parameters
 
 
-def _is_blocks(module: torch.nn.Module) -> bool:
-    return _BLOCKS in type(module).__name__ and type(module).__module__.startswith("transformers.")
+def _is_blocks(kind: type[torch.nn.Module]) -> bool:
+    return _BLOCKS in kind.__name__ and kind.__module__.startswith("transformers.")
 
 
 def _from_band(

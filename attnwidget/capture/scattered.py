@@ -58,14 +58,15 @@ class Scattered:
             whole_at=None if self.whole_at is None else self.whole_at[examples, queries],
         )
 
-    def kept(self) -> Scattered:
-        """Return a copy that the model cannot change any more."""
+    def kept(self, example: int) -> Scattered:
+        """Return a copy of one example that the model cannot change any more."""
+        it = self.part(slice(example, example + 1), slice(None))
         return Scattered(
-            self.values.detach().to("cpu", torch.float32, copy=True),
-            self.keys.cpu(),
-            self.n_keys,
-            None if self.whole is None else self.whole.detach().to("cpu", torch.float32, copy=True),
-            None if self.whole_at is None else self.whole_at.to("cpu", copy=True),
+            it.values.detach().to("cpu", torch.float32, copy=True),
+            it.keys.cpu(),
+            it.n_keys,
+            None if it.whole is None else it.whole.detach().to("cpu", torch.float32, copy=True),
+            None if it.whole_at is None else it.whole_at.to("cpu", copy=True),
         )
 
     def looks_ahead(self, diagonal: int = 0) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 
 import numpy as np
 import torch
@@ -12,6 +14,7 @@ import torch
 from attnwidget.capture.call import Call
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.factors import Reader
+from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.pieces import Rows
 from attnwidget.capture.sharding import Sharding
 from attnwidget.capture.sizes import EXPECTED_STEPS, Sizer, StoreChoice
@@ -19,6 +22,8 @@ from attnwidget.checks import HALF_SUM_TOLERANCE
 from attnwidget.ledger import CONTEXT, SOURCE, STRIPS_OF, TARGET
 from attnwidget.outline import Kind, Site, StoreKind
 from attnwidget.stores import Factors
+from attnwidget.stores.softmax import Softmax
+from attnwidget.tokens import Tokens
 from attnwidget.trace import Trace
 
 _TOWER = re.compile(
@@ -32,20 +37,22 @@ class Sites:
     """Adds sites to a trace, and rows to sites.
 
     Args:
-        model: the model that is recorded.
+        inventory: the modules of the model that is recorded.
         trace: where sites go.
         store: how weights are kept.
     """
 
-    def __init__(self, model: torch.nn.Module, trace: Trace, store: StoreChoice) -> None:
+    def __init__(self, inventory: Inventory, trace: Trace, store: StoreChoice) -> None:
         self.names: dict[str, Site] = {}
-        self.sizer, self.sharding = Sizer(model, store), Sharding(model)
+        self.sizer, self.sharding = Sizer(inventory, store), Sharding(inventory.model)
         self.as_weights = False  # whether queries and keys are not to be kept, because they do not tell all of it
         self._trace, self._reader = trace, Reader()
         self._tolerances: dict[str, float] = {}  # by module
         self._stores: dict[str, StoreKind] = {}
+        self._n_layers: Counter[tuple[Kind, str]] = Counter()  # so far, by tower
         self._n_source = 0  # how many tokens the first site had that counts the source
         self._ready: dict[str, list[Factors]] = {}  # what was read when a store was chosen
+        self._biased: dict[str, Softmax] = {}  # of sites that add a bias to their scores, so far
         self._n_keys: dict[str, int] = {}  # that the store of a site has been brought, where it keeps keys
 
     def keep_weights(self, reason: str) -> None:
@@ -88,8 +95,8 @@ class Sites:
             self._strip(strip, name, count, whole=kind != "decoder" or rows.n_queries == rows.n_keys)
             for strip, count in ((query, rows.n_queries), (key, rows.n_keys))
         )
-        tower = tower_of(name)
-        layer = sum(site.kind == kind and tower_of(site.name) == tower for site in self.names.values())
+        layer = self._n_layers[kind, tower_of(name)]
+        self._n_layers[kind, tower_of(name)] += 1
         _, n_heads = self.sharding.heads(name, rows.n_heads)
         site = Site(name, kind, layer, n_heads, query, key)
         steps = EXPECTED_STEPS if decoding and query == TARGET else 0
@@ -105,21 +112,26 @@ class Sites:
         self.names[name] = site
         self._stores[name] = store
 
-    def append_rows(self, name: str, rows: Rows, *, n_keys: int = 0) -> None:
-        """Add all rows of a site.
+    def append_rows(self, rows: Mapping[str, Rows], *, n_keys: int = 0) -> None:
+        """Add all rows of sites.
 
         Args:
-            name: the site.
             rows: what to add.
-            n_keys: how many keys they have at least; those that no row saw are 0.
+            n_keys: how many keys they have at least where those are of the target; keys that no row saw are 0.
         """
-        n_keys = n_keys if self.names[name].key == TARGET else 0
-        found = self._ready.pop(name, None) or self._factors(name, rows)
-        if found is None or (self._stores[name] != "qk" and (len(found) > 1 or n_keys > rows.n_keys)):
-            self.append({name: rows.dense(n_keys)})
-        else:
-            for factors in found:
-                self.append({name: factors})
+        together: dict[str, np.ndarray | Factors] = {}
+        for name, it in rows.items():
+            n_least = n_keys if self.names[name].key == TARGET else 0
+            found = self._ready.pop(name, None) or self._factors(name, it)
+            if found is None or (self._stores[name] != "qk" and (len(found) > 1 or n_least > it.n_keys)):
+                self.append({name: it.dense(n_least)})
+            elif len(found) == 1:
+                together[name] = found[0]
+            else:
+                for factors in found:
+                    self.append({name: factors})
+        if together:
+            self.append(together)
 
     def begin_step(self) -> None:
         """Forget the masks of the last step."""
@@ -158,9 +170,26 @@ class Sites:
         token: str | None = None,
         candidates: Iterable[tuple[str, float]] = (),
     ) -> None:
-        """Add rows of several sites, and with `token` the step that they chose."""
+        """Add rows of several sites, and with `token` the step that they chose.
+
+        Raises:
+            CaptureError: a bias that is no matter of distance, which a single row cannot tell.
+        """
+        for name, it in rows.items():
+            if isinstance(it, Factors) and it.bias is not None:
+                self._check_bias(name, it)
         self._n_keys.update({name: it.shape[2] for name, it in rows.items() if isinstance(it, Factors)})
         self._trace.append(self.sharding.gathered(rows, token), token=token, candidates=candidates)
+
+    def _check_bias(self, name: str, factors: Factors) -> None:
+        softmax = Softmax.of(factors)
+        try:
+            self._biased[name] = self._biased.get(name, softmax).joined(softmax)
+        except ValueError:
+            raise CaptureError(
+                f"{name}: its weights were to be kept as queries and keys, but its bias is no matter of distance. "
+                "Use store='dense' or 'reduced'."
+            ) from None
 
     def takes_factors(self, name: str, *, n_keys: int) -> bool:
         """Tell whether a site takes queries and keys of what the decoder has read, and has so many keys already."""
@@ -195,8 +224,8 @@ class Sites:
         """Return the strip that an axis counts: what has another length than the source has tokens of its own."""
         if strip != SOURCE:
             return strip
-        tokens, tower = self._trace.tokens, tower_of(name)
-        n_source = len(tokens[SOURCE]) or self._n_source
+        n_tokens, tower = self._trace.n_tokens, tower_of(name)
+        n_source = n_tokens[SOURCE] or self._n_source
         if count == (n_source or count):
             self._n_source = count
             return strip
@@ -205,12 +234,15 @@ class Sites:
         if not own and not (whole and self._n_source):
             return strip
         own = own or f"{SOURCE}_{count}"
-        own = own if len(tokens.get(own, ())) in (0, count) else f"{own}_{count}"
-        if own not in tokens:
-            self._trace.set_tokens(own, [str(i + 1) for i in range(count)])
+        own = own if n_tokens.get(own, 0) in (0, count) else f"{own}_{count}"
+        if own not in n_tokens:
+            scene = self._trace.tokens[SOURCE].scene
+            names = tuple(str(i + 1) for i in range(count))
+            self._trace.set_tokens(own, Tokens(names, None if scene is None else scene.pooled(count)))
         return own
 
 
+@cache
 def tower_of(name: str) -> str:
     """Return the part of a model that a module belongs to, as in "vision"; empty where it says none."""
     found = _TOWER.search(name)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Literal, get_args
 
-import torch
-
 from attnwidget.capture.attention import DotProduct
 from attnwidget.capture.errors import CaptureError
+from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.pieces import Rows
 from attnwidget.outline import StoreKind
 
@@ -23,19 +21,18 @@ class Sizer:
     """Chooses a store for each site, and says so once where it is not the plain one.
 
     Args:
-        model: whose modules tell how many layers there will be.
+        inventory: the modules of the model, which tell how many layers there will be.
         choice: what the user asked for.
     """
 
-    def __init__(self, model: torch.nn.Module, choice: StoreChoice) -> None:
+    def __init__(self, inventory: Inventory, choice: StoreChoice) -> None:
         if choice not in get_args(StoreChoice):
             raise ValueError(
                 f"store: {choice!r} came, one of {', '.join(map(repr, get_args(StoreChoice)))} was expected."
             )
         self.choice = choice
-        self._types = Counter(type(module) for module in model.modules())
-        self._modules = dict(model.named_modules())
-        config = getattr(model, "config", None)
+        self._inventory = inventory
+        config = getattr(inventory.model, "config", None)
         self._n_layers = getattr(config, "num_hidden_layers", 1) or 1
         self.note = ""
 
@@ -82,8 +79,8 @@ class Sizer:
         self.note = f'Dense attention would take {size_text(n_dense)}; {what}. Pass store="dense" to override.'
 
     def _layers_like(self, name: str) -> int:
-        module = self._modules.get(name.partition("#")[0])
-        n_alike = self._types[type(module)] if module is not None else 1
+        module = self._inventory.by_path.get(name.partition("#")[0])
+        n_alike = len(self._inventory.by_class[type(module)]) if module is not None else 1
         return n_alike if n_alike > 1 else self._n_layers
 
 

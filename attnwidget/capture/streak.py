@@ -149,7 +149,7 @@ class _Like:
     def factors(self, rows: list[tuple[torch.Tensor, torch.Tensor]]) -> Factors:
         """Return rows as a store takes them, each with the keys up to its own."""
         ends = self.n_keys + np.arange(len(rows))
-        queries, keys = (as_numpy(torch.cat(parts, dim=2)[0]) for parts in zip(*rows, strict=True))
+        queries, keys = (as_numpy(torch.cat(parts, dim=2)[0], is_own=True) for parts in zip(*rows, strict=True))
         visible = Visible(np.zeros(len(rows)), ends)
         first = 0 if self.first_query is None else self.first_query
         return Factors(queries, keys, visible, self.scale, self.n_keys - 1, first, self.softcap)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from math import isqrt
 from types import CodeType, FrameType
 
 import torch
@@ -27,6 +27,8 @@ _AS_HEADS = "{} attends in {} windows an image, which are shown as heads: window
 # Variables in which a layer keeps the size of the image after it was padded, as a tuple or one by one.
 _PADDED = ("pad_height_width", "padding_shape", "pad_hw")
 _SIZE = ("height", "width")
+# By the id of code, which is held so that its id stays its own; to hash code takes as long as to read it.
+_known: dict[int, tuple[CodeType, bool]] = {}
 _WINDOWED = ("window_size", "num_windows")  # attributes of modules that cut images into windows
 
 
@@ -76,7 +78,7 @@ class Windows:
 def windows_of(call: Call) -> Windows | None:
     """Return how the layer that runs has cut its image, as its variables say; None where it cuts none."""
     n_windows, _, n_places, n_keys = call.attention.shape
-    if n_places != n_keys:
+    if n_places != n_keys or isqrt(n_places) ** 2 != n_places:
         return None
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
@@ -93,9 +95,12 @@ def windows_of(call: Call) -> Windows | None:
     return None
 
 
-@cache
 def _pads(code: CodeType) -> bool:
-    return not {*code.co_varnames, *code.co_cellvars}.isdisjoint((*_PADDED, "height_pad"))
+    found = _known.get(id(code))
+    if found is None:
+        pads = not {*code.co_varnames, *code.co_cellvars}.isdisjoint((*_PADDED, "height_pad"))
+        found = _known[id(code)] = code, pads
+    return found[1]
 
 
 def as_heads(call: Call) -> Call:

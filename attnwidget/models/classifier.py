@@ -43,7 +43,9 @@ class Classifier(System):
         super().__init__()
         self.network = network
         self.words = self.task.target_words
-        self.keys = PATCHES if isinstance(network, VisionTransformer) else self.task.source_words
+        sees_patches = isinstance(network, VisionTransformer)
+        self.keys = PATCHES if sees_patches else self.task.source_words
+        self.grid = (shapes.N_ROWS, shapes.N_COLUMNS) if sees_patches else (self.task.shape[0], self.task.shape[1])
 
     def encode(self, typed: str | Sequence[object] | Example | np.ndarray) -> Picture:
         """Return a digit as `values`, float [1, 1, 8, 8], 0 for paper and 1 for ink.
@@ -59,7 +61,8 @@ class Classifier(System):
         Warns:
             UserWarning: there is more or less ink than in any picture of the data.
         """
-        return picture(typed, task=self.task, tokens=self.keys, device=self.network.output.weight.device)
+        device = self.network.output.weight.device
+        return picture(typed, task=self.task, tokens=self.keys, grid=self.grid, device=device)
 
     def most_steps(self, encoded: Encoded) -> int:
         """Return 1."""

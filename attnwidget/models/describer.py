@@ -58,7 +58,9 @@ class Describer(System):
         Warns:
             UserWarning: the picture is unlike all that the network learned from.
         """
-        return picture(typed, task=self.task, tokens=self.task.source_words, device=self.network.places.device)
+        grid = shapes.N_ROWS, shapes.N_COLUMNS
+        device = self.network.places.device
+        return picture(typed, task=self.task, tokens=self.task.source_words, grid=grid, device=device)
 
     def most_steps(self, encoded: Encoded) -> int:
         """Return the size of the vocabulary, more than any caption has words."""

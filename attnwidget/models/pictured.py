@@ -21,13 +21,17 @@ class Picture(Encoded):
     Args:
         tokens: the name of each place that is a key.
         values: the pixels as the network reads them, float [1, ...], from 0 to 1.
-        image: the same for people, float32 of the task's shape: rows, columns, and red, green, blue last.
+        image: the same for people, float32 [..., row, column] or, with red, green and blue, [..., row, column, 3].
+        grid: how many rows and columns of places it has; the last tokens are these, frame by frame and row by row.
     """
 
     image: np.ndarray
+    grid: tuple[int, int]
 
 
-def picture(typed: object, *, task: PictureTask, tokens: tuple[str, ...], device: torch.device) -> Picture:
+def picture(
+    typed: object, *, task: PictureTask, tokens: tuple[str, ...], grid: tuple[int, int], device: torch.device
+) -> Picture:
     """Return what a person typed, a picture of their own or an example of the task; channels go before the rows.
 
     Raises:
@@ -50,4 +54,5 @@ def picture(typed: object, *, task: PictureTask, tokens: tuple[str, ...], device
         warnings.warn(f"{odd}: expect mistakes.", stacklevel=3)
     coloured = image.shape[-1] == 3
     values = torch.from_numpy(np.moveaxis(image, -1, -3) if coloured else image[..., None, :, :])
-    return Picture(tokens, values.unsqueeze(0).to(device).contiguous(), image)  # values: [1, ..., channel, row, column]
+    values = values.unsqueeze(0).to(device).contiguous()  # [1, ..., channel, row, column]
+    return Picture(tokens, values, image, grid)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from attnwidget.tasks import Example, search, shapes
 
+from .pictured import Picture
 from .retrieval import SCALE, RetrievalNetwork, RetrievalSizes
 from .system import DecoderStep, Encoded, System, likeliest
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Found(Encoded):
+class Found(Picture):
     """A sentence and the picture that was found for it.
 
     Args:
@@ -28,12 +29,12 @@ class Found(Encoded):
         values: the picture that matches best, float [1, 3, row, column].
         sentence: word indices, int64 [1, word].
         image: the picture for people, float32 [32, 32, 3].
+        grid: 4 rows and 4 columns of cells.
         captions: of all pictures of the gallery, the found one first, then as they match.
         probabilities: of these pictures, float [picture].
     """
 
     sentence: Tensor
-    image: np.ndarray
     captions: tuple[tuple[str, ...], ...]
     probabilities: Tensor
 
@@ -79,7 +80,15 @@ class Searcher(System):
         found = typed.gallery[int(order[0])]
         assert found.values is not None
         captions = tuple(typed.gallery[index].target for index in order.tolist())
-        return Found(shapes.CELLS, images[order[:1]], sentence, found.values, captions, probabilities)
+        return Found(
+            shapes.CELLS,
+            images[order[:1]],
+            found.values,
+            (shapes.N_ROWS, shapes.N_COLUMNS),
+            sentence,
+            captions,
+            probabilities,
+        )
 
     def most_steps(self, encoded: Encoded) -> int:
         """Return the number of words in the sentence."""

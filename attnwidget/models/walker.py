@@ -13,10 +13,15 @@ import torch
 from attnwidget.tasks import Example, grid
 
 from .agent import AgentNetwork, AgentSizes
+from .pictured import Picture
 from .system import DecoderStep, Encoded, System, likeliest
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+# Red, green and blue of the floor, a wall, the goal and the agent.
+COLOURS = ((0.93, 0.93, 0.91), (0.35, 0.35, 0.38), (0.20, 0.65, 0.35), (0.85, 0.35, 0.15))
 
 
 class Walker(System):
@@ -34,8 +39,8 @@ class Walker(System):
         self.network = network
         self.words = tuple(grid.ACTIONS)
 
-    def encode(self, typed: str | Sequence[object] | Example) -> Encoded:
-        """Return a map as `values`, int64 [1, key]: what each cell holds, row by row.
+    def encode(self, typed: str | Sequence[object] | Example) -> Picture:
+        """Return a map as `values`, int64 [1, key]: what each cell holds, row by row; its `image` has one pixel a cell.
 
         Args:
             typed: five rows of five marks with a "/" between rows, or an example of the task.
@@ -58,7 +63,8 @@ class Walker(System):
                 stacklevel=2,
             )
         marks = torch.from_numpy(typed.values.astype(np.int64)).unsqueeze(0)  # [1, key]
-        return Encoded(grid.CELLS, marks.to(self.network.places.weight.device))
+        image = np.array(COLOURS, np.float32)[typed.values].reshape(grid.N_ROWS, grid.N_COLUMNS, 3)
+        return Picture(grid.CELLS, marks.to(self.network.places.weight.device), image, (grid.N_ROWS, grid.N_COLUMNS))
 
     def most_steps(self, encoded: Encoded) -> int:
         """Return the number of cells; no shortest way has so many actions."""

@@ -18,7 +18,7 @@ class Factors:
     Args:
         queries: float16 or float32 [head, query, d_head], rotary positions already applied.
         keys: float16 or float32 [key_head, key, d_head], likewise; where there are fewer heads than of queries, each
-            serves a group of those.
+            serves a group of those. A store keeps queries and keys that are read-only as they are, and copies others.
         visible: which keys each query may see, by their absolute positions.
         scale: what the products are multiplied by.
         first_key: absolute position of keys[:, 0].
@@ -68,9 +68,9 @@ class Factors:
 
     def _check_visible(self) -> None:
         _, n_queries, n_keys = self.shape
-        if len(self.visible) != n_queries or self.visible.last.max(initial=0) > n_keys:
+        if len(self.visible) != n_queries or self.visible.end > n_keys:
             raise ValueError(
-                f"visible: {len(self.visible)} queries that see keys up to {self.visible.last.max(initial=0)} came, "
+                f"visible: {len(self.visible)} queries that see keys up to {self.visible.end} came, "
                 f"{n_queries} queries and {n_keys} keys were expected."
             )
 

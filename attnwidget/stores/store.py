@@ -114,16 +114,22 @@ def chosen_heads(heads: slice | int, n_heads: int) -> np.ndarray:
     return np.atleast_1d(np.arange(n_heads)[heads])
 
 
+def owned(array: np.ndarray) -> np.ndarray:
+    """Return an array that nobody else writes into: itself where it is read-only, else a copy."""
+    return array.copy() if array.flags.writeable else array
+
+
 def roomy(buffer: np.ndarray, *shape: int, dtype: np.dtype[Any] | None = None) -> np.ndarray:
     """Return a buffer of at least this shape with the same content, and zeros behind; axes that grow at least double.
 
     Args:
-        buffer: what there is; returned as it is where it has room.
+        buffer: what there is; returned as it is where it has room and is not read-only.
         shape: what is needed, one number for each axis.
         dtype: what the numbers must fit into, if not only the buffer's own.
     """
     dtype = buffer.dtype if dtype is None else np.result_type(buffer.dtype, dtype)
-    if dtype == buffer.dtype and all(have >= need for have, need in zip(buffer.shape, shape, strict=True)):
+    has_room = all(have >= need for have, need in zip(buffer.shape, shape, strict=True))
+    if has_room and dtype == buffer.dtype and buffer.flags.writeable:
         return buffer
     room = [have if have >= need else max(need, 2 * have) for have, need in zip(buffer.shape, shape, strict=True)]
     grown = np.zeros(room, dtype)

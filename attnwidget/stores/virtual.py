@@ -12,7 +12,8 @@ from attnwidget.outline import StoreKind
 from attnwidget.stores.factors import Factors
 from attnwidget.stores.pooling import Pyramid
 from attnwidget.stores.softmax import Softmax, Tile
-from attnwidget.stores.store import blocks, chosen_heads, held, roomy
+from attnwidget.stores.store import blocks, chosen_heads, held, owned, roomy
+from attnwidget.stores.sums import Sums
 from attnwidget.stores.visible import Visible
 
 _OPTIONAL = (("bias", (None, None)), ("sinks", (None,)))  # arrays that not every site has, and their axes
@@ -22,8 +23,8 @@ _AT_ONCE = 1 << 19  # weights of which several arrays fit into a core's own cach
 class VirtualStore:
     """Queries and keys of one site, which give float32 weights [head, query, key] on demand. See `Store`.
 
-    A row that is read for the first time costs a pass over all keys that it sees. Its largest score and the sum of the
-    exponentials beside it are kept (together the log-sum-exp), so that later any tile of it costs the tile alone.
+    A row that is read for the first time costs a pass over all keys that it sees. Its `Sums` are kept, so that later
+    any tile of it costs the tile alone.
     """
 
     kind: ClassVar[StoreKind] = "qk"
@@ -35,17 +36,16 @@ class VirtualStore:
         self._queries = np.zeros((n_heads, 0, 1), np.float32)
         self._keys = np.zeros((1, 0, 1), np.float32)
         self._positions = np.zeros(0, np.int64)
-        self._parts = [Visible.all(0, 0)]
-        self._known = np.zeros((n_heads, 0), bool)
-        self._top, self._total = np.zeros((2, n_heads, 0), np.float32)
+        self._parts: list[Visible] = []
+        self._sums = Sums(n_heads)
         self._overviews: dict[tuple[int | None, int], Pyramid] = {}
 
     @property
     def n_bytes(self) -> int:
         """Bytes held."""
-        arrays = (self._queries, self._keys, self._positions, self._known, self._top, self._total)
+        arrays = sum(array.nbytes for array in (self._queries, self._keys, self._positions))
         overviews = sum(overview.n_bytes for overview in self._overviews.values())
-        return sum(array.nbytes for array in arrays) + sum(part.n_bytes for part in self._parts) + overviews
+        return arrays + sum(part.n_bytes for part in self._parts) + overviews + self._sums.n_bytes
 
     def check(self, rows: Factors) -> None:
         """Raise unless these rows can follow those that are there.
@@ -128,8 +128,7 @@ class VirtualStore:
 
         Rows are computed once for each `head` and `size`; the mean over heads costs as much as all of them.
         """
-        if head is not None:
-            (head,) = chosen_heads(head, self.n_heads).tolist()
+        head = None if head is None else int(chosen_heads(head, self.n_heads)[0])
         pyramid = self._overviews.setdefault((head, size), Pyramid(1, size))
         first = pyramid.n_queries
         for part in blocks(self.n_queries - first, self.n_keys):
@@ -151,9 +150,7 @@ class VirtualStore:
             "bias": None if softmax is None else softmax.bias,
             "sinks": None if softmax is None else softmax.sinks,
         }
-        numbers: dict[str, float | None] = {}
-        if softmax is not None:
-            numbers = {"scale": softmax.scale, "softcap": softmax.softcap}
+        numbers = {} if softmax is None else {"scale": softmax.scale, "softcap": softmax.softcap}
         return {name: array for name, array in arrays.items() if array is not None}, numbers
 
     @classmethod
@@ -189,18 +186,21 @@ class VirtualStore:
 
     @property
     def _visible(self) -> Visible:
-        if len(self._parts) > 1:
-            self._parts = [Visible.joined(self._parts)]
+        if len(self._parts) != 1:
+            self._parts = [Visible.joined(self._parts) if self._parts else Visible.all(0, 0)]
         return self._parts[0]
 
     def _write_keys(self, keys: np.ndarray, first: int) -> None:
         end = first + keys.shape[1]
+        if not first and not self.n_keys:
+            self._keys, self.n_keys = owned(keys), end
+            return
         self._keys = roomy(self._keys, len(keys), max(end, self.n_keys), keys.shape[2], dtype=keys.dtype)
         overwritten = slice(first, min(end, self.n_keys))
         came = keys[:, : max(0, self.n_keys - first)]
         if first < self.n_keys and not np.array_equal(self._keys[:, overwritten], came):
             saw = (self._visible.first < overwritten.stop) & (self._visible.last > overwritten.start)
-            self._known[:, : self.n_queries][:, saw] = False
+            self._sums.forget(saw)
             self._overviews.clear()
         self._keys[:, first:end] = keys
         self.n_keys = max(self.n_keys, end)
@@ -208,14 +208,13 @@ class VirtualStore:
     def _write_rows(self, queries: np.ndarray, visible: Visible, positions: np.ndarray) -> None:
         n_heads, n_new, d_head = queries.shape
         first, end = self.n_queries, self.n_queries + n_new
-        self._queries = roomy(self._queries, n_heads, end, d_head, dtype=queries.dtype)
-        if len(self._positions) < end:
+        if not first:
+            self._queries, self._positions = owned(queries), positions
+        else:
+            self._queries = roomy(self._queries, n_heads, end, d_head, dtype=queries.dtype)
             self._positions = roomy(self._positions, end)
-            self._known, self._top, self._total = (
-                roomy(buffer, n_heads, end) for buffer in (self._known, self._top, self._total)
-            )
-        self._queries[:, first:end] = queries
-        self._positions[first:end] = positions
+            self._queries[:, first:end] = queries
+            self._positions[first:end] = positions
         self._parts.append(visible)
         self.n_queries = end
 
@@ -228,21 +227,24 @@ class VirtualStore:
     def _part(self, head: int, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Return weights of rows that were passed over, float32 [query, key]."""
         tile = self._tile(head, rows, columns, ~self._visible.tile(rows, columns))
-        return (self._softmax or Softmax(1.0)).part(tile, top=self._top[head, rows], total=self._total[head, rows])
+        sums, softmax = self._sums, self._softmax or Softmax(1.0)
+        return softmax.part(tile, top=sums.top[head, rows], total=sums.total[head, rows])
 
     def _whole(self, heads: np.ndarray, rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield for each head which keys these rows see, and their weights; their sums are kept."""
         softmax, visible = self._softmax or Softmax(1.0), self._visible
+        self._sums.make_room(self.n_queries)
         seen = slice(visible.first[rows].min(), visible.last[rows].max())
         columns = np.arange(seen.start, seen.stop)
         hidden = ~visible.tile(rows, columns)
         for head in heads.tolist():
             weights, top, total = softmax.whole(self._tile(head, rows, columns, hidden))
-            self._top[head, rows], self._total[head, rows], self._known[head, rows] = top, total, True
+            self._sums.keep(head, rows, top, total)
             yield seen, weights
 
     def _pass_over(self, head: int, rows: np.ndarray) -> None:
         """Find what the weights of rows are divided by, where that is not known yet."""
-        new = np.unique(rows[~self._known[head, rows]])
+        self._sums.make_room(self.n_queries)
+        new = np.unique(rows[~self._sums.known[head, rows]])
         for part in blocks(len(new), self.n_keys):
             next(self._whole(np.array([head]), new[part]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -41,7 +42,9 @@ class Visible:
         first, last, holed, bits = self.first, self.last, self.holed, self.bits
         if first.ndim != 1 or last.shape != first.shape or (first > last).any() or first.min(initial=0) < 0:
             raise ValueError(f"visible: ranges {first.shape} to {last.shape} came, one for each query was expected.")
-        inside = holed.ndim == 1 and (np.diff(holed) > 0).all() and not ((holed < 0) | (holed >= len(first))).any()
+        inside = holed.ndim == 1 and (
+            not len(holed) or bool((np.diff(holed) > 0).all() and holed[0] >= 0 and holed[-1] < len(first))
+        )
         if not inside or bits.ndim != 2 or len(bits) != len(holed):
             raise ValueError(
                 f"visible: bits {bits.shape} came for rows {holed.shape}, one row of bits for each was expected."
@@ -51,6 +54,16 @@ class Visible:
 
     def __len__(self) -> int:
         return len(self.first)
+
+    @cached_property
+    def end(self) -> int:
+        """The key after the last one that any query sees."""
+        return int(self.last.max(initial=0))
+
+    @cached_property
+    def blind(self) -> np.ndarray:
+        """Which queries see no key: bool [query]."""
+        return np.asarray(self.first >= self.last)
 
     @classmethod
     def causal(cls, n_queries: int, n_keys: int, window: int | None = None) -> Visible:
@@ -68,7 +81,7 @@ class Visible:
     @classmethod
     def all(cls, n_queries: int, n_keys: int) -> Visible:
         """Let every query see every key."""
-        return cls(np.zeros(n_queries), np.full(n_queries, n_keys))
+        return cls(np.zeros(n_queries, np.int32), np.full(n_queries, n_keys, np.int32))
 
     @classmethod
     def of(cls, mask: np.ndarray) -> Visible:

@@ -7,9 +7,12 @@ header with blocks of weights behind it. A picture may be whole or a part; mergi
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, TypedDict
 
 import traitlets
+
+from attnwidget.architecture.data import ArchitectureData, EdgeData, NodeData
 
 PROTOCOL = 1
 
@@ -20,7 +23,20 @@ STEP_BYTES = 64 * 1024  # a site whose rows are larger than this for one step is
 MESSAGES_PER_SECOND = 10  # for each widget; the server drops everything past 1,000 a second
 FRAMES_PER_SECOND = 2  # while streaming
 
+SCENE_BYTES = 96 * 1024  # pixels of one strip; larger scenes are sent smaller
+
 MEAN = -1  # the head that stands for the mean over heads
+
+
+class SceneData(TypedDict):
+    """What the tokens of a strip are parts of; its pixels stand at `offset` behind the header."""
+
+    kind: Literal["image", "video", "audio"]
+    grid: Annotated[list[int], "frames, rows and columns of tokens"]
+    before: Annotated[int, "tokens of the strip before the first of them"]
+    seconds: Annotated[float | None, "how long it lasts"]
+    shape: Annotated[list[int], "frames, rows, columns and channels of its pixels, one byte each"]
+    offset: Annotated[int, "where they begin, counted from the end of the header"]
 
 
 class StripData(TypedDict):
@@ -29,6 +45,7 @@ class StripData(TypedDict):
     name: Annotated[str, "source, target, or another name"]
     at: Annotated[int, "position of the first of these tokens"]
     texts: Annotated[list[str], "their texts"]
+    scene: Annotated[SceneData | None, "what they are parts of, with the first of them"]
 
 
 class FlagData(TypedDict):
@@ -81,36 +98,6 @@ class BlockData(TypedDict):
     offset: Annotated[int, "where its bytes begin, a multiple of 4, counted from the end of the header"]
     n_bytes: Annotated[int, "how many bytes it has"]
     n_odd: Annotated[int, "u1 only: how many values are not finite"]
-
-
-class NodeData(TypedDict):
-    """A block of the diagram."""
-
-    id: Annotated[str, "unique in the diagram"]
-    kind: Annotated[Literal["strip", "module", "tower", "attention", "context", "part"], "what it is"]
-    label: Annotated[str, "what to call it; empty where its kind, strip or sites say that"]
-    detail: Annotated[str, "more about it"]
-    shape: Annotated[str, "of what it read, as in 1 × 12 × 64"]
-    parent: Annotated[str, "id of the block that it is inside of; empty for those that stand alone"]
-    lane: Annotated[int, "the row in which it stands, from 0"]
-    repeat: Annotated[int, "how many layers it stands for"]
-    sites: Annotated[list[str], "names of the sites in it, layer by layer"]
-    strip: Annotated[str, "of a strip, its name"]
-
-
-class EdgeData(TypedDict):
-    """A connection of two blocks."""
-
-    source: Annotated[str, "id of the block that gives"]
-    target: Annotated[str, "id of the block that takes"]
-    kind: Annotated[Literal["flow", "keys", "query", "gate"], "what goes along it"]
-
-
-class ArchitectureData(TypedDict):
-    """The diagram of the network: blocks row by row, parts behind what they are part of."""
-
-    nodes: Annotated[list[NodeData], "blocks"]
-    edges: Annotated[list[EdgeData], "connections"]
 
 
 class PictureData(TypedDict):
@@ -186,24 +173,16 @@ class FetchMessage(TypedDict):
     head: Annotated[int, "index of the head; -1 for the mean over heads"]
 
 
-DATA = (
-    StripData,
-    FlagData,
-    SiteData,
-    CandidateData,
-    StepData,
-    BlockData,
-    NodeData,
-    EdgeData,
-    ArchitectureData,
-    PictureData,
-    DigestData,
-)
+_STRIPS, _DIAGRAM = (SceneData, StripData), (NodeData, EdgeData, ArchitectureData)
+DATA = (*_STRIPS, FlagData, SiteData, CandidateData, StepData, BlockData, *_DIAGRAM, PictureData, DigestData)
 TO_PAGE = (RowsMessage, EndMessage, BlocksMessage)
 TO_KERNEL = (ReadyMessage, NeedMessage, FetchMessage)
 
 SCALES = ("absolute", "row")
-EXPECTATIONS = ("one", "ratio", "none")
+EXPECTATIONS = ("one", "ratio", "none", "own")
+AXES = ("query", "key")
+STRENGTHS = ("sum", "step")
+SPECIALS = ("keep", "dim", "omit")
 
 
 class Traits(traitlets.HasTraits):
@@ -224,8 +203,39 @@ class Traits(traitlets.HasTraits):
         sync=True, page_writes=True
     )
     expectation = traitlets.Enum(
-        EXPECTATIONS, "one", help="expected strength: 1, number of queries / number of keys, or none"
+        EXPECTATIONS,
+        "one",
+        help="expected strength: 1, number of queries / number of keys, none, or what `expected` says",
     ).tag(sync=True, page_writes=True)
+    expected = traitlets.List(
+        traitlets.Float(min=0), help="strength that is expected of each key where `expectation` is own"
+    ).tag(sync=True)
+    strength = traitlets.Enum(STRENGTHS, "sum", help="strength over all steps so far, or in this step alone").tag(
+        sync=True, page_writes=True
+    )
+    special = traitlets.Enum(
+        SPECIALS, "keep", help="whether special keys are kept, dimmed, or left out and the other weights renormalised"
+    ).tag(sync=True, page_writes=True)
+    special_keys = traitlets.List(
+        traitlets.Int(min=0), help="keys that count as special; empty for special tokens by their text, and sinks"
+    ).tag(sync=True)
+    rows = traitlets.Enum(AXES, "query", help="what the rows of the heatmap are: queries, or keys").tag(
+        sync=True, page_writes=True
+    )
     selector = traitlets.Unicode(help="model id of a bqplot index selector that is the step; may be empty").tag(
         sync=True
     )
+
+    @traitlets.validate("expected")
+    def _finite(self, proposal: traitlets.Bunch) -> list[float]:
+        for key, value in enumerate(proposal.value):
+            if not math.isfinite(value):
+                raise traitlets.TraitError(
+                    f"expected: {value} came for key {key}, a number of at least 0 was expected."
+                )
+        return list(proposal.value)
+
+    @traitlets.observe("expected")
+    def _own(self, change: traitlets.Bunch) -> None:
+        if change.new:
+            self.expectation = "own"

@@ -11,9 +11,17 @@ from typing import Literal
 import numpy as np
 
 from attnwidget.ledger import Cursor
+from attnwidget.scene import Scene
 from attnwidget.stores.pooling import pooled
 from attnwidget.trace import Trace
-from attnwidget.wire import PROTOCOL, ArchitectureData, BlockData, EdgeData, NodeData, PictureData, SiteData
+from attnwidget.wire import (
+    PROTOCOL,
+    SCENE_BYTES,
+    BlockData,
+    PictureData,
+    SceneData,
+    SiteData,
+)
 
 _CODES = {"nan": 0, "+inf": 1, "-inf": 2}  # how u1 blocks name what is not finite
 
@@ -93,9 +101,31 @@ def pack(
         padded = data + bytes(-len(data) % 4)
         parts.append(padded)
         offset += len(padded)
-    header = json.dumps(describe(trace, seq, since, until, described), separators=(",", ":")).encode("ascii")
+    said = describe(trace, seq, since, until, described)
+    for strip in said["strips"]:
+        scene = trace.tokens[strip["name"]].scene
+        if scene is not None and strip["at"] == 0:
+            strip["scene"], pixels = _pack_scene(scene, offset)
+            parts.append(pixels)
+            offset += len(pixels)
+    header = json.dumps(said, separators=(",", ":")).encode("ascii")
     header += b" " * (-len(header) % 4)
     return b"".join([struct.pack("<I", len(header)), header, *parts])
+
+
+def _pack_scene(scene: Scene, offset: int) -> tuple[SceneData, bytes]:
+    """Return what the header says of a scene, and its pixels, padded to 4 bytes."""
+    small = scene.shrunk(SCENE_BYTES)
+    data = small.pixels.tobytes()
+    said = SceneData(
+        kind=small.kind,
+        grid=list(small.grid),
+        before=small.before,
+        seconds=small.seconds,
+        shape=list(small.pixels.shape),
+        offset=offset,
+    )
+    return said, data + bytes(-len(data) % 4)
 
 
 def describe_sites(trace: Trace) -> list[SiteData]:
@@ -133,7 +163,7 @@ def _described(trace: Trace, seq: int, since: Cursor, until: Cursor, blocks: lis
         title=trace.title,
         status=until.status,
         strips=[
-            {"name": name, "at": at, "texts": list(tokens[name].texts[at:end])}
+            {"name": name, "at": at, "texts": list(tokens[name].texts[at:end]), "scene": None}
             for name, (at, end) in strips.items()
             if end > at
         ],
@@ -147,14 +177,7 @@ def _described(trace: Trace, seq: int, since: Cursor, until: Cursor, blocks: lis
             for step in trace.steps[since.n_steps : until.n_steps]
         ],
         blocks=blocks,
-        architecture=_architecture(trace) if until.n_drawn > since.n_drawn else None,
-    )
-
-
-def _architecture(trace: Trace) -> ArchitectureData:
-    data = trace.architecture.to_dict()
-    return ArchitectureData(
-        nodes=[NodeData(**node) for node in data["nodes"]], edges=[EdgeData(**edge) for edge in data["edges"]]
+        architecture=trace.architecture.to_dict() if until.n_drawn > since.n_drawn else None,
     )
 
 

@@ -26,6 +26,9 @@ export function html<K extends keyof HTMLElementTagNameMap>(
   return node;
 }
 
+/** The heading of a section of the panel. */
+export const heading = (text: string): HTMLElement => html("h4", "heading", {}, text);
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** An SVG element; `part` becomes the class `attnwidget-part`. */

@@ -1,7 +1,8 @@
 /** Between the host's model and the store: traits and messages in, selections out. Views never see it. */
 import { effect } from "@preact/signals-core";
 import { worst } from "./matrix.ts";
-import type { Selection, Store } from "./store.ts";
+import { SELECTED, type Selection } from "./selection.ts";
+import type { Store } from "./store.ts";
 import type { EndMessage, ToKernel, ToPage, Traits } from "./wire.gen.ts";
 import { crc32, inflate, PictureError, Precision, readPicture, toBytes } from "./wire.ts";
 
@@ -22,7 +23,6 @@ const ASK_EVERY = 2000;
 const ASK_TIMES = 5;
 /** Messages that may be lost in a row before a number is taken for nonsense. */
 const MAX_AHEAD = 100_000;
-const SELECTED = ["step", "site", "head", "locked", "scale", "expectation"] as const;
 
 /** Keeps a store in step with a model until the signal ends. */
 export function connect(model: Model, store: Store, signal: AbortSignal): void {
@@ -30,7 +30,10 @@ export function connect(model: Model, store: Store, signal: AbortSignal): void {
     model.on(event, listener);
     signal.addEventListener("abort", () => model.off(event, listener), { once: true });
   };
-  const read = () => Object.fromEntries(SELECTED.map((name) => [name, model.get(name)])) as Partial<Selection>;
+  const read = (names: readonly (keyof Selection)[]) =>
+    Object.fromEntries(
+      names.map((name) => [name, model.get(name)]).filter(([, value]) => value !== undefined), // a kernel of another version
+    ) as Partial<Selection>;
   const send = (message: ToKernel) => {
     try {
       model.send(message);
@@ -40,9 +43,8 @@ export function connect(model: Model, store: Store, signal: AbortSignal): void {
   };
 
   const inbox = createInbox(store, send, signal);
-  store.select(read(), true);
-  for (const name of SELECTED)
-    on(`change:${name}`, () => store.select({ [name]: model.get(name) } as Partial<Selection>, true));
+  store.select(read(SELECTED), true);
+  for (const name of SELECTED) on(`change:${name}`, () => store.select(read([name]), true));
   store.onSelect((change, quiet) => {
     if (signal.aborted) return;
     for (const name of SELECTED) {

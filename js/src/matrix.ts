@@ -90,6 +90,26 @@ export function entropy(weights: Float32Array): number {
   return bits;
 }
 
+/** How far strengths are from 1, as the penalty of Rikters and Fishel 2017: 0 where each is 1, else below. */
+export function coverageDeviation(received: number[]): number {
+  return received.length ? -received.reduce((sum, s) => sum + Math.log1p((1 - s) ** 2), 0) / received.length : 0;
+}
+
+/** How scattered rows are, and columns made to sum to 1: mean entropies in nats with their signs turned, as above. */
+export function absentmindedness(matrix: Matrix): { out: number; into: number } {
+  const received = strength(matrix, matrix.nQueries);
+  const nats = (p: number) => (p > 0 && Number.isFinite(p) ? p * Math.log(p) : 0);
+  let out = 0;
+  let into = 0;
+  for (let q = 0; q < matrix.nQueries; q++)
+    for (let k = 0; k < matrix.nKeys; k++) {
+      const weight = at(matrix, q, k);
+      out += nats(weight);
+      if (received[k]) into += nats(weight / (received[k] ?? 1));
+    }
+  return { out: out / (matrix.nQueries || 1), into: into / (matrix.nKeys || 1) };
+}
+
 /** Keys by weight, strongest first, only finite weights above `threshold`. */
 export function strongest(weights: Float32Array, count: number, threshold = 0): number[] {
   return [...weights.keys()]

@@ -1,14 +1,17 @@
-/** What there is to draw beside weights: strips, sites, steps and the diagram, put together from pictures. */
-import type { Picture, Site, Step } from "./wire.ts";
+/** What a recording says of itself, put together from the pictures that came. */
 import type { ArchitectureData } from "./wire.gen.ts";
+import type { Picture, Scene, Site, Step } from "./wire.ts";
 
 export interface Outline {
   run: string;
   title: string;
   status: Picture["status"];
   strips: Record<string, string[]>;
+  /** of the strips that are not words */
+  scenes: Record<string, Scene>;
   sites: Site[];
   steps: Step[];
+  /** the diagram */
   architecture: ArchitectureData;
 }
 
@@ -17,16 +20,22 @@ export const NOTHING: Outline = {
   title: "",
   status: "empty",
   strips: {},
+  scenes: {},
   sites: [],
   steps: [],
   architecture: { nodes: [], edges: [] },
 };
 
-/** Adds what a picture holds. */
+/** Tells whether the keys of a site are what a decoder has read, its own output included, and not an input. */
+export const readsItself = (site: Site): boolean => site.kind === "decoder" && site.query !== site.key;
+
+/** The outline with what a picture adds to it. */
 export function withPicture(before: Outline, picture: Picture): Outline {
   const strips = { ...before.strips };
-  for (const { name, at, texts } of picture.strips) {
+  const scenes = { ...before.scenes };
+  for (const { name, at, texts, scene } of picture.strips) {
     strips[name] = placed(strips[name] ?? [], at, texts, "");
+    if (scene) scenes[name] = scene;
   }
   const { steps, stepsAt } = picture;
   const done = before.status === "complete" || before.status === "stopped";
@@ -36,6 +45,7 @@ export function withPicture(before: Outline, picture: Picture): Outline {
     title: picture.title,
     status: done ? before.status : picture.status,
     strips,
+    scenes,
     sites: newer ? picture.sites : before.sites,
     steps: placed(before.steps, stepsAt, steps, { token: "", candidates: [] }),
     architecture: picture.architecture ?? before.architecture,

@@ -1,4 +1,5 @@
 /** The script of an exported page: the same views on a picture that lies in the page. */
+import type { Selection } from "./selection.ts";
 import { createStore } from "./store.ts";
 import { watchTheme } from "./theme.ts";
 import { mount } from "./views/index.ts";
@@ -18,11 +19,7 @@ async function start(): Promise<void> {
   try {
     const picture = readPicture(await inflate(toBytes((data.textContent ?? "").trim())));
     store.merge(picture);
-    store.select({
-      step: Number(data.dataset.step ?? 0),
-      site: Number(data.dataset.site ?? 0),
-      head: Number(data.dataset.head ?? -1),
-    });
+    store.select(JSON.parse(data.dataset.selection ?? "{}") as Partial<Selection>);
   } catch (error) {
     store.problem.value = error instanceof Error ? error.message : String(error);
   }

@@ -2,27 +2,16 @@
 import { batch, computed, signal as state, type ReadonlySignal, type Signal } from "@preact/signals-core";
 import { draw } from "./draw.ts";
 import type { Matrix } from "./matrix.ts";
-import { empty, mean, merged, worst } from "./matrix.ts";
-import { NOTHING, type Outline, withPicture } from "./outline.ts";
+import { empty, mean, merged, strength, worst } from "./matrix.ts";
 import type { Window } from "./scales.ts";
-import type { Picture, Site } from "./wire.ts";
+import type { Picture, Scene, Site } from "./wire.ts";
 import { Precision } from "./wire.ts";
+import { NOTHING, type Outline, readsItself, withPicture } from "./outline.ts";
+import { FIRST, type Selection } from "./selection.ts";
+import { specialKeys, without } from "./special.ts";
 import { MEAN } from "./wire.gen.ts";
 
-export type Scale = "absolute" | "row";
-export type Expectation = "one" | "ratio" | "none";
 export type Links = "step" | "all" | "none";
-
-/** What is chosen, shared with Python. */
-export interface Selection {
-  step: number;
-  site: number;
-  head: number;
-  /** inputs that were clicked */
-  locked: number[];
-  scale: Scale;
-  expectation: Expectation;
-}
 
 /** What is hovered, or what is drawn because of it. */
 export interface Gaze {
@@ -36,9 +25,14 @@ export interface Slice {
   matrix: Matrix;
   queries: string[];
   keys: string[];
+  /** what queries and keys are parts of, if they are not words */
+  queryScene: Scene | null;
+  keyScene: Scene | null;
   /** no weights of this head have come */
   absent: boolean;
   precision: Precision;
+  /** keys that are dimmed, or left out of `matrix` */
+  special: number[];
 }
 
 export interface Store {
@@ -53,7 +47,10 @@ export interface Store {
   nSteps: ReadonlySignal<number>;
   /** keys that there were at the gazed step: what a decoder has read grows by one token a step */
   nRead: ReadonlySignal<number>;
-  expected: ReadonlySignal<number | null>;
+  /** what each key received up to the gazed step */
+  received: ReadonlySignal<Float64Array>;
+  /** strength that the reader expects of a key at the gazed step; null for none */
+  expected: ReadonlySignal<(key: number) => number | null>;
   window: Signal<{ queries: Window; keys: Window }>;
   links: Signal<Links>;
   /** strips that a block of the diagram stands for, while it is hovered */
@@ -61,6 +58,8 @@ export interface Store {
   /** whether the diagram is shown */
   diagram: Signal<boolean>;
   playing: Signal<boolean>;
+  /** how much of a picture is covered where there is no weight, 0 to 1 */
+  veil: Signal<number>;
   dark: ReadonlySignal<boolean>;
   /** rows that were promised and have not come */
   nMissing: Signal<number>;
@@ -85,11 +84,12 @@ const NO_SITE: Slice = {
   matrix: empty(),
   queries: [],
   keys: [],
+  queryScene: null,
+  keyScene: null,
   absent: true,
   precision: Precision.Missing,
+  special: [],
 };
-const FIRST: Selection = { step: 0, site: 0, head: MEAN, locked: [], scale: "absolute", expectation: "one" };
-
 export function createStore(dark: ReadonlySignal<boolean>): Store {
   const outline = state(NOTHING);
   const selection = state(FIRST);
@@ -107,20 +107,29 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
       : (whole ?? null);
   };
 
+  // Each of these changes with few of the fields of the selection, so that a step does not compute weights anew.
+  const place = computed(() => `${selection.value.site}:${selection.value.head}`);
+  const special = computed(() => selection.value.special);
+  const named = computed(() => selection.value.special_keys);
   const slice = computed<Slice>(() => {
-    const { site: index, head } = selection.value;
+    const [index = 0, head = MEAN] = place.value.split(":").map(Number);
     const site = outline.value.sites[index];
     if (!site) return NO_SITE;
     const found = matrix(index, head);
     const queries = outline.value.strips[site.query] ?? [];
     const keys = outline.value.strips[site.key] ?? [];
+    const chosen = named.value.length ? named.value : found && special.value !== "keep" ? specialKeys(keys, found) : [];
+    const apart = special.value === "keep" ? [] : chosen.filter((key) => key < (found?.nKeys ?? 0));
     return {
       site,
-      matrix: found ?? empty(),
+      matrix: !found ? empty() : special.value === "omit" && apart.length ? without(found, apart) : found,
       queries,
       keys,
+      queryScene: outline.value.scenes[site.query] ?? null,
+      keyScene: outline.value.scenes[site.key] ?? null,
       absent: !found,
       precision: found ? worst(found) : Precision.Missing,
+      special: apart,
     };
   });
 
@@ -143,8 +152,11 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
 
   const expected = computed(() => {
     const { nKeys } = slice.value.matrix;
-    if (selection.value.expectation === "none" || !nKeys) return null;
-    return selection.value.expectation === "one" ? 1 : (gaze.value.query + 1) / nKeys;
+    const { expectation, expected: own, strength: over } = selection.value;
+    const ratio = (gaze.value.query + 1) / nKeys;
+    if (expectation === "none" || !nKeys || over === "step") return () => null;
+    if (expectation === "own") return (key: number) => (own.length === nKeys ? (own[key] ?? null) : null);
+    return () => (expectation === "one" ? 1 : ratio);
   });
 
   const select = (change: Partial<Selection>, quiet = false) => {
@@ -182,11 +194,13 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
       selection.value.scale === "absolute" ? 1 : weights.reduce((m, w) => (w > m && w < 1e38 ? w : m), 0) || 1,
     nSteps,
     nRead,
+    received: computed(() => strength(slice.value.matrix, gaze.value.query + 1)),
     expected,
     window: state<{ queries: Window; keys: Window }>({ queries: null, keys: null }),
     links: state<Links>("step"),
     spot: state<string[]>([]),
     diagram: state(true),
+    veil: state(0.8),
     playing: state(false),
     dark,
     nMissing: state(0),
@@ -203,9 +217,6 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     draw,
   };
 }
-
-/** Tells whether the keys of a site are what a decoder has read, its own output included, and not an input. */
-export const readsItself = (site: Site): boolean => site.kind === "decoder" && site.query !== site.key;
 
 const same = (a: unknown, b: unknown): boolean =>
   Array.isArray(a) && Array.isArray(b) ? a.length === b.length && a.every((x, i) => x === b[i]) : a === b;

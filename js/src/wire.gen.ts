@@ -4,11 +4,22 @@ export const PROTOCOL = 1;
 
 export const MEAN = -1;
 
+/** What the tokens of a strip are parts of; its pixels stand at `offset` behind the header. */
+export interface SceneData {
+  /** its type */ kind: "image" | "video" | "audio";
+  /** frames, rows and columns of tokens */ grid: number[];
+  /** tokens of the strip before the first of them */ before: number;
+  /** how long it lasts */ seconds: number | null;
+  /** frames, rows, columns and channels of its pixels, one byte each */ shape: number[];
+  /** where they begin, counted from the end of the header */ offset: number;
+}
+
 /** Tokens of one strip from position `at` on. */
 export interface StripData {
   /** source, target, or another name */ name: string;
   /** position of the first of these tokens */ at: number;
   /** their texts */ texts: string[];
+  /** what they are parts of, with the first of them */ scene: SceneData | null;
 }
 
 /** Something unusual in the weights of a site. */
@@ -156,8 +167,10 @@ export type ToKernel = ReadyMessage | NeedMessage | FetchMessage;
 
 /** The synced traits. */
 export interface Traits {
-  /** expected strength: 1, number of queries / number of keys, or none */
-  expectation: "one" | "ratio" | "none";
+  /** expected strength: 1, number of queries / number of keys, none, or what `expected` says */
+  expectation: "one" | "ratio" | "none" | "own";
+  /** strength that is expected of each key where `expectation` is own */
+  expected: number[];
   /** zlib of a packed picture: the whole trace, weights of the selection first */
   frame: DataView;
   /** selected head; -1 for the mean over heads */
@@ -168,12 +181,20 @@ export interface Traits {
   locked: number[];
   /** version of the wire; written by the kernel */
   protocol: number;
+  /** what the rows of the heatmap are: queries, or keys */
+  rows: "query" | "key";
   /** colours from 0 to 1, or to each row's maximum */
   scale: "absolute" | "row";
   /** model id of a bqplot index selector that is the step; may be empty */
   selector: string;
   /** selected site, index into sites */
   site: number;
+  /** whether special keys are kept, dimmed, or left out and the other weights renormalised */
+  special: "keep" | "dim" | "omit";
+  /** keys that count as special; empty for special tokens by their text, and sinks */
+  special_keys: number[];
   /** selected query row, from 0 */
   step: number;
+  /** strength over all steps so far, or in this step alone */
+  strength: "sum" | "step";
 }

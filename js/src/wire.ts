@@ -1,5 +1,5 @@
 /** Bytes from the kernel become pictures; this is the only file that knows how they are laid out and what they call things. */
-import type { ArchitectureData, BlockData, PictureData } from "./wire.gen.ts";
+import type { ArchitectureData, BlockData, PictureData, SceneData } from "./wire.gen.ts";
 import { PROTOCOL } from "./wire.gen.ts";
 
 export interface Flag {
@@ -24,6 +24,19 @@ export interface Site {
 
 /** Tells weights that are each from 0 to 1 on their own from those whose rows sum to 1. */
 export const isMask = (site: Site) => site.flags.some((flag) => flag.kind === "mask");
+
+/** What the tokens of a strip are parts of. */
+export interface Scene {
+  kind: SceneData["kind"];
+  /** frames, rows and columns of tokens; columns count first */
+  grid: [number, number, number];
+  /** tokens of the strip before the first of them */
+  before: number;
+  seconds: number | null;
+  /** frames, rows, columns and channels of the pixels */
+  shape: [number, number, number, number];
+  pixels: Uint8Array;
+}
 
 export interface Candidate {
   token: string;
@@ -61,7 +74,7 @@ export interface Picture {
   seq: number;
   title: string;
   status: PictureData["status"];
-  strips: { name: string; at: number; texts: string[] }[];
+  strips: { name: string; at: number; texts: string[]; scene: Scene | null }[];
   sites: Site[];
   stepsAt: number;
   steps: Step[];
@@ -94,7 +107,7 @@ export function readPicture(bytes: Uint8Array): Picture {
     seq: header.seq,
     title: header.title,
     status: header.status,
-    strips: header.strips,
+    strips: header.strips.map((strip) => ({ ...strip, scene: strip.scene ? readScene(strip.scene, body) : null })),
     sites: header.sites.map((site) => ({
       name: site.name,
       kind: site.kind,
@@ -112,6 +125,17 @@ export function readPicture(bytes: Uint8Array): Picture {
     blocks: header.blocks.map((block) => readBlock(block, body)),
     architecture: header.architecture ?? null, // pictures that were packed before there were diagrams have none
   };
+}
+
+function readScene({ kind, grid, before, seconds, shape, offset }: SceneData, body: Uint8Array): Scene {
+  const [frames = 0, rows = 0, columns = 0] = grid;
+  const [f = 0, h = 0, w = 0, channels = 0] = shape;
+  const counts = [frames, rows, columns, f, h, w, channels, before + 1, offset + 1];
+  const n = f * h * w * channels;
+  if (!counts.every((count) => Number.isSafeInteger(count) && count >= 1) || offset + n > body.byteLength)
+    throw new PictureError(`A scene of ${f} x ${h} x ${w} pixels came, which this page does not draw.`);
+  const pixels = body.slice(offset, offset + n);
+  return { kind, grid: [frames, rows, columns], before, seconds, shape: [f, h, w, channels], pixels };
 }
 
 function readBlock(block: BlockData, body: Uint8Array): Block {

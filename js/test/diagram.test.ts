@@ -86,8 +86,7 @@ const opened = (architecture: ArchitectureData, asks: "" | "before" | "after" = 
   return store;
 };
 const faces = (architecture: ArchitectureData): Face[] => {
-  const { sites, strips } = opened(architecture).outline.value;
-  return facesOf(architecture, sites, strips);
+  return facesOf(opened(architecture).outline.value);
 };
 const planned = (architecture: ArchitectureData, width: number) =>
   plan(faces(architecture), architecture.edges, width, measure);

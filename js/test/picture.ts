@@ -20,8 +20,8 @@ export function header(n: number, change: Partial<PictureData> = {}): PictureDat
     title: "",
     status: "recording",
     strips: [
-      { name: "source", at: 0, texts: KEYS },
-      { name: "target", at: 0, texts: Array.from({ length: n }, (_, i) => `t${i}`) },
+      { name: "source", at: 0, texts: KEYS, scene: null },
+      { name: "target", at: 0, texts: Array.from({ length: n }, (_, i) => `t${i}`), scene: null },
     ],
     sites: [
       {

@@ -24,7 +24,7 @@ describe("a picture", () => {
   });
 
   it("keeps tokens that UTF-8 cannot hold", () => {
-    const data = header(0, { strips: [{ name: "source", at: 0, texts: ["\ud800", "🎉", "</script>"] }] });
+    const data = header(0, { strips: [{ name: "source", at: 0, texts: ["\ud800", "🎉", "</script>"], scene: null }] });
     expect(readPicture(pack(data)).strips[0]?.texts).toEqual(["\ud800", "🎉", "</script>"]);
   });
 

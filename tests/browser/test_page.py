@@ -317,3 +317,53 @@ def test_a_trace_without_steps_waits(page: Page, tmp_path: Path) -> None:
     open_page(page, trace, tmp_path)
     expect(page.locator(".attnwidget-sentence-text")).to_have_text("Waiting for the first step.")
     expect(page.locator(".attnwidget-heatmap .attnwidget-note")).to_have_text("Waiting for the first step.")
+
+
+def choose(page: Page, field: str, value: str) -> None:
+    page.locator(".attnwidget-panel").get_by_label(field, exact=True).select_option(value)
+
+
+def test_rows_can_be_inputs(opened: Page, weights: np.ndarray) -> None:
+    choose(opened, "rows", "key")
+    expect(opened.locator(".attnwidget-row-label").first).to_have_text("in0")
+    expect(opened.locator(".attnwidget-column-label").last).to_have_text("out3")
+    x, y = cell_middle(opened, 4, 1, n_queries=N_KEYS, n_keys=N_QUERIES)
+    opened.locator(GRID).hover(position={"x": x, "y": y})
+    expect(opened.locator(TIP)).to_have_text(re.compile(rf"^out1 → in4: {weights[0, 1, 4]:.4f}"))
+    cell = opened.locator(".attnwidget-heatmap-cell")
+    expect(cell).to_have_attribute("aria-rowindex", "5")
+    expect(cell).to_have_attribute("aria-colindex", "2")
+
+
+def test_bars_stand_beside_rows_that_are_inputs(opened: Page) -> None:
+    choose(opened, "rows", "key")
+    grid, bars = opened.locator(GRID).bounding_box(), opened.locator(".attnwidget-strength-drawing").bounding_box()
+    assert grid is not None
+    assert bars is not None
+    assert bars["y"] == pytest.approx(grid["y"], abs=1)
+    assert bars["height"] == pytest.approx(grid["height"], abs=1)
+    assert bars["x"] > grid["x"] + grid["width"]
+
+
+def test_what_is_left_out_is_said_and_shared_out(page: Page, weights: np.ndarray, tmp_path: Path) -> None:
+    make_trace(weights).to_html(tmp_path / "page.html", special="omit", special_keys=[2])
+    page.goto((tmp_path / "page.html").as_uri())
+    expect(page.locator(".attnwidget-flags")).to_contain_text("1 special input is left out: the other weights are")
+    hover(page, 1, 3)
+    expect(page.locator(TIP)).to_contain_text("out1 → in3: ")
+    told = float((page.locator(TIP).text_content() or "").split(": ")[1])
+    assert told == pytest.approx(weights[0, 1, 3] / (1 - weights[0, 1, 2]), rel=1e-4)
+
+
+def test_numbers_of_ones_own_are_the_expectation(page: Page, weights: np.ndarray, tmp_path: Path) -> None:
+    make_trace(weights).to_html(tmp_path / "page.html", expected=[4, 0, 1, 1, 1])
+    page.goto((tmp_path / "page.html").as_uri())
+    expect(page.locator(".attnwidget-strength-expected")).to_have_text("your expectation")
+    expect(page.locator(".attnwidget-reading")).to_contain_text("weak inputsin0")
+    expect(page.locator(".attnwidget-reading")).to_contain_text("strong inputsin1")
+
+
+def test_numbers_that_do_not_fit_are_said(page: Page, weights: np.ndarray, tmp_path: Path) -> None:
+    make_trace(weights).to_html(tmp_path / "page.html", expected=[1, 2])
+    page.goto((tmp_path / "page.html").as_uri())
+    expect(page.locator(".attnwidget-flags")).to_contain_text("2 numbers came, 5 are needed")

@@ -62,3 +62,62 @@ def test_infinite_weights_of_both_signs_have_no_mean() -> None:
 @pytest.mark.filterwarnings("error")
 def test_a_strength_too_large_to_hold_is_infinite() -> None:
     assert analysis.strength(np.full((1, 2, 1), 3e38, np.float32)).tolist() == [[np.inf]]
+
+
+def test_coverage_deviation_is_the_published_penalty() -> None:
+    received = [0.75, 0.5, 0.75, 0, 0]
+    expected = -sum(np.log(1 + (1 - s) ** 2) for s in received) / 5
+    assert analysis.coverage_deviation(ROWS)[0] == pytest.approx(expected)
+
+
+def test_a_permutation_is_covered_and_not_scattered() -> None:
+    weights = np.eye(4, dtype=np.float32)[None, [2, 0, 3, 1]]
+    out, into = analysis.absentmindedness(weights)
+    assert [analysis.coverage_deviation(weights)[0], out[0], into[0]] == [0, 0, 0]
+
+
+def test_absentmindedness_is_entropy_in_nats_with_its_sign_turned() -> None:
+    out, into = analysis.absentmindedness(np.full((1, 3, 5), 0.2, np.float32))
+    assert out[0] == pytest.approx(-np.log(5))
+    assert into[0] == pytest.approx(-np.log(3))
+
+
+def test_columns_without_attention_are_not_scattered() -> None:
+    _, into = analysis.absentmindedness(ROWS)
+    two_thirds = -(2 / 3) * np.log(2 / 3) - (1 / 3) * np.log(1 / 3)
+    assert into[0] == pytest.approx(-two_thirds / 5)
+
+
+@pytest.mark.parametrize("token", ["[CLS]", "</s>", "<|endoftext|>", "<|im start|>", "<extra_id_7>", "<pad>"])
+def test_special_tokens_are_known_by_their_text(token: str) -> None:
+    assert analysis.special_keys(["a", token], np.full((2, 2), 0.5)) == [1]
+
+
+@pytest.mark.parametrize("token", ["<0x0A>", "[1]", "<b>", "", "s", "[UNK]", "<script>", "<|", "|>"])
+def test_other_tokens_are_not_special(token: str) -> None:
+    assert analysis.special_keys(["a", token], np.full((2, 2), 0.5)) == []
+
+
+def test_a_sink_takes_much_of_many_rows() -> None:
+    weights = np.full((8, 5), 0.15)
+    weights[:, 3] = 0.4
+    assert analysis.special_keys(list("abcde"), weights) == [3]
+    assert analysis.special_keys(list("abcde"), weights[:7]) == []
+
+
+def test_few_rows_that_see_a_key_make_no_sink() -> None:
+    weights = np.zeros((20, 3))
+    weights[:9, 0] = weights[9:18, 1] = weights[18:, 2] = 1
+    assert analysis.special_keys(list("abc"), weights) == []
+
+
+def test_what_is_left_out_is_shared_out() -> None:
+    assert analysis.without(np.array([[0.5, 0.25, 0.25]]), [0]).tolist() == [[0, 0.5, 0.5]]
+
+
+def test_a_row_with_nothing_else_is_zero() -> None:
+    assert analysis.without(np.array([[1.0, 0, 0]]), [0]).tolist() == [[0, 0, 0]]
+
+
+def test_rows_keep_the_sum_they_had() -> None:
+    assert analysis.without(np.array([[0.2, 0.2, 0.2]]), [2])[0] == pytest.approx([0.3, 0.3, 0])

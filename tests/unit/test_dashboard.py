@@ -51,7 +51,31 @@ def test_bars_are_of_the_mean_at_first(board: Dashboard, weights: np.ndarray) ->
 def test_the_line_is_the_expectation(board: Dashboard, expectation: str, level: float) -> None:
     board.widget.step = 1
     board.widget.expectation = expectation
-    assert board._line.y == pytest.approx([level, level])
+    assert board._line.y == pytest.approx([level] * 10)
+
+
+def test_an_own_expectation_is_a_line_with_steps(board: Dashboard) -> None:
+    board.widget.expected = [0, 1, 2, 0, 1]
+    assert board._line.y.tolist() == [0, 0, 1, 1, 2, 2, 0, 0, 1, 1]
+    assert board._line.visible is True
+
+
+def test_numbers_that_do_not_fit_are_no_line(board: Dashboard) -> None:
+    board.widget.expected = [0, 1]
+    assert board._line.visible is False
+
+
+def test_bars_can_be_of_one_step(board: Dashboard, weights: np.ndarray) -> None:
+    board.widget.head, board.widget.step, board.widget.strength = 2, 1, "step"
+    assert board._bars.y == pytest.approx(weights[0, 2, 1], abs=1e-6)
+    assert board._line.visible is False
+
+
+def test_bars_follow_what_is_left_out(board: Dashboard) -> None:
+    board.widget.special_keys = [2]
+    board.widget.special = "omit"
+    assert board._bars.y[2] == 0
+    assert board._bars.y.sum() == pytest.approx(4, abs=1e-5)
 
 
 def test_no_expectation_is_no_line(board: Dashboard) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import re
 import zlib
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import traitlets
 
 from attnwidget import Trace, export
 
@@ -51,6 +53,12 @@ class Page(HTMLParser):
     def policy(self) -> str:
         (policy,) = (a["content"] for _, a, _ in self.elements if a.get("http-equiv") == "Content-Security-Policy")
         return policy or ""
+
+
+def chosen(script: dict[str, str | None]) -> tuple[int, int, int]:
+    """Return the step, site and head at which a page opens."""
+    selection = json.loads(script["data-selection"] or "")
+    return selection["step"], selection["site"], selection["head"]
 
 
 @pytest.fixture(autouse=True)
@@ -139,16 +147,43 @@ def test_weights_come_back(
 
 def test_the_page_opens_at_the_last_step_and_the_mean(complete: Trace, exported: Callable[[Trace], str]) -> None:
     told = Page(exported(complete)).attributes("script")
-    assert (told["data-step"], told["data-site"], told["data-head"]) == ("3", "0", "-1")
+    assert chosen(told) == (3, 0, -1)
 
 
 def test_the_page_opens_at_what_the_decoder_looks_at(translated: Trace, exported: Callable[[Trace], str]) -> None:
     told = Page(exported(translated)).attributes("script")
-    assert (told["data-step"], told["data-site"], told["data-head"]) == ("0", "2", "-1")
+    assert chosen(told) == (0, 2, -1)
 
 
 def test_an_empty_trace_is_a_page_too(exported: Callable[[Trace], str]) -> None:
-    assert Page(exported(Trace())).attributes("script")["data-step"] == "0"
+    assert chosen(Page(exported(Trace())).attributes("script")) == (0, 0, 0)
+
+
+def test_the_page_opens_as_it_was_asked_to(complete: Trace, tmp_path: Path) -> None:
+    complete.to_html(tmp_path / "run.html", step=1, head=2, rows="key", expected=[1, 0.5, 0, 1, 1])
+    said = Page((tmp_path / "run.html").read_text("utf-8")).attributes("script")["data-selection"]
+    selection = json.loads(said or "")
+    assert [selection[name] for name in ("step", "head", "rows", "expectation")] == [1, 2, "key", "own"]
+
+
+@pytest.mark.parametrize(
+    ("selection", "error"),
+    [
+        ({"step": 4}, traitlets.TraitError),
+        ({"site": 2}, traitlets.TraitError),
+        ({"head": 3}, traitlets.TraitError),
+        ({"rows": "both"}, traitlets.TraitError),
+        ({"expected": [float("nan")]}, traitlets.TraitError),
+        ({"frame": b""}, TypeError),
+        ({"colour": "red"}, TypeError),
+    ],
+)
+def test_what_cannot_be_looked_at_is_no_page(
+    complete: Trace, tmp_path: Path, selection: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=next(iter(selection))):
+        complete.to_html(tmp_path / "run.html", **selection)
+    assert not (tmp_path / "run.html").exists()
 
 
 def test_a_page_of_one_head_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,3 +127,12 @@ def test_rows_of_lost_beams_are_forgotten_and_the_winner_keeps_its_own() -> None
     trace, sequence = both(model, given, num_beams=4, max_new_tokens=20, eos_token_id=end)
     check("GPT-2", model, given, trace, sequence)
     assert trace.flags == ()
+
+
+def test_a_bias_that_counts_from_the_first_key_is_not_kept_as_queries_and_keys() -> None:
+    config = copy.deepcopy(built("Falcon").config)
+    config.alibi = True
+    model = type(built("Falcon"))(config).eval()
+    with pytest.raises(aw.CaptureError, match=r"self_attention: .* no matter of distance\. Use store='dense'"):
+        aw.generate(model, [5, 6, 7], store="qk", progress=False, **OPTIONS)
+    assert aw.generate(model, [5, 6, 7], progress=False, **OPTIONS).flags == ()

@@ -14,7 +14,8 @@ SOURCES = ROOT / "js" / "src"
 
 # From low to high. A room may import any room of a lower line, none of its own line. A folder is one room.
 PYTHON_LAYERS = [
-    {"tokens", "analysis", "outline", "subshell"},
+    {"scene", "analysis", "outline", "subshell"},
+    {"tokens"},
     {"checks", "architecture"},
     {"stores", "strips"},
     {"records"},
@@ -23,7 +24,7 @@ PYTHON_LAYERS = [
     {"trace"},
     {"header"},
     {"file", "wire"},
-    {"stream"},
+    {"stream", "selection"},
     {"widget"},
     {"dashboard", "export"},
     {"cli"},
@@ -42,7 +43,8 @@ TORCH_ROOMS = {"capture", "models"}
 JS_LAYERS = [
     {"wire.gen", "scales", "dom", "draw", "theme", "keys", "words"},
     {"wire"},
-    {"matrix", "outline"},
+    {"matrix"},
+    {"outline", "selection", "special"},
     {"store"},
     {"views", "host", "selector"},
     {"widget", "standalone"},

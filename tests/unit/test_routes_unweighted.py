@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -155,3 +157,47 @@ def test_a_mask_that_is_only_cut_off_multiplies_nothing(image: Tensor) -> None:
 
     with pytest.raises(aw.CaptureError, match="no attention was found"), aw.record(head := MaskHead()):
         head(image)
+
+
+def quick_gelu(x: Tensor) -> Tensor:
+    return x * torch.sigmoid(1.702 * x)
+
+
+def swish_of_a_norm(x: Tensor) -> Tensor:
+    return x * torch.sigmoid(nn.functional.batch_norm(x, None, None, training=True))
+
+
+def gated_linear_unit(x: Tensor) -> Tensor:
+    values, gates = x.chunk(2, dim=1)
+    return values * torch.sigmoid(gates)
+
+
+def gated_tanh(x: Tensor) -> Tensor:
+    values, gates = x.chunk(2, dim=1)
+    return torch.tanh(values) * gates.sigmoid()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("activation", [quick_gelu, swish_of_a_norm, gated_linear_unit, gated_tanh])
+def test_features_that_gate_themselves_are_no_mask(
+    activation: Callable[[Tensor], Tensor], dtype: torch.dtype, image: Tensor
+) -> None:
+    class MaskedConv(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, N_CHANNELS, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return activation(self.conv(x))
+
+    layer = MaskedConv().to(dtype)
+    with pytest.raises(aw.CaptureError, match="no attention was found"), aw.record(layer):
+        layer(image.to(dtype))
+
+
+def test_a_mask_that_is_the_same_everywhere_is_one(image: Tensor) -> None:
+    layer = Net(attention := ResidualAttention())
+    nn.init.zeros_(attention.branch.layers[0].weight)  # type: ignore[arg-type]
+    with aw.record(layer) as trace:
+        layer(image)
+    assert [site.n_heads for site in trace.sites] == [N_CHANNELS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -284,3 +285,25 @@ def test_a_longer_bias_serves_all_rows() -> None:
     weights = filled(short, long).read()
     assert weights[:, :2, :5] == pytest.approx(softmaxed(short), abs=1e-6)
     assert weights[:, 2:] == pytest.approx(softmaxed(long), abs=1e-6)
+
+
+def test_arrays_that_are_read_only_are_kept_and_others_copied() -> None:
+    rng, factors = drawn(3)
+    mine, yours = factors.queries.copy(), factors.queries.copy()
+    mine.flags.writeable = False
+    assert np.shares_memory(filled(replace(factors, queries=mine)).state()[0]["queries"], mine)
+    store = filled(replace(factors, queries=yours))
+    before = store.read()
+    yours[:] = rng.normal(size=yours.shape)
+    assert store.read() == pytest.approx(before)
+
+
+def test_rows_and_keys_are_written_behind_and_over_read_only_ones() -> None:
+    _, factors = drawn(5)
+    queries, keys = factors.queries.copy(), factors.keys.copy()
+    queries.flags.writeable = keys.flags.writeable = False
+    fixed, old = replace(factors, queries=queries, keys=keys), keys.copy()
+    other = replace(factors, keys=np.ascontiguousarray(keys[:, ::-1]))
+    n_queries = factors.shape[1]
+    assert filled(fixed, other).read()[:, n_queries:] == pytest.approx(softmaxed(other), abs=5e-6)
+    assert np.array_equal(keys, old)

@@ -96,7 +96,7 @@ def test_weights_for_factors_say_what_to_do(virtual: Trace) -> None:
 def test_finite_factors_have_no_flags_and_no_weights_are_computed(virtual: Trace) -> None:
     virtual.append({"cross": factors(4, sinks=np.zeros(3, np.float32))})
     assert virtual.flags == ()
-    assert not virtual.ledger.find(0).store._known.any()
+    assert not virtual.ledger.find(0).store._sums.known.any()
 
 
 def test_rows_that_see_nothing_are_flagged(virtual: Trace) -> None:

@@ -97,6 +97,12 @@ def test_what_is_no_trace_is_refused(trace: object) -> None:
         ("locked", "ab"),
         ("scale", "log"),
         ("expectation", 1),
+        ("expected", [float("nan")]),
+        ("expected", [-1.0]),
+        ("rows", "both"),
+        ("special", True),
+        ("special_keys", [-1]),
+        ("strength", "mean"),
     ],
 )
 def test_python_is_told_what_cannot_be_chosen(widget: Heard, name: str, value: object) -> None:
@@ -116,6 +122,9 @@ def test_python_is_told_what_cannot_be_chosen(widget: Heard, name: str, value: o
         ("locked", [4, 0]),
         ("scale", "row"),
         ("expectation", "none"),
+        ("rows", "key"),
+        ("special", "omit"),
+        ("strength", "step"),
     ],
 )
 def test_a_page_chooses(widget: Heard, name: str, value: object) -> None:
@@ -225,3 +234,9 @@ def test_no_text_of_a_token_is_a_trait(hostile_texts: list[str]) -> None:
     trace = Trace.from_weights(np.full((1, 1, len(hostile_texts)), 0.1), source=hostile_texts, target=["x"])
     widget = Heard(trace)
     json.dumps({k: v for k, v in widget.get_state().items() if not isinstance(v, bytes)}, ensure_ascii=False).encode()
+
+
+def test_numbers_of_ones_own_are_the_expectation(widget: Heard) -> None:
+    widget.expected = [1, 0, 1, 1, 1]
+    assert widget.expectation == "own"
+    assert AttentionWidget(widget.trace, expected=[1.0]).expectation == "own"

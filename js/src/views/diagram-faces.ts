@@ -1,4 +1,5 @@
 /** What is written in the blocks of the diagram, and which of them the selected site lights. */
+import type { Outline } from "../outline.ts";
 import type { Store } from "../store.ts";
 import type { ArchitectureData, EdgeData, NodeData } from "../wire.gen.ts";
 import { isMask, type Site } from "../wire.ts";
@@ -42,27 +43,27 @@ export function partsOf(architecture: ArchitectureData, id: string): NodeData[] 
 }
 
 /** The blocks with the words that they keep through all steps. */
-export function facesOf(architecture: ArchitectureData, sites: Site[], strips: Record<string, string[]>): Face[] {
+export function facesOf(outline: Outline): Face[] {
+  const { architecture } = outline;
   const parents = new Set(architecture.nodes.map((node) => node.parent));
   return architecture.nodes.flatMap((node): Face[] => {
     if (node.kind === "part") return [];
     const opens = parents.has(node.id) && (node.kind === "tower" || node.kind === "module");
-    const { title, detail } = textOf(architecture, node, sites, strips);
+    const { title, detail } = textOf(outline, node);
     const { id, kind, parent, lane } = node;
     return [{ id, kind, parent, lane, title, detail, opens: opens && !parent }];
   });
 }
 
-function textOf(
-  architecture: ArchitectureData,
-  node: NodeData,
-  sites: Site[],
-  strips: Record<string, string[]>,
-): { title: string; detail: string } {
+function textOf(outline: Outline, node: NodeData): { title: string; detail: string } {
+  const { architecture, sites, strips, scenes } = outline;
   const [first] = insideOf(node, sites).flatMap((i) => sites[i] ?? []);
   const label = shown(node.label || " ", MOST_LABEL).replace(/^␣$/, "");
-  if (node.kind === "strip")
-    return { title: stripTitle(architecture, node), detail: words.tokens((strips[node.strip] ?? []).length) };
+  if (node.kind === "strip") {
+    const seen = scenes[node.strip] && scenes[node.strip]?.kind !== "audio";
+    const detail = (seen ? words.patches : words.tokens)((strips[node.strip] ?? []).length);
+    return { title: stripTitle(architecture, node), detail };
+  }
   if (node.kind === "context") return { title: words.contextVector, detail: words.contextAt(0) };
   if (node.kind === "tower") {
     const title = label || words.towers[first?.kind ?? "encoder"];
@@ -92,12 +93,13 @@ function stripTitle({ nodes, edges }: ArchitectureData, node: NodeData): string 
 
 /** What the selected site does at the gazed step. */
 export function nowOf(architecture: ArchitectureData, site: Site | undefined, store: Store): Now {
-  const { sites, strips } = store.outline.value;
+  const outline = store.outline.value;
+  const { sites, strips } = outline;
   const { query } = store.gaze.value;
   const texts = new Map<string, Text>();
   for (const node of architecture.nodes) {
     if (node.kind === "part") continue;
-    const text = textOf(architecture, node, sites, strips);
+    const text = textOf(outline, node);
     const shape = node.shape ? words.reads(shown(node.shape, MOST_LABEL)) : "";
     const about = [text.title, shownDetail(node) || text.detail, shape].filter(Boolean).join(", ");
     const token = node.strip === "target" && text.title === words.output ? strips.target?.[query] : undefined;

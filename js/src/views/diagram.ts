@@ -29,9 +29,12 @@ export const diagram: View = {
     host.append(scroll, parts);
     const opened = state("");
     const measure = measureIn(host);
+    let last: Plan | undefined;
     const current = computed(() => {
-      const { architecture, sites, strips } = store.outline.value;
-      return plan(facesOf(architecture, sites, strips), architecture.edges, layout.value.width, measure);
+      const outline = store.outline.value;
+      const next = plan(facesOf(outline), outline.architecture.edges, layout.value.width, measure);
+      last = JSON.stringify(next) === JSON.stringify(last) ? last : next; // rows that come change nothing in it
+      return last ?? next;
     });
     const architecture = computed(() => store.outline.value.architecture);
     const act = (id: string, toggles = false) => {

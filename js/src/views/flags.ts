@@ -23,7 +23,7 @@ export const flags: View = {
 
 /** Warnings: the numbers, or the picture of them, are not what a reader would take them for. */
 export function warningsOf(store: Store): string[] {
-  const { site, precision, matrix } = store.slice.value;
+  const { site, precision, matrix, special } = store.slice.value;
   const { status, steps } = store.outline.value;
   const notes = (site?.flags ?? []).map(({ kind, count, where }) => {
     const [head = -1, query = -1, key = -1] = where[0] ?? [];
@@ -34,15 +34,20 @@ export function warningsOf(store: Store): string[] {
   if (store.nMissing.value) notes.push(words.missing(store.nMissing.value));
   if (status === "stopped") notes.push(words.stopped(steps.length || matrix.nQueries));
   if (matrix.nQueries && precision === Precision.Pooled) notes.push(words.pooled);
+  const { special: choice, expectation, expected } = store.selection.value;
+  if (choice === "omit" && special.length) notes.push(words.omitted(special.length));
+  if (expectation === "own" && matrix.nKeys && expected.length !== matrix.nKeys)
+    notes.push(words.unfitting(expected.length, matrix.nKeys));
   return notes;
 }
 
 /** Remarks: how the picture is drawn. They stand where they move nothing when they come and go. */
 export function remarksOf(store: Store): string[] {
-  const { precision, matrix } = store.slice.value;
-  const { scale } = store.selection.value;
+  const { precision, matrix, special } = store.slice.value;
+  const { scale, special: choice } = store.selection.value;
   const remarks: string[] = [];
   if (store.outline.value.status === "recording") remarks.push(words.recording);
+  if (choice === "dim" && special.length) remarks.push(words.dimmed(special.length));
   if (scale === "row") remarks.push(words.rowScaled);
   else if (matrix.nQueries && matrix.values.reduce((most, w) => (w > most ? w : most), 0) < SPREAD)
     remarks.push(words.spreadOut);

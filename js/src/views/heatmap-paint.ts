@@ -1,6 +1,7 @@
 /** The pixels of the heatmap: pure, the same slice gives the same picture. */
 import { at, row, type Matrix } from "../matrix.ts";
 import { cellOf, pooled, tokensOf, type Axis } from "../scales.ts";
+import { columnsOf, rowsOf, type Layout } from "./layout.ts";
 import type { Store } from "../store.ts";
 import { colour, css, ink, type Rgb } from "../theme.ts";
 import { short } from "../words.ts";
@@ -11,6 +12,8 @@ const GHOST = 0.16;
 const GAP_PX = 8;
 const NUMBER_PX = [34, 14] as const;
 const HATCH_PX = 4;
+/** How much of a special key's colour is covered. */
+const VEIL = 0.72;
 /** Numbers below this stay off the picture; hovering tells them. */
 const LEAST_NUMBER = 0.005;
 
@@ -68,17 +71,28 @@ function markOdd(odd: Uint8Array, start: number, weights: Float32Array, keys: Ax
   }
 }
 
+/** Left, top, width and height of a cell in CSS pixels, wherever the axes are; on whole device pixels for a ratio. */
+export function boxOf(
+  { keys, queries, turned }: Layout,
+  q: number,
+  k: number,
+  ratio = 0,
+): [number, number, number, number] {
+  const edge = (cell: number, size: number) => (ratio ? Math.round(cell * size * ratio) / ratio : cell * size);
+  const along = (axis: Axis, cell: number) => [
+    edge(cell, axis.size),
+    edge(cell + 1, axis.size) - edge(cell, axis.size),
+  ];
+  const [a = 0, da = 0] = along(keys, k);
+  const [b = 0, db = 0] = along(queries, q);
+  return turned ? [b, a, db, da] : [a, b, da, db];
+}
+
 /** Draws the heatmap at device pixels. */
-export function paint(
-  canvas: HTMLCanvasElement,
-  store: Store,
-  keys: Axis,
-  queries: Axis,
-  width: number,
-  height: number,
-): void {
+export function paint(canvas: HTMLCanvasElement, store: Store, layout: Layout, width: number, height: number): void {
   const context = canvas.getContext("2d");
   const { matrix } = store.slice.value;
+  const { keys, queries } = layout;
   const dark = store.dark.value;
   const ratio = globalThis.devicePixelRatio || 1;
   if (canvas.width !== Math.round(width * ratio)) canvas.width = Math.round(width * ratio);
@@ -94,22 +108,16 @@ export function paint(
   );
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, width, height);
-  fillCells(context, cells, keys, queries, ratio, colour(0, dark));
-  hatch(context, cells, keys, queries, dark);
-  writeNumbers(context, store, keys, queries, dark);
-  frameGaze(context, canvas, store, keys, queries, width);
+  fillCells(context, cells, layout, ratio, colour(0, dark));
+  if (store.selection.value.special !== "keep") fade(context, store, layout, dark);
+  hatch(context, cells, layout, dark);
+  writeNumbers(context, store, layout, dark);
+  frameGaze(context, canvas, store, layout);
 }
 
 /** Fills on whole device pixels, so that every cell has its exact colour up to its edge. */
-function fillCells(
-  context: CanvasRenderingContext2D,
-  cells: Cells,
-  keys: Axis,
-  queries: Axis,
-  ratio: number,
-  ground: Rgb,
-): void {
-  const edge = (cell: number, size: number) => Math.round(cell * size * ratio) / ratio;
+function fillCells(context: CanvasRenderingContext2D, cells: Cells, layout: Layout, ratio: number, ground: Rgb): void {
+  const { keys, queries } = layout;
   const gap = Math.min(keys.size, queries.size) >= GAP_PX ? 1 : 0;
   for (let r = 0; r < queries.nCells; r++)
     for (let c = 0; c < keys.nCells; c++) {
@@ -119,22 +127,41 @@ function fillCells(
         cells.rgba[i + 1] ?? ground[1],
         cells.rgba[i + 2] ?? ground[2],
       ]);
-      const x = edge(c, keys.size);
-      const y = edge(r, queries.size);
-      context.fillRect(x, y, edge(c + 1, keys.size) - x - gap, edge(r + 1, queries.size) - y - gap);
+      const [x, y, width, height] = boxOf(layout, r, c, ratio);
+      context.fillRect(x, y, width - gap, height - gap);
     }
 }
 
-function hatch(context: CanvasRenderingContext2D, cells: Cells, keys: Axis, queries: Axis, dark: boolean): void {
+/** Veils the keys that are special; those that are left out have nothing under the veil. */
+function fade(context: CanvasRenderingContext2D, store: Store, layout: Layout, dark: boolean): void {
+  const [r, g, b] = colour(0, dark);
+  context.save();
+  context.fillStyle = `rgb(${r} ${g} ${b} / ${VEIL})`;
+  context.strokeStyle = dark ? "#5c6370" : "#b9bec9";
+  for (const key of store.slice.value.special) {
+    const cell = cellOf(layout.keys, key);
+    if (cell < 0 || layout.keys.per > 1) continue;
+    const [x, y, width, height] = boxOf(layout, 0, cell);
+    const [across, down] = layout.turned
+      ? [layout.queries.nCells * width, height]
+      : [width, layout.queries.nCells * height];
+    context.fillRect(x, y, across, down);
+    context.setLineDash([3, 3]);
+    context.strokeRect(x + 0.5, y + 0.5, across - 2, down - 2);
+  }
+  context.restore();
+}
+
+function hatch(context: CanvasRenderingContext2D, cells: Cells, layout: Layout, dark: boolean): void {
+  const { keys } = layout;
   context.save();
   context.strokeStyle = dark ? "#ff8a8a" : "#b3001b";
   context.lineWidth = 1;
   context.beginPath();
   for (const [i, odd] of cells.odd.entries()) {
     if (!odd) continue;
-    const x = (i % keys.nCells) * keys.size;
-    const y = Math.floor(i / keys.nCells) * queries.size;
-    const reach = Math.min(keys.size, queries.size);
+    const [x, y, width, height] = boxOf(layout, Math.floor(i / keys.nCells), i % keys.nCells);
+    const reach = Math.min(width, height);
     for (let d = reach < HATCH_PX ? reach : HATCH_PX; d <= reach; d += HATCH_PX) {
       context.moveTo(x, y + d);
       context.lineTo(x + d, y);
@@ -144,19 +171,14 @@ function hatch(context: CanvasRenderingContext2D, cells: Cells, keys: Axis, quer
   context.restore();
 }
 
-function writeNumbers(context: CanvasRenderingContext2D, store: Store, keys: Axis, queries: Axis, dark: boolean): void {
+function writeNumbers(context: CanvasRenderingContext2D, store: Store, layout: Layout, dark: boolean): void {
   const { matrix } = store.slice.value;
   const { query } = store.gaze.value;
+  const { keys, queries } = layout;
   const r = cellOf(queries, query);
-  if (
-    r < 0 ||
-    !matrix.nQueries ||
-    keys.per > 1 ||
-    queries.per > 1 ||
-    keys.size < NUMBER_PX[0] ||
-    queries.size < NUMBER_PX[1]
-  )
-    return;
+  const [, , width, height] = boxOf(layout, 0, 0);
+  const isSmall = width < NUMBER_PX[0] || height < NUMBER_PX[1];
+  if (r < 0 || !matrix.nQueries || keys.per > 1 || queries.per > 1 || isSmall) return;
   const top = store.rowTop(row(matrix, query));
   context.font = "11px system-ui, sans-serif";
   context.textAlign = "center";
@@ -164,32 +186,36 @@ function writeNumbers(context: CanvasRenderingContext2D, store: Store, keys: Axi
   for (let key = keys.first; key < keys.end; key++) {
     const weight = at(matrix, query, key);
     if (Math.abs(weight) < LEAST_NUMBER) continue;
+    const [x, y] = boxOf(layout, r, cellOf(keys, key));
     context.fillStyle = ink(colour(weight / top, dark));
-    context.fillText(short(weight), (cellOf(keys, key) + 0.5) * keys.size, (r + 0.5) * queries.size + 0.5);
+    context.fillText(short(weight), x + 0.5 * width, y + 0.5 * height + 0.5);
   }
 }
 
-function frameGaze(
-  context: CanvasRenderingContext2D,
-  canvas: HTMLCanvasElement,
-  store: Store,
-  keys: Axis,
-  queries: Axis,
-  width: number,
-): void {
+/** Frames the gazed step with a thick line and the gazed keys with thin ones. */
+function frameGaze(context: CanvasRenderingContext2D, canvas: HTMLCanvasElement, store: Store, layout: Layout): void {
   const styles = getComputedStyle(canvas);
   const accent = styles.getPropertyValue("--attnwidget-accent").trim() || "#c2410c";
+  const [across, down] = [columnsOf(layout), rowsOf(layout)];
+  const width = across.nCells * across.size;
+  const height = down.nCells * down.size;
   context.strokeStyle = accent;
-  const height = queries.nCells * queries.size;
-  const r = cellOf(queries, store.gaze.value.query);
-  if (r >= 0 && store.slice.value.matrix.nQueries) {
+  const rowFrame = (axis: Axis, cell: number) => {
+    const y = Math.max(1, cell * axis.size - 1);
+    context.strokeRect(1, y, width - 2, Math.min(height - 1, (cell + 1) * axis.size) - y);
+  };
+  const columnFrame = (axis: Axis, cell: number) => {
+    const x = Math.max(1, cell * axis.size - 1);
+    context.strokeRect(x, 1, Math.min(width - 1, (cell + 1) * axis.size) - x, height - 2);
+  };
+  const q = cellOf(layout.queries, store.gaze.value.query);
+  if (q >= 0 && store.slice.value.matrix.nQueries) {
     context.lineWidth = 2;
-    const y = Math.max(1, r * queries.size - 1);
-    context.strokeRect(1, y, width - 2, Math.min(height - 1, (r + 1) * queries.size) - y);
+    (layout.turned ? columnFrame : rowFrame)(layout.queries, q);
   }
   context.lineWidth = 1;
   for (const key of store.gaze.value.keys) {
-    const c = cellOf(keys, key);
-    if (c >= 0) context.strokeRect(c * keys.size + 0.5, 0.5, Math.max(1, keys.size - 1), height - 1);
+    const k = cellOf(layout.keys, key);
+    if (k >= 0) (layout.turned ? rowFrame : columnFrame)(layout.keys, k);
   }
 }

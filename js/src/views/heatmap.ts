@@ -5,8 +5,10 @@ import { at } from "../matrix.ts";
 import { cellAt, cellOf, every, tokensOf, type Axis } from "../scales.ts";
 import type { Store } from "../store.ts";
 import { fits, shown, words } from "../words.ts";
-import { paint } from "./heatmap-paint.ts";
+import { boxOf, paint } from "./heatmap-paint.ts";
 import { colourBar } from "./colour-bar.ts";
+import { columnsOf, rowsOf, type Layout } from "./layout.ts";
+import { axisName } from "./strip.ts";
 import { panAndZoom } from "./pan-zoom.ts";
 import { told } from "./told.ts";
 import type { View } from "./view.ts";
@@ -20,23 +22,25 @@ export const heatmap: View = {
   mount(host, store, layout, signal) {
     const columns = html("div", "heatmap-columns", { "aria-hidden": "true" });
     const rows = html("div", "heatmap-rows", { "aria-hidden": "true" });
+    const corner = html("span", "heatmap-corner", { "aria-hidden": "true" });
     const canvas = html("canvas", "heatmap-canvas", { "aria-hidden": "true" });
     const cell = html("div", "heatmap-cell", { role: "gridcell" });
     const grid = html(
       "div",
       "heatmap-grid",
-      { role: "grid", tabindex: 0, "aria-label": words.heatmap },
+      { role: "grid", tabindex: 0 },
       canvas,
       html("div", "", { role: "row" }, cell),
     );
     const note = html("div", "note");
-    host.append(columns, rows, grid, note);
+    host.append(corner, columns, rows, grid, note);
     colourBar(host, store, signal);
 
     const placeAt = (event: MouseEvent) => {
       const box = grid.getBoundingClientRect();
-      const key = cellAt(layout.value.keys, event.clientX - box.left);
-      const query = cellAt(layout.value.queries, event.clientY - box.top);
+      const across = cellAt(columnsOf(layout.value), event.clientX - box.left);
+      const down = cellAt(rowsOf(layout.value), event.clientY - box.top);
+      const [query, key] = layout.value.turned ? [across, down] : [down, across];
       if (key < 0 || query < 0) return null;
       const [q, k] = strongestIn(store, layout.value.queries, query, layout.value.keys, key);
       return { query: q, key: k };
@@ -72,9 +76,10 @@ export const heatmap: View = {
         const { query, keys } = store.gaze.value;
         const step = move(event);
         if (step) {
+          const [byQuery, byKey] = layout.value.turned ? [step.columns, step.rows] : [step.rows, step.columns];
           store.focus.value = {
-            query: clamp(query + step.rows, matrix.nQueries),
-            key: clamp((keys[0] ?? (step.columns ? -step.columns : 0)) + step.columns, matrix.nKeys),
+            query: clamp(query + byQuery, matrix.nQueries),
+            key: clamp((keys[0] ?? (byKey ? -byKey : 0)) + byKey, matrix.nKeys),
           };
         } else if (event.key === "Enter" || event.key === " ") lock(query, keys[0] ?? 0, event.shiftKey);
         else if (event.key === "Escape") {
@@ -87,19 +92,26 @@ export const heatmap: View = {
     );
 
     store.draw(signal, () => {
-      const { keys, queries } = layout.value;
+      const { keys, queries, turned } = layout.value;
+      const [across, down] = [columnsOf(layout.value), rowsOf(layout.value)];
       const { matrix, absent } = store.slice.value;
-      const width = keys.nCells * keys.size;
-      const height = queries.nCells * queries.size;
+      const width = across.nCells * across.size;
+      const height = down.nCells * down.size;
+      const [nRows, nColumns] = turned ? [matrix.nKeys, matrix.nQueries] : [matrix.nQueries, matrix.nKeys];
       grid.style.width = `${width}px`;
       grid.style.height = `${height}px`;
-      grid.setAttribute("aria-rowcount", String(matrix.nQueries));
-      grid.setAttribute("aria-colcount", String(matrix.nKeys));
+      grid.setAttribute("aria-rowcount", String(nRows));
+      grid.setAttribute("aria-colcount", String(nColumns));
       grid.setAttribute("aria-description", words.heatmapHelp);
-      paint(canvas, store, keys, queries, width, height);
-      labelColumns(columns, store, keys, width);
-      labelRows(rows, store, queries, height);
-      moveCell(cell, store, keys, queries);
+      paint(canvas, store, layout.value, width, height);
+      const sides = { key: keySide(store, keys), query: querySide(store, queries) };
+      labelColumns(columns, turned ? sides.query : sides.key, width);
+      labelRows(rows, turned ? sides.key : sides.query, height);
+      const names = [axisName(store, turned ? "key" : "query"), axisName(store, turned ? "query" : "key")] as const;
+      setText(corner, words.corner(...names));
+      grid.setAttribute("aria-label", `${words.heatmap}: ${words.axes(...names)}`);
+      moveCell(cell, store, layout.value);
+      host.parentElement?.style.setProperty("--attnwidget-heatmap-top", `${host.offsetTop + grid.offsetTop}px`);
       const binned = Math.max(keys.per, queries.per);
       const missing = store.nSteps.value ? words.noWeights : words.waiting;
       setText(note, absent ? missing : binned > 1 ? words.binned(keys.per * queries.per) : "");
@@ -117,62 +129,84 @@ function strongestIn(store: Store, queries: Axis, row: number, keys: Axis, colum
   return best;
 }
 
-function labelColumns(host: HTMLElement, store: Store, axis: Axis, width: number): void {
-  const texts = store.slice.value.keys;
+/** What labels need to know of the tokens along an axis. */
+interface Side {
+  axis: Axis;
+  texts: string[];
+  gazed: number[];
+  ghost: (token: number) => boolean;
+}
+
+const keySide = (store: Store, axis: Axis): Side => {
+  const { keys, special } = store.slice.value;
+  const apart = new Set(special);
+  const gazed = store.gaze.value.keys;
+  return { axis, texts: keys, gazed, ghost: (key) => apart.has(key) || key >= store.nRead.value };
+};
+
+const querySide = (store: Store, axis: Axis): Side => {
+  const { step } = store.selection.value;
+  const gazed = [store.gaze.value.query];
+  return { axis, texts: store.slice.value.queries, gazed, ghost: (query) => query > step };
+};
+
+function labelColumns(host: HTMLElement, side: Side, width: number): void {
+  const { axis, texts } = side;
   const areShort =
     axis.size >= LABEL_PX && texts.slice(axis.first, axis.end).every((text) => fits(shown(text), axis.size));
   const upright = axis.size < UPRIGHT_PX && !areShort;
   const step = every(axis.size, upright || areShort ? LABEL_PX : UPRIGHT_PX);
-  const focused = store.gaze.value.keys;
   host.style.width = `${width}px`;
   host.toggleAttribute("data-upright", upright);
-  const nodes = setCount(host, Math.ceil(axis.nCells / step), () => html("span", "column-label"));
-  for (const [i, node] of nodes.entries()) {
-    const gazed = focused.find((key) => isIn(cellOf(axis, key), i * step, step));
-    setText(node, shown(texts[gazed ?? tokensOf(axis, i * step)[0]] ?? ""));
+  for (const [i, node] of labelled(host, "column-label", side, step)) {
     node.style.left = `${i * step * axis.size}px`;
     node.style.width = `${axis.size * step}px`;
-    node.toggleAttribute("data-gaze", gazed !== undefined);
+  }
+}
+
+function labelRows(host: HTMLElement, side: Side, height: number): void {
+  const { size } = side.axis;
+  const step = every(size, LABEL_PX);
+  host.style.height = `${height}px`;
+  for (const [i, node] of labelled(host, "row-label", side, step)) {
+    node.style.top = `${i * step * size}px`;
+    node.style.height = `${size * step}px`;
+    node.style.lineHeight = `${size * step}px`;
   }
 }
 
 /** Labels are thinned where they do not fit; the one that stands for the gazed token names that token. */
-const isIn = (cell: number, first: number, count: number) => cell >= first && cell < first + count;
-
-function labelRows(host: HTMLElement, store: Store, axis: Axis, height: number): void {
-  const texts = store.slice.value.queries;
-  const step = every(axis.size, LABEL_PX);
-  const gazed = cellOf(axis, store.gaze.value.query);
-  host.style.height = `${height}px`;
-  const nodes = setCount(host, Math.ceil(axis.nCells / step), () => html("span", "row-label"));
+function labelled(host: HTMLElement, part: string, { axis, texts, gazed, ghost }: Side, step: number) {
+  const nodes = setCount(host, Math.ceil(axis.nCells / step), () => html("span", part));
   for (const [i, node] of nodes.entries()) {
-    const isGazed = isIn(gazed, i * step, step);
-    const query = isGazed ? store.gaze.value.query : tokensOf(axis, i * step)[0];
-    setText(node, shown(texts[query] ?? ""));
-    node.style.top = `${i * step * axis.size}px`;
-    node.style.height = `${axis.size * step}px`;
-    node.style.lineHeight = `${axis.size * step}px`;
-    node.toggleAttribute("data-gaze", isGazed);
-    node.toggleAttribute("data-ghost", query > store.selection.value.step);
+    const looked = gazed.find((token) => isIn(cellOf(axis, token), i * step, step));
+    const token = looked ?? tokensOf(axis, i * step)[0];
+    setText(node, shown(texts[token] ?? ""));
+    node.toggleAttribute("data-gaze", looked !== undefined);
+    node.toggleAttribute("data-ghost", ghost(token));
   }
+  return nodes.entries();
 }
 
-function moveCell(cell: HTMLElement, store: Store, keys: Axis, queries: Axis): void {
+const isIn = (cell: number, first: number, count: number) => cell >= first && cell < first + count;
+
+function moveCell(cell: HTMLElement, store: Store, layout: Layout): void {
   const { matrix, keys: keyTexts, queries: queryTexts } = store.slice.value;
   const { query, keys: gazed } = store.gaze.value;
   const key = gazed[0] ?? 0;
-  const column = cellOf(keys, key);
-  const row = cellOf(queries, query);
-  cell.toggleAttribute("hidden", column < 0 || row < 0 || !matrix.nQueries);
-  cell.style.left = `${column * keys.size}px`;
-  cell.style.top = `${row * queries.size}px`;
-  cell.style.width = `${keys.size}px`;
-  cell.style.height = `${queries.size}px`;
+  const k = cellOf(layout.keys, key);
+  const q = cellOf(layout.queries, query);
+  cell.toggleAttribute("hidden", k < 0 || q < 0 || !matrix.nQueries);
+  const box = boxOf(layout, q, k);
+  for (const [i, side] of (["left", "top", "width", "height"] as const).entries())
+    cell.style[side] = `${box[i] ?? 0}px`;
   cell.toggleAttribute("data-gaze", gazed.length > 0);
-  cell.setAttribute("aria-rowindex", String(query + 1));
-  cell.setAttribute("aria-colindex", String(key + 1));
-  cell.setAttribute(
-    "aria-label",
-    words.cell(query, shown(queryTexts[query] ?? ""), key, shown(keyTexts[key] ?? ""), told(matrix, query, key)),
-  );
+  cell.setAttribute("aria-rowindex", String((layout.turned ? key : query) + 1));
+  cell.setAttribute("aria-colindex", String((layout.turned ? query : key) + 1));
+  const text = { query: shown(queryTexts[query] ?? ""), key: shown(keyTexts[key] ?? "") };
+  const weight = told(matrix, query, key);
+  const name = layout.turned
+    ? words.cell(key, text.key, query, text.query, weight)
+    : words.cell(query, text.query, key, text.key, weight);
+  cell.setAttribute("aria-label", name);
 }

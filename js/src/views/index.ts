@@ -8,22 +8,33 @@ import heatmapStyle from "../style/heatmap.css";
 import panelStyle from "../style/panel.css";
 import rootStyle from "../style/root.css";
 import strengthStyle from "../style/strength.css";
+import sceneStyle from "../style/scene.css";
 import stripsStyle from "../style/strips.css";
 import { words } from "../words.ts";
 import { controls } from "./controls.ts";
 import { diagram } from "./diagram.ts";
 import { flags } from "./flags.ts";
 import { heatmap } from "./heatmap.ts";
-import { watchLayout } from "./layout.ts";
+import { columnsOf, watchLayout } from "./layout.ts";
 import { links } from "./links.ts";
 import { panel } from "./panel.ts";
 import { strength } from "./strength.ts";
+import { inputScene, outputScene } from "./scene.ts";
 import { inputStrip, outputStrip } from "./strips.ts";
 import { tooltip } from "./tooltip.ts";
 import type { View } from "./view.ts";
 
-const STYLES = [rootStyle, controlsStyle, diagramStyle, stripsStyle, heatmapStyle, strengthStyle, panelStyle];
-const PICTURE: View[] = [diagram, inputStrip, links, outputStrip, heatmap, strength];
+const STYLES = [
+  rootStyle,
+  controlsStyle,
+  diagramStyle,
+  stripsStyle,
+  sceneStyle,
+  heatmapStyle,
+  strengthStyle,
+  panelStyle,
+];
+const PICTURE: View[] = [diagram, inputStrip, inputScene, links, outputStrip, outputScene, heatmap, strength];
 
 /** Draws everything into an element until the signal ends. */
 export function mount(host: HTMLElement, store: Store, signal: AbortSignal): void {
@@ -60,9 +71,13 @@ export function mount(host: HTMLElement, store: Store, signal: AbortSignal): voi
   panel.mount(side, store, layout, signal);
   tooltip.mount(root, store, layout, signal);
   store.draw(signal, () => {
-    const { left, keys } = layout.value;
+    const { left, turned } = layout.value;
+    const columns = columnsOf(layout.value);
+    const { keyScene, queryScene } = store.slice.value;
+    picture.dataset.rows = turned ? "key" : "query";
+    picture.toggleAttribute("data-scenes", Boolean(keyScene && queryScene));
     picture.style.setProperty("--attnwidget-left", `${left}px`);
-    picture.style.setProperty("--attnwidget-right", `${left + keys.nCells * keys.size}px`);
+    picture.style.setProperty("--attnwidget-right", `${left + columns.nCells * columns.size}px`);
   });
   store.draw(signal, () => {
     root.dataset.status = store.outline.value.status;
@@ -84,7 +99,7 @@ let constructed: CSSStyleSheet | undefined;
 function style(): CSSStyleSheet {
   if (!constructed) {
     constructed = new CSSStyleSheet();
-    constructed.replaceSync(STYLES.join("\n"));
+    constructed.replaceSync(STYLES.join("\n").replaceAll("$", "attnwidget-")); // which the build shortened
   }
   return constructed;
 }

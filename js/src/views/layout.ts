@@ -1,6 +1,6 @@
 /** The axes that strips, heatmap and bars share, so that a token stands at the same place in each. */
 import { computed, signal as state, type ReadonlySignal } from "@preact/signals-core";
-import type { Axis } from "../scales.ts";
+import type { Axis, Window } from "../scales.ts";
 import { axis } from "../scales.ts";
 import type { Store } from "../store.ts";
 
@@ -9,6 +9,11 @@ const LABELS = 92;
 const LABELS_NARROW = 72;
 const NARROW = 560;
 const COLOUR_BAR = 78;
+const LEAST_SCENE = 160;
+/** A strip that is no axis of the heatmap has tokens this wide where columns are narrower. */
+const READABLE = 72;
+/** Room for bars beside the rows, where the rows are inputs. */
+const SIDE_BARS = 128;
 const MIN_CELL = 3;
 const MAX_COLUMN = 150;
 const HEATMAP_HEIGHT = 468;
@@ -21,13 +26,22 @@ export interface Layout {
   width: number;
   /** width of the labels left of the plot */
   left: number;
-  /** columns: the keys */
+  /** room for the drawing of a scene */
+  scene: number;
+  /** the heatmap's rows are keys and its columns queries */
+  turned: boolean;
+  /** the heatmap's axes: keys are its columns, or where it is turned its rows */
   keys: Axis;
-  /** rows of the heatmap: the queries */
   queries: Axis;
-  /** the output strip: the queries, as wide as columns where they fit */
+  /** the strips: one of them is the axis of the columns, the other as wide as these where they fit */
+  input: Axis;
   output: Axis;
 }
+
+/** Axis along the width of the heatmap. */
+export const columnsOf = (layout: Layout): Axis => (layout.turned ? layout.queries : layout.keys);
+/** Axis along its height. */
+export const rowsOf = (layout: Layout): Axis => (layout.turned ? layout.keys : layout.queries);
 
 /** Follows the width of an element. */
 export function watchLayout(host: HTMLElement, store: Store, signal: AbortSignal): ReadonlySignal<Layout> {
@@ -42,22 +56,43 @@ export function watchLayout(host: HTMLElement, store: Store, signal: AbortSignal
 
 function layoutOf(store: Store, width: number): Layout {
   const left = width < NARROW ? LABELS_NARROW : LABELS;
-  const plot = Math.max(120, width - left - COLOUR_BAR);
-  const { matrix, queries, keys } = store.slice.value;
+  const turned = store.selection.value.rows === "key";
+  const strip = Math.max(120, width - left - COLOUR_BAR);
+  const plot = turned ? Math.max(120, strip - SIDE_BARS) : strip;
+  const { matrix, queries, keys, keyScene, queryScene } = store.slice.value;
+  const scene = Math.max(
+    LEAST_SCENE,
+    keyScene && queryScene ? Math.floor((width - 2 * left - COLOUR_BAR / 4) / 2) : strip,
+  );
   const nQueries = Math.max(matrix.nQueries, queries.length);
+  const nKeys = Math.max(matrix.nKeys, keys.length);
   const windows = store.window.value;
-  const columns = axis(Math.max(matrix.nKeys, keys.length), plot, MIN_CELL, MAX_COLUMN, windows.keys);
+  const across = (n: number, window: Window) => axis(n, plot, MIN_CELL, MAX_COLUMN, window);
+  const down = (n: number, window: Window) =>
+    axis(
+      n,
+      HEATMAP_HEIGHT,
+      MIN_CELL,
+      Math.max(MAX_ROW[0], Math.min(MAX_ROW[1], FEW_ROWS_HEIGHT / Math.max(1, n))),
+      window,
+    );
+  const other = (n: number, columns: Axis, window: Window) =>
+    axis(n, strip, MIN_CELL, Math.max(columns.size, READABLE), window);
+  if (turned) {
+    const columns = across(nQueries, windows.queries);
+    const input = other(nKeys, columns, windows.keys);
+    return { width, left, scene, turned, keys: down(nKeys, windows.keys), queries: columns, input, output: columns };
+  }
+  const columns = across(nKeys, windows.keys);
+  const output = other(nQueries, columns, windows.queries);
   return {
     width,
     left,
+    scene,
+    turned,
     keys: columns,
-    queries: axis(
-      nQueries,
-      HEATMAP_HEIGHT,
-      MIN_CELL,
-      Math.max(MAX_ROW[0], Math.min(MAX_ROW[1], FEW_ROWS_HEIGHT / Math.max(1, nQueries))),
-      windows.queries,
-    ),
-    output: axis(nQueries, plot, MIN_CELL, columns.size, windows.queries),
+    queries: down(nQueries, windows.queries),
+    input: columns,
+    output,
   };
 }

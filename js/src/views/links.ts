@@ -28,9 +28,11 @@ export const links: View = {
     const drawing = svg("svg", "links-drawing", { role: "img", height: HEIGHT });
     host.append(html("span", "strip-label"), drawing);
     store.draw(signal, () => {
-      const found = chosenLinks(store);
+      const { keyScene, queryScene } = store.slice.value;
+      host.toggleAttribute("hidden", Boolean(keyScene ?? queryScene)); // the weights lie over the scene itself
+      const found = (keyScene ?? queryScene) ? [] : chosenLinks(store);
       drawing.setAttribute("aria-label", `${words.links}: ${found.length}`);
-      drawing.setAttribute("width", String(layout.value.keys.nCells * layout.value.keys.size));
+      drawing.setAttribute("width", String(layout.value.input.nCells * layout.value.input.size));
       drawing.replaceChildren(...found.map((link) => curve(link, layout.value)));
     });
   },
@@ -62,7 +64,7 @@ export function chosenLinks(store: Store): Link[] {
 }
 
 function curve({ query, key, weight, gazed }: Link, layout: Layout): SVGPathElement {
-  const x0 = middle(layout.keys, key);
+  const x0 = middle(layout.input, key);
   const x1 = middle(layout.output, query);
   const strength = Math.max(0, Math.min(1, weight));
   const path = svg("path", "link", {

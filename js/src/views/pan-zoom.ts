@@ -2,7 +2,7 @@
 import { effect, untracked, type ReadonlySignal } from "@preact/signals-core";
 import { shifted, zoomed, type Window } from "../scales.ts";
 import type { Store } from "../store.ts";
-import type { Layout } from "./layout.ts";
+import { columnsOf, rowsOf, type Layout } from "./layout.ts";
 
 /** How much closer one turn of the wheel brings. */
 const CLOSER = 0.7;
@@ -17,12 +17,16 @@ export function panAndZoom(
 ): void {
   const stop = effect(() => showStep(store, store.selection.value.step));
   signal.addEventListener("abort", stop, { once: true });
-  grid.addEventListener("wheel", (event) => onWheel(event, store, placeAt(event)), { signal, passive: false });
+  grid.addEventListener("wheel", (event) => onWheel(event, store, layout.value.turned, placeAt(event)), {
+    signal,
+    passive: false,
+  });
   panByDrag(grid, store, layout, signal);
 }
 
-function onWheel(event: WheelEvent, store: Store, place: { query: number; key: number } | null): void {
+function onWheel(event: WheelEvent, store: Store, turned: boolean, place: { query: number; key: number } | null): void {
   const { keys, queries } = store.window.value;
+  const across = event.shiftKey;
   const { matrix } = store.slice.value;
   if (event.ctrlKey && place) {
     event.preventDefault();
@@ -31,14 +35,13 @@ function onWheel(event: WheelEvent, store: Store, place: { query: number; key: n
       keys: zoomed(matrix.nKeys, keys, factor, place.key),
       queries: zoomed(matrix.nQueries, queries, factor, place.query),
     };
-  } else if (event.shiftKey && keys) {
+  } else if (across !== turned ? keys : queries) {
     event.preventDefault();
-    const columns = Math.sign(event.deltaY || event.deltaX) * Math.ceil(keys.count / 10);
-    store.window.value = { keys: shifted(keys, columns, matrix.nKeys), queries };
-  } else if (queries) {
-    event.preventDefault();
-    const rows = Math.sign(event.deltaY) * Math.ceil(queries.count / 10);
-    store.window.value = { keys, queries: shifted(queries, rows, matrix.nQueries) };
+    const by = (window: Window) => Math.sign(event.deltaY || event.deltaX) * Math.ceil((window?.count ?? 0) / 10);
+    store.window.value =
+      across !== turned
+        ? { keys: shifted(keys, by(keys), matrix.nKeys), queries }
+        : { keys, queries: shifted(queries, by(queries), matrix.nQueries) };
   }
 }
 
@@ -73,14 +76,18 @@ function panByDrag(grid: HTMLElement, store: Store, layout: ReadonlySignal<Layou
     "pointermove",
     (event) => {
       if (!from) return;
-      const { keys, queries } = layout.value;
-      const columns = Math.round(((from.x - event.clientX) / keys.size) * keys.per);
-      const rows = Math.round(((from.y - event.clientY) / queries.size) * queries.per);
+      const { turned } = layout.value;
+      const [across, down] = [columnsOf(layout.value), rowsOf(layout.value)];
+      const columns = Math.round(((from.x - event.clientX) / across.size) * across.per);
+      const rows = Math.round(((from.y - event.clientY) / down.size) * down.per);
       if (!dragged && !columns && !rows) return;
       dragged = true;
       grid.setPointerCapture(event.pointerId);
       const { nKeys, nQueries } = store.slice.value.matrix;
-      store.window.value = { keys: shifted(from.keys, columns, nKeys), queries: shifted(from.queries, rows, nQueries) };
+      store.window.value = {
+        keys: shifted(from.keys, turned ? rows : columns, nKeys),
+        queries: shifted(from.queries, turned ? columns : rows, nQueries),
+      };
     },
     { signal },
   );

@@ -1,15 +1,16 @@
-/** Strength over time: under each column, how much attention its input received in the steps so far. */
+/** Strength over time: at each input, how much attention it received, in the steps so far or in this one. */
 import { html, setText, svg } from "../dom.ts";
-import { strength as strengthOf } from "../matrix.ts";
+import { row } from "../matrix.ts";
 import { cellAt, cellOf, pooled, tokensOf, type Axis } from "../scales.ts";
 import type { Store } from "../store.ts";
 import { exact, short, shown, words } from "../words.ts";
 import type { View } from "./view.ts";
 
-/** CSS pixels. */
-const HEIGHT = 60;
-const VALUE_PX = 30;
-const WORD_PX = 84;
+/** CSS pixels: how far bars reach, below the columns and beside the rows, and what their numbers and words need. */
+const REACH = { below: 60, beside: 64 };
+const TEXT_ROOM = { below: 20, beside: 64 };
+const VALUE_PX = { below: 30, beside: 12 };
+const WORD_PX = { below: 84, beside: 12 };
 /** Below and above these shares of the expectation an input is called weak or strong. */
 export const WEAK = 0.5;
 export const STRONG = 1.5;
@@ -18,113 +19,159 @@ export interface Bar {
   from: number;
   to: number;
   value: number;
+  expected: number | null;
   verdict: "" | "weak" | "strong";
 }
 
+type Where = keyof typeof REACH;
 let nDrawings = 0;
 
 export const strength: View = {
   name: "strength",
   mount(host, store, layout, signal) {
     const id = `attnwidget-strength-${nDrawings++}`;
-    const label = html("span", "strip-label", {}, words.strength);
-    const drawing = svg("svg", "strength-drawing", { role: "img", height: HEIGHT + 20 });
+    const label = html("span", "strip-label");
+    const drawing = svg("svg", "strength-drawing", { role: "img" });
     const expected = html("span", "strength-expected");
     host.append(label, drawing, expected);
-    drawing.addEventListener(
-      "pointermove",
-      (event) => {
-        const cell = cellAt(layout.value.keys, event.clientX - drawing.getBoundingClientRect().left);
-        store.focus.value = { query: null, key: cell < 0 ? null : tokensOf(layout.value.keys, cell)[0] };
-      },
-      { signal },
-    );
-    drawing.addEventListener("pointerleave", () => (store.focus.value = { query: null, key: null }), { signal });
+    const keyAt = (event: MouseEvent) => {
+      const box = drawing.getBoundingClientRect();
+      const { keys, turned } = layout.value;
+      const cell = cellAt(keys, turned ? event.clientY - box.top : event.clientX - box.left);
+      return cell < 0 ? null : tokensOf(keys, cell)[0];
+    };
+    const hover = (key: number | null) => (store.focus.value = { query: null, key });
+    drawing.addEventListener("pointermove", (event) => hover(keyAt(event)), { signal });
+    drawing.addEventListener("pointerleave", () => hover(null), { signal });
     drawing.addEventListener(
       "click",
       (event) => {
-        const cell = cellAt(layout.value.keys, event.clientX - drawing.getBoundingClientRect().left);
-        if (cell >= 0) store.toggleKey(tokensOf(layout.value.keys, cell)[0]);
+        const key = keyAt(event);
+        if (key !== null) store.toggleKey(key);
       },
       { signal },
     );
     store.draw(signal, () => {
-      const { keys } = layout.value;
+      const { keys, turned } = layout.value;
+      const where = turned ? "beside" : "below";
       const bars = barsOf(store, keys);
-      const line = store.expected.value;
-      const top = Math.max(1e-6, (line ?? 0) * 1.2, ...bars.map((bar) => bar.value));
-      const y = (value: number) => HEIGHT * (1 - Math.min(1, Math.max(0, value) / top));
-      drawing.setAttribute("width", String(keys.nCells * keys.size));
-      drawing.setAttribute("aria-label", `${words.strength}: ${bars.slice(0, 40).map(nameOf(store)).join("; ")}`);
+      const name = words.strengths[store.selection.value.strength];
+      const top = Math.max(1e-6, ...bars.map((bar) => Math.max(bar.value, (bar.expected ?? 0) * 1.2)));
+      const size = keys.nCells * keys.size;
+      const full = REACH[where] + TEXT_ROOM[where];
+      setText(label, name);
+      drawing.setAttribute("width", String(turned ? full : size));
+      drawing.setAttribute("height", String(turned ? size : full));
+      drawing.setAttribute("aria-label", `${name}: ${bars.slice(0, 40).map(nameOf(store)).join("; ")}`);
       drawing.replaceChildren(
         hatching(id),
-        ...bars.flatMap((bar, cell) => barNodes(bar, cell, keys, y, store, id)),
-        svg("path", "strength-base", { d: `M0 ${HEIGHT + 0.5}H${keys.nCells * keys.size}` }),
-        ...(line === null ? [] : [svg("path", "strength-line", { d: `M0 ${y(line)}H${keys.nCells * keys.size}` })]),
+        ...bars.flatMap((bar, cell) => barNodes(bar, cell, keys, top, store, id, where)),
+        ...lines(bars, keys, top, where),
       );
-      setText(expected, line === null ? "" : words.expected(line === 1 ? "1" : short(line)));
-      expected.style.top = `${y(line ?? 0)}px`;
+      const last = bars.at(-1)?.expected ?? null;
+      setText(expected, last === null ? "" : expectedText(store, last));
+      expected.style.top = turned ? "" : `${reach(last ?? 0, top, "below")}px`;
     });
   },
 };
 
 /** One bar for each cell of the axis; a cell of several inputs shows the strongest. */
 export function barsOf(store: Store, axis: Axis): Bar[] {
-  const { matrix } = store.slice.value;
-  const n = store.gaze.value.query + 1;
-  const line = store.expected.value;
-  const judged = line !== null && n * 2 >= matrix.nQueries; // before half of the output every input is weak
-  return [...pooled(axis, strengthOf(matrix, n))].map((value, cell) => {
+  const { matrix, special } = store.slice.value;
+  const { query } = store.gaze.value;
+  const expectedOf = store.expected.value;
+  const judged = (query + 1) * 2 >= matrix.nQueries; // before half of the output every input is weak
+  const values = store.selection.value.strength === "sum" ? store.received.value : row(matrix, query);
+  return [...pooled(axis, values)].map((value, cell) => {
     const [from, to] = tokensOf(axis, cell);
-    const verdict =
-      !judged || from >= store.nRead.value ? "" : value < line * WEAK ? "weak" : value > line * STRONG ? "strong" : "";
-    return { from, to, value: Number.isNaN(value) ? 0 : value, verdict };
+    const expected = special.includes(from) ? null : expectedOf(from);
+    const quiet = !judged || expected === null || from >= store.nRead.value;
+    const verdict = quiet ? "" : verdictOf(value, expected);
+    return { from, to, value: Number.isNaN(value) ? 0 : value, expected, verdict };
   });
 }
 
+/** What is expected to receive nothing is strong from half of what one step gives. */
+const verdictOf = (value: number, expected: number) =>
+  value < expected * WEAK ? "weak" : value > (expected ? expected * STRONG : WEAK) ? "strong" : "";
+
+const expectedText = (store: Store, value: number) =>
+  store.selection.value.expectation === "own" ? words.ownExpected : words.expected(value === 1 ? "1" : short(value));
+
 const nameOf = (store: Store) => (bar: Bar) =>
   `${shown(store.slice.value.keys[bar.from] ?? "")} ${exact(bar.value)}${bar.verdict && ` ${words[bar.verdict]}`}`;
+
+/** Where a value ends: down from the top below the columns, right from the left beside the rows. */
+function reach(value: number, top: number, where: Where): number {
+  const share = Math.min(1, Math.max(0, value) / top);
+  return REACH[where] * (where === "below" ? 1 - share : share);
+}
 
 function barNodes(
   bar: Bar,
   cell: number,
   axis: Axis,
-  y: (value: number) => number,
+  top: number,
   store: Store,
   id: string,
+  where: Where,
 ): SVGElement[] {
   const inset = axis.size > 20 ? axis.size * 0.2 : axis.size > 4 ? 0.5 : 0;
-  const rect = svg("rect", "strength-bar", {
-    x: cell * axis.size + inset,
-    y: y(bar.value),
-    width: Math.max(0.5, axis.size - 2 * inset),
-    height: HEIGHT - y(bar.value),
-  });
-  rect.append(svg("title", "", {}, nameOf(store)(bar)));
-  rect.toggleAttribute(
-    "data-gaze",
-    store.gaze.value.keys.some((key) => cellOf(axis, key) === cell),
-  );
+  const start = cell * axis.size + inset;
+  const breadth = Math.max(0.5, axis.size - 2 * inset);
+  const end = reach(bar.value, top, where);
+  const box =
+    where === "below"
+      ? { x: start, y: end, width: breadth, height: REACH.below - end }
+      : { x: 0, y: start, width: end, height: breadth };
+  const rect = svg("rect", "strength-bar", box, svg("title", "", {}, nameOf(store)(bar)));
+  const isGazed = store.gaze.value.keys.some((key) => cellOf(axis, key) === cell);
+  rect.toggleAttribute("data-gaze", isGazed);
+  const isApart = store.slice.value.special.includes(bar.from);
+  rect.toggleAttribute("data-apart", isApart);
   if (bar.verdict) rect.style.fill = `url(#${id}-${bar.verdict})`;
-  if (axis.size < VALUE_PX) return [rect];
-  const text = short(bar.value) + (bar.verdict && axis.size >= WORD_PX ? ` ${words[bar.verdict]}` : "");
-  const value = svg(
-    "text",
-    "strength-value",
-    { x: (cell + 0.5) * axis.size, y: HEIGHT + 15, "text-anchor": "middle" },
-    text,
-  );
+  if (axis.size < VALUE_PX[where] || (isApart && !bar.value)) return [rect];
+  const text = short(bar.value) + (bar.verdict && axis.size >= WORD_PX[where] ? ` ${words[bar.verdict]}` : "");
+  const middle = (cell + 0.5) * axis.size;
+  const at =
+    where === "below"
+      ? { x: middle, y: REACH.below + 15, "text-anchor": "middle" }
+      : { x: Math.max(end, reach(bar.expected ?? 0, top, where)) + 5, y: middle + 4, "text-anchor": "start" };
+  const value = svg("text", "strength-value", at, text);
+  if (bar.verdict) value.dataset.verdict = bar.verdict;
   return [rect, value];
+}
+
+/** The base of the bars, and the expectation as a line with a step at each input. */
+function lines(bars: Bar[], axis: Axis, top: number, where: Where): SVGElement[] {
+  const length = axis.nCells * axis.size;
+  const base = where === "below" ? `M0 ${REACH.below + 0.5}H${length}` : `M0.5 0V${length}`;
+  const parts = bars.map(({ expected }, cell) => {
+    if (expected === null) return "";
+    const from = cell * axis.size;
+    const at = reach(expected, top, where);
+    return where === "below" ? `M${from} ${at}H${from + axis.size}` : `M${at} ${from}V${from + axis.size}`;
+  });
+  return [svg("path", "strength-base", { d: base }), svg("path", "strength-line", { d: joined(parts).join("") })];
+}
+
+/** Leaves out the moves between pieces that are at one height, so that their dashes run on. */
+function joined(parts: string[]): string[] {
+  const level = (part: string) => (part.includes("H") ? part.split(/[ H]/)[1] : part.split(/[M ]/)[1]);
+  const end = (part: string) => part.slice(part.search(/[HV]/));
+  return parts.map((part, i) =>
+    i && part && parts[i - 1] && level(part) === level(parts[i - 1] ?? "") ? end(part) : part,
+  );
 }
 
 /** Weak bars are hatched and strong ones crossed, so that the verdict does not hang on colour. */
 function hatching(drawing: string): SVGElement {
-  const pattern = (id: string, d: string) =>
+  const pattern = (verdict: string, d: string) =>
     svg(
       "pattern",
       "",
-      { id: `${drawing}-${id}`, width: 5, height: 5, patternUnits: "userSpaceOnUse" },
-      svg("path", "strength-hatch", { d }),
+      { id: `${drawing}-${verdict}`, width: 5, height: 5, patternUnits: "userSpaceOnUse" },
+      svg("path", `strength-hatch attnwidget-strength-${verdict}`, { d }),
     );
   return svg(
     "defs",

@@ -1,12 +1,11 @@
-/** Two strips of tokens: the input, shaded by the weights of the step, and the output, shaded by the weights on an input. */
-import type { Axis } from "../scales.ts";
+/** The input and the output as strips of tokens. */
 import { cellAt, cellOf, pooled, tokensOf } from "../scales.ts";
 import { html, setCount, setText } from "../dom.ts";
 import { clamp, move, take } from "../keys.ts";
-import { at, row } from "../matrix.ts";
-import { readsItself, type Store } from "../store.ts";
+import type { Store } from "../store.ts";
 import { colour, css, ink } from "../theme.ts";
-import { exact, fits, shown, words } from "../words.ts";
+import { exact, fits, shown } from "../words.ts";
+import { inputOf, outputOf, type Strip } from "./strip.ts";
 import type { View } from "./view.ts";
 
 /** Cells narrower than this show their shade only, unless the text is as short as they are; in CSS pixels. */
@@ -18,67 +17,15 @@ const SMALL_PX = 76;
 const NARROW_PX = 8;
 let nStrips = 0;
 
-interface Strip {
-  /** name in the trace */
-  name: () => string | undefined;
-  label: () => string;
-  axis: () => Axis;
-  texts: () => string[];
-  /** weights that shade the tokens; null for none */
-  shades: () => Float32Array | null;
-  gazed: () => number;
-  locked: () => number[];
-  ghost: (token: number) => boolean;
-  hover: (token: number | null) => void;
-  choose: (token: number) => void;
-}
-
 export const inputStrip: View = {
   name: "input",
-  mount(host, store, layout, signal) {
-    mountStrip(host, store, signal, {
-      name: () => store.slice.value.site?.key,
-      label: () => stripName(store, "key"),
-      axis: () => layout.value.keys,
-      texts: () => store.slice.value.keys,
-      shades: () => row(store.slice.value.matrix, store.gaze.value.query),
-      gazed: () => store.gaze.value.keys[0] ?? -1,
-      locked: () => store.selection.value.locked,
-      ghost: (key) => key >= store.nRead.value,
-      hover: (key) => (store.focus.value = { query: null, key }),
-      choose: store.toggleKey,
-    });
-  },
+  mount: (host, store, layout, signal) => mountStrip(host, store, signal, inputOf(store, layout)),
 };
 
 export const outputStrip: View = {
   name: "output",
-  mount(host, store, layout, signal) {
-    mountStrip(host, store, signal, {
-      name: () => store.slice.value.site?.query,
-      label: () => stripName(store, "query"),
-      axis: () => layout.value.output,
-      texts: () => store.slice.value.queries,
-      shades: () => {
-        const { matrix } = store.slice.value;
-        const key = store.gaze.value.keys[0];
-        return key === undefined ? null : Float32Array.from({ length: matrix.nQueries }, (_, q) => at(matrix, q, key));
-      },
-      gazed: () => store.gaze.value.query,
-      locked: () => [store.selection.value.step],
-      ghost: (query) => query > store.selection.value.step,
-      hover: (query) => (store.focus.value = { query, key: null }),
-      choose: (step) => store.select({ step: Math.min(step, store.slice.value.matrix.nQueries - 1) }),
-    });
-  },
+  mount: (host, store, layout, signal) => mountStrip(host, store, signal, outputOf(store, layout)),
 };
-
-function stripName(store: Store, side: "key" | "query"): string {
-  const { site } = store.slice.value;
-  if (side === "key" && site && readsItself(site)) return words.context;
-  if (!site || site.query !== site.key) return side === "key" ? words.input : words.output;
-  return side === "key" ? words.keys : words.queries;
-}
 
 function mountStrip(host: HTMLElement, store: Store, signal: AbortSignal, strip: Strip): void {
   const label = html("span", "strip-label");
@@ -117,6 +64,7 @@ function mountStrip(host: HTMLElement, store: Store, signal: AbortSignal, strip:
   );
 
   store.draw(signal, () => {
+    host.toggleAttribute("hidden", strip.scene() !== null);
     const axis = strip.axis();
     const texts = strip.texts();
     const shades = strip.shades();

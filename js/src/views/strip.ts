@@ -1,0 +1,68 @@
+/** What the input and the output are to those who draw them: tokens, their shades, and what pointing at one does. */
+import type { ReadonlySignal } from "@preact/signals-core";
+import { at, row } from "../matrix.ts";
+import { readsItself } from "../outline.ts";
+import type { Axis } from "../scales.ts";
+import type { Store } from "../store.ts";
+import type { Scene } from "../wire.ts";
+import { words } from "../words.ts";
+import type { Layout } from "./layout.ts";
+
+export interface Strip {
+  /** name in the trace */
+  name: () => string | undefined;
+  label: () => string;
+  axis: () => Axis;
+  texts: () => string[];
+  /** what the tokens are parts of, if they are not words */
+  scene: () => Scene | null;
+  /** weights that shade the tokens; null for none */
+  shades: () => Float32Array | null;
+  gazed: () => number;
+  locked: () => number[];
+  ghost: (token: number) => boolean;
+  hover: (token: number | null) => void;
+  choose: (token: number) => void;
+}
+
+/** The input, shaded by the weights of the step. */
+export const inputOf = (store: Store, layout: ReadonlySignal<Layout>): Strip => ({
+  name: () => store.slice.value.site?.key,
+  label: () => axisName(store, "key"),
+  axis: () => layout.value.input,
+  texts: () => store.slice.value.keys,
+  scene: () => store.slice.value.keyScene,
+  shades: () => row(store.slice.value.matrix, store.gaze.value.query),
+  gazed: () => store.gaze.value.keys[0] ?? -1,
+  locked: () => store.selection.value.locked,
+  ghost: (key) => key >= store.nRead.value || store.slice.value.special.includes(key),
+  hover: (key) => (store.focus.value = { query: null, key }),
+  choose: store.toggleKey,
+});
+
+/** The output, shaded by the weights on the input that is looked at. */
+export const outputOf = (store: Store, layout: ReadonlySignal<Layout>): Strip => ({
+  name: () => store.slice.value.site?.query,
+  label: () => axisName(store, "query"),
+  axis: () => layout.value.output,
+  texts: () => store.slice.value.queries,
+  scene: () => store.slice.value.queryScene,
+  shades: () => {
+    const { matrix } = store.slice.value;
+    const key = store.gaze.value.keys[0];
+    return key === undefined ? null : Float32Array.from({ length: matrix.nQueries }, (_, q) => at(matrix, q, key));
+  },
+  gazed: () => store.gaze.value.query,
+  locked: () => [store.selection.value.step],
+  ghost: (query) => query > store.selection.value.step,
+  hover: (query) => (store.focus.value = { query, key: null }),
+  choose: (step) => store.select({ step: Math.min(step, store.slice.value.matrix.nQueries - 1) }),
+});
+
+/** What the tokens of an axis are, in words. */
+export function axisName(store: Store, side: "key" | "query"): string {
+  const { site } = store.slice.value;
+  if (side === "key" && site && readsItself(site)) return words.context;
+  if (!site || site.query !== site.key) return side === "key" ? words.input : words.output;
+  return side === "key" ? words.keys : words.queries;
+}

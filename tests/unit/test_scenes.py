@@ -1,0 +1,234 @@
+"""Tokens that are no words: patches of a picture, a clip or a sound."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import attnwidget as aw
+from attnwidget import Tokens
+from attnwidget.header import described, rebuilt
+from attnwidget.scene import Scene
+from attnwidget.wire import SCENE_BYTES
+from attnwidget.wire.codec import pack
+
+RNG = np.random.default_rng(0)
+IMAGE = RNG.integers(0, 256, (6, 8, 3), np.uint8)
+
+
+def scene_of(tokens: Tokens) -> Scene:
+    assert tokens.scene is not None
+    return tokens.scene
+
+
+def rows(n_queries: int, n_keys: int) -> np.ndarray:
+    return RNG.dirichlet(np.ones(n_keys), n_queries)
+
+
+def test_patches_count_row_by_row() -> None:
+    tokens = Tokens.image(IMAGE, (2, 3))
+    assert list(tokens) == ["r1 c1", "r1 c2", "r1 c3", "r2 c1", "r2 c2", "r2 c3"]
+    assert scene_of(tokens).grid == (1, 2, 3)
+
+
+def test_tokens_stand_beside_an_image() -> None:
+    tokens = Tokens.image(IMAGE, (1, 2), texts=["left", "right"], before=["[CLS]", "register"], after=["so"])
+    assert list(tokens) == ["[CLS]", "register", "left", "right", "so"]
+    assert scene_of(tokens).before == 2
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        IMAGE,
+        IMAGE.astype(np.int64),
+        IMAGE / 255,
+        np.moveaxis(IMAGE, -1, 0),
+        np.concatenate([IMAGE, IMAGE[..., :1]], -1),
+        IMAGE.tolist(),
+    ],
+)
+def test_pixels_come_in_many_forms(values: object) -> None:
+    assert np.array_equal(scene_of(Tokens.image(values, (2, 2))).pixels[0], IMAGE)
+
+
+def test_a_tensor_with_gradients_is_an_image() -> None:
+    torch = pytest.importorskip("torch")
+    values = torch.rand(3, 6, 8, requires_grad=True)
+    assert scene_of(Tokens.image(values, (2, 2))).pixels.shape == (1, 6, 8, 3)
+
+
+def test_a_grey_image_has_one_channel() -> None:
+    assert scene_of(Tokens.image(IMAGE[..., 0], (1, 1))).pixels.shape == (1, 6, 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.array([[-2.0, 2.0]]), "from -2 to 2 came"),
+        (IMAGE.astype(int) * 2, "integers from 0 to 255 were expected"),
+        (np.full((2, 2), np.nan), "from nan to nan came"),
+        (np.zeros((2, 2, 2, 2)), r"shape \(2, 2, 2, 2\) came"),
+        (np.zeros((0, 3)), "came"),
+        (np.zeros(5), r"shape \(5,\) came"),
+    ],
+)
+def test_what_is_no_image_is_refused(values: object, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Tokens.image(values, (1, 1))
+
+
+def test_words_are_no_image() -> None:
+    with pytest.raises(TypeError, match="an array of numbers was expected"):
+        Tokens.image([["a", "b"]], (1, 1))
+
+
+@pytest.mark.parametrize("grid", [(0, 2), (2,), (2, 2, 2), (2, 1.5), 4, "ab", None])
+def test_what_is_no_grid_is_refused(grid: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"grid: .* rows and columns were expected"):
+        Tokens.image(IMAGE, grid)
+
+
+def test_texts_are_one_for_each_patch() -> None:
+    with pytest.raises(ValueError, match="texts: 3 came for an image of 2 x 2 patches, 4 were expected"):
+        Tokens.image(IMAGE, (2, 2), texts=["a", "b", "c"])
+
+
+def test_a_clip_counts_frames_last() -> None:
+    tokens = Tokens.video(np.stack([IMAGE] * 4), (1, 2), seconds=2.0)
+    assert list(tokens)[:3] == ["t1 r1 c1", "t1 r1 c2", "t2 r1 c1"]
+    assert scene_of(tokens).grid == (4, 1, 2)
+
+
+def test_patches_may_span_frames() -> None:
+    scene = scene_of(Tokens.video(np.stack([IMAGE] * 5), (2, 3, 4)))
+    assert (scene.grid, len(scene.pixels)) == ((2, 3, 4), 2)
+
+
+def test_a_clip_of_one_frame_and_one_patch() -> None:
+    assert list(Tokens.video(IMAGE[None], (1, 1))) == ["t1 r1 c1"]
+
+
+def test_more_frames_of_patches_than_of_pixels_are_refused() -> None:
+    with pytest.raises(ValueError, match="3 frames of patches came, but the clip has 2"):
+        Tokens.video(np.stack([IMAGE] * 2), (3, 1, 1))
+
+
+def test_parts_of_a_sound_are_named_by_when_they_begin() -> None:
+    assert list(Tokens.audio(RNG.normal(size=100), 4, seconds=2.0)) == ["0.00 s", "0.50 s", "1.00 s", "1.50 s"]
+    assert list(Tokens.audio(RNG.normal(size=(8, 100)), 2)) == ["1", "2"]
+
+
+def test_a_waveform_is_its_outline() -> None:
+    pixels = scene_of(Tokens.audio(np.array([0, 0.5, -0.5, 0.25]), 1)).pixels
+    assert pixels[0, :, :, 0].tolist() == [[128, 255, 1, 192], [128, 255, 1, 192]]
+
+
+def test_silence_is_a_sound() -> None:
+    assert set(scene_of(Tokens.audio(np.zeros(9), 3)).pixels.ravel()) == {128}
+
+
+@pytest.mark.parametrize("values", [np.zeros((2, 2, 2)), np.array([0, np.inf]), np.zeros(0)])
+def test_what_is_no_sound_is_refused(values: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="audio: "):
+        Tokens.audio(values, 2)
+
+
+def test_a_grid_that_does_not_fit_the_keys_is_refused_with_both_numbers() -> None:
+    with pytest.raises(ValueError, match=r"weights have 16 keys but strip 'source' has 17 tokens, an image of 4 x 4"):
+        aw.Trace.from_weights(rows(2, 16), source=Tokens.image(IMAGE, (4, 4), before=["[CLS]"]), target=["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("name", "grid", "before"),
+    [
+        ("captioner", (1, 4, 4), 0),
+        ("video", (5, 4, 4), 0),
+        ("vit", (1, 4, 4), 1),
+        ("residual", (1, 8, 8), 0),
+        ("retrieval", (1, 4, 4), 0),
+        ("agent", (1, 5, 5), 0),
+    ],
+)
+def test_what_a_model_encoded_is_a_scene(name: str, grid: tuple[int, int, int], before: int) -> None:
+    model = aw.models.pretrained(name)
+    inputs = model.encode(model.example)
+    tokens = Tokens.of(inputs, strip="source")
+    assert (scene_of(tokens).grid, scene_of(tokens).before) == (grid, before)
+    assert tokens.texts == inputs.tokens
+
+
+def test_what_a_translator_encoded_are_its_words() -> None:
+    model = aw.models.pretrained("reverse")
+    assert Tokens.of(model.encode("abc"), strip="source") == Tokens(model.encode("abc").tokens)
+
+
+LIES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "grid": lambda scene: scene.update(grid=[1, 2]),
+    "no patches": lambda scene: scene.update(grid=[1, 0, 2]),
+    "more patches": lambda scene: scene.update(grid=[1, 9, 2]),
+    "huge": lambda scene: scene.update(grid=[2**40, 2**40, 2]),
+    "before": lambda scene: scene.update(before=-1),
+    "kind": lambda scene: scene.update(kind="film"),
+    "crc": lambda scene: scene.update(crc=0),
+    "seconds": lambda scene: scene.update(seconds=-1.0),
+    "empty": lambda scene: scene.clear(),
+}
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES.keys())
+def test_a_scene_that_lies_is_no_trace(tmp_path: Path, lie: Callable[[dict[str, Any]], Any]) -> None:
+    trace = aw.Trace.from_weights(rows(2, 4), source=Tokens.image(IMAGE, (2, 2)), target=["a", "b"])
+    header, tensors = described(trace)
+    lie(header["scenes"]["source"])
+    with pytest.raises((LookupError, TypeError, ValueError)):
+        rebuilt(header, tensors.__getitem__)
+
+
+def test_a_scene_is_saved_and_read_back(tmp_path: Path) -> None:
+    tokens = Tokens.video(np.stack([IMAGE] * 2), (1, 2), before=["[CLS]"], seconds=1.5)
+    aw.Trace.from_weights(rows(3, 5), source=tokens, target=list("abc")).save(tmp_path / "run.attn")
+    again = scene_of(aw.load(tmp_path / "run.attn").tokens["source"])
+    assert np.array_equal(again.pixels, scene_of(tokens).pixels)
+    assert (again.kind, again.grid, again.before, again.seconds) == ("video", (2, 1, 2), 1, 1.5)
+
+
+def test_a_picture_holds_the_scene_once(read_picture: Callable[[bytes], Any]) -> None:
+    trace = aw.Trace.from_weights(rows(2, 4), source=Tokens.image(IMAGE, (2, 2)), target=["a", "b"])
+    strip = read_picture(pack(trace, 0, [])).header["strips"][0]
+    assert strip["scene"]["shape"] == [1, 6, 8, 3]
+    later = read_picture(pack(trace, 1, [], since=trace.cursor)).header["strips"]
+    assert later == []
+
+
+def test_pixels_lie_where_the_header_says(read_picture: Callable[[bytes], Any]) -> None:
+    trace = aw.Trace.from_weights(rows(2, 4), source=Tokens.image(IMAGE, (2, 2)), target=["a", "b"])
+    data = pack(trace, 0, [])
+    n_header = int.from_bytes(data[:4], "little")
+    scene = json.loads(data[4 : 4 + n_header])["strips"][0]["scene"]
+    start = 4 + n_header + scene["offset"]
+    assert data[start : start + IMAGE.size] == IMAGE.tobytes()
+
+
+@pytest.mark.parametrize("shape", [(1, 999, 1001, 3), (8, 500, 300, 3), (1, 2, 200_000, 1), (1, 1, 300_000, 1)])
+def test_large_scenes_are_sent_smaller(shape: tuple[int, int, int, int]) -> None:
+    scene = Scene("image", np.full(shape, 200, np.uint8), (1, 1, 1)).shrunk(SCENE_BYTES)
+    assert scene.pixels.nbytes <= SCENE_BYTES
+    assert scene.pixels.shape[0] == shape[0]
+    assert set(scene.pixels.ravel()) == {200}
+
+
+def test_shrinking_takes_means() -> None:
+    pixels = np.array([[0, 100, 30], [100, 200, 50], [7, 9, 11]], np.uint8)[None, ..., None]
+    assert Scene("image", pixels, (1, 1, 1)).shrunk(4).pixels[0, ..., 0].tolist() == [[100, 40], [8, 11]]
+
+
+@pytest.mark.parametrize(("count", "grid"), [(16 * 16, (1, 16, 16)), (8 * 8, (1, 8, 8)), (1, (1, 1, 1)), (10, None)])
+def test_merged_patches_are_a_coarser_grid(count: int, grid: tuple[int, int, int] | None) -> None:
+    pooled = Scene("image", IMAGE[None], (1, 32, 32)).pooled(count)
+    assert (pooled and pooled.grid) == grid
