@@ -74,7 +74,7 @@ class Recorder:
         call = self.sites.sharding.local(call, name)
         example = self.example_of(call, name)
         self.sites.note(call, name)
-        self.notes[call.note] = None
+        self.notes |= {call.note: None} if call.note else {}
         self._counts[name, self.turn] += 1
         self._n_rows[name] += call.attention.shape[2] == 1
         self.keep(call, name, example)
