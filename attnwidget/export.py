@@ -54,7 +54,7 @@ def to_html(trace: Trace, path: str | os.PathLike[str], **selection: object) -> 
     """Write one HTML file with every view alive: stepping, hovering, choosing heads.
 
     The page opens from disk, asks for nothing from any network, and its Content-Security-Policy forbids all but its
-    own script. An 8 x 8 trace makes about 60 kB. Weights are float32 while they are few, else off by at most 1/510 of
+    own script. An 8 x 8 trace makes about 80 kB. Weights are float32 while they are few, else off by at most 1/510 of
     their row's range; the page says which.
 
     Args:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from attnwidget import analysis
+from attnwidget.architecture import Architecture, architecture_of
 from attnwidget.ledger import SOURCE, TARGET, Cursor, Ledger
 from attnwidget.outline import Beam, Flag, Site, Status, Step, merged
 from attnwidget.terms import Terms, Why, why
@@ -27,6 +28,7 @@ class Reading:
         self.title = title
         self.lock = threading.RLock()
         self.ledger = Ledger()
+        self._drawn: tuple[object, Architecture] = (None, Architecture())
 
     def __repr__(self) -> str:
         with self.lock:
@@ -77,6 +79,19 @@ class Reading:
         """What a beam search kept, parents first; empty where there was none."""
         with self.lock:
             return self.ledger.beams
+
+    @property
+    def architecture(self) -> Architecture:
+        """The diagram of the network: made of its modules around the sites, or where nobody knows them of the sites."""
+        with self.lock:
+            network, strips = self.ledger.network, self.ledger.strips.texts
+            if isinstance(network, Architecture):
+                return network
+            sites, named = self.sites, [name for name, texts in strips.items() if texts]
+            made_of = self.ledger.n_drawn, named, [any(flag.kind == "mask" for flag in site.flags) for site in sites]
+            if self._drawn[0] != made_of:
+                self._drawn = made_of, architecture_of(network, sites, named)
+            return self._drawn[1]
 
     @property
     def flags(self) -> tuple[Flag, ...]:

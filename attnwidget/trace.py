@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
+from attnwidget.architecture import Architecture, Module
 from attnwidget.beams import as_beams
 from attnwidget.foreign import as_sites
 from attnwidget.ledger import SOURCE, TARGET
@@ -181,6 +182,22 @@ class Trace(Reading):
             raise ValueError(f"asks: {asks!r} came, one of {', '.join(map(repr, get_args(Asks)))} was expected.")
         with self.lock:
             self.ledger.find(site).tell_asks(asks)
+            self.ledger.n_drawn += 1
+
+    def set_architecture(self, network: Architecture | Module) -> None:
+        """Say what the diagram shows; what was said before is replaced.
+
+        Args:
+            network: the modules of a network, from which the diagram is made around the sites, or a diagram.
+
+        Raises:
+            TypeError: something else.
+        """
+        if not isinstance(network, Architecture | Module):
+            raise TypeError(f"architecture: {type(network).__name__} came, an Architecture or a Module was expected.")
+        with self.lock:
+            self.ledger.set_network(network)
+        self._tell()
 
     def set_beams(self, beams: Iterable[Beam]) -> None:
         """Say what a beam search kept, once it is over; what was said before is replaced.

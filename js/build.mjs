@@ -4,6 +4,10 @@ import * as esbuild from "esbuild";
 
 const watch = process.argv.includes("--watch");
 
+// Each selector and variable has our prefix; in the bundle it is one character, which views/index.ts undoes.
+const PREFIX = "attnwidget-";
+const SHORT = "$";
+
 /** `import css from "./root.css"` gives the stylesheet as a string; esbuild's own text loader would not shorten it. */
 const cssAsText = {
   name: "css-as-text",
@@ -11,7 +15,8 @@ const cssAsText = {
     build.onLoad({ filter: /\.css$/ }, async ({ path }) => {
       const source = await readFile(path, "utf8");
       const { code } = await esbuild.transform(source, { loader: "css", minify: !watch, sourcefile: path });
-      return { contents: code, loader: "text", watchFiles: [path] };
+      if (code.includes(SHORT)) throw new Error(`${path} holds ${SHORT}, which stands for our prefix in the bundle`);
+      return { contents: code.replaceAll(PREFIX, SHORT), loader: "text", watchFiles: [path] };
     });
   },
 };

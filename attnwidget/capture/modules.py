@@ -15,6 +15,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.report import COMPILED, nothing_found, silent, stateful_modules, without_attention
+from attnwidget.capture.tree import shape_of
 
 # Modules that only carry a function; what happens in them belongs to the module that called them.
 _CARRIERS = (torch.nn.Softmax, torch.nn.Softmax2d, torch.nn.LogSoftmax, torch.nn.Dropout, torch.nn.Identity)
@@ -51,6 +52,7 @@ class RunningModules:
         self._thread = threading.get_ident()
         self._handles: dict[int, torch.utils.hooks.RemovableHandle] = {}
         self.ran: dict[str, str] = {}  # path -> class, of the modules that ran
+        self.shapes: dict[str, tuple[int, ...]] = {}  # path -> what they read first
         self.known: dict[str, str] = {}  # the same of an earlier recording, where this one looks less closely
         self.gave: set[str] = set()  # paths of those whose attention was found
         self.compiled = False  # whether compiled code was asked for, in whose place its Python code runs
@@ -136,7 +138,7 @@ class RunningModules:
         if module is self.model:
             self._note(module, inputs)
 
-    def _note(self, module: torch.nn.Module, _: object) -> None:
+    def _note(self, module: torch.nn.Module, inputs: object) -> None:
         """Note that a module ran. Once is enough to know, so that only the model itself is watched further."""
         if module is self.model:
             self.n_forwards += 1
@@ -155,7 +157,10 @@ class RunningModules:
         if threading.get_ident() != self._thread:
             self.ran_elsewhere = True
         else:
-            self.ran.setdefault(self._paths[id(module)].replace("_orig_mod.", ""), type(module).__name__)
+            path = self._paths[id(module)].replace("_orig_mod.", "")
+            if path not in self.ran:
+                self.ran[path] = type(module).__name__
+                self.shapes[path] = shape_of(inputs)
             self.compiled = self.compiled or _is_compiled()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypedDict
 
+from attnwidget.architecture.data import ArchitectureData, EdgeData, NodeData
 from attnwidget.wire.limits import (
     EXACT_BYTES,
     FRAME_BYTES,
@@ -146,6 +147,7 @@ class PictureData(TypedDict):
     steps: Annotated[list[StepData], "steps"]
     blocks: Annotated[list[BlockData], "weights"]
     terms: Annotated[list[TermsData], "what some of the weights came of"]
+    architecture: Annotated[ArchitectureData | None, "the diagram; null where this picture changes nothing in it"]
 
 
 class DigestData(TypedDict):
@@ -217,7 +219,7 @@ class WhyMessage(TypedDict):
 
 DATA = (
     *(SceneData, StripData, FlagData, SiteData, CandidateData, StepData, BlockData),
-    *(ArrayData, TermsData, PictureData, DigestData),
+    *(ArrayData, TermsData, NodeData, EdgeData, ArchitectureData, PictureData, DigestData),
 )
 TO_PAGE = (RowsMessage, EndMessage, BlocksMessage)
 TO_KERNEL = (ReadyMessage, NeedMessage, FetchMessage, WhyMessage)

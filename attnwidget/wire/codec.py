@@ -179,6 +179,7 @@ def _described(trace: Trace, seq: int, since: Cursor, until: Cursor, blocks: lis
         ],
         blocks=blocks,
         terms=[],
+        architecture=trace.architecture.to_dict() if until.n_drawn > since.n_drawn else None,
     )
 
 

@@ -99,6 +99,7 @@ def limited(trace: Trace, since: Cursor, until: Cursor, budget: int = MESSAGE_BY
             },
             until.n_keys,
             since.status,
+            until.n_drawn,
         )
     return cut
 

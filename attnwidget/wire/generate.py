@@ -18,7 +18,7 @@ def typescript() -> str:
     parts = [_HEAD]
     parts += [f"export const {name} = {getattr(wire, name)};\n" for name in ("PROTOCOL", "MEAN")]
     for declared in (*wire.DATA, *wire.TO_PAGE, *wire.TO_KERNEL):
-        lines = [f"  /** {doc} */\n  {name}: {_ts(hint)};" for name, hint, doc in _fields(declared)]
+        lines = [f"  /** {doc} */ {name}: {_ts(hint)};" for name, hint, doc in _fields(declared)]
         parts.append(
             f"/** {declared.__doc__} */\nexport interface {declared.__name__} {{\n" + "\n".join(lines) + "\n}\n"
         )

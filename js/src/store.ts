@@ -53,6 +53,10 @@ export interface Store {
   expected: ReadonlySignal<(key: number) => number | null>;
   window: Signal<{ queries: Window; keys: Window }>;
   links: Signal<Links>;
+  /** strips that a block of the diagram stands for, while it is hovered */
+  spot: Signal<string[]>;
+  /** whether the diagram is shown */
+  diagram: Signal<boolean>;
   playing: Signal<boolean>;
   /** how much of a picture is covered where there is no weight, 0 to 1 */
   veil: Signal<number>;
@@ -204,6 +208,8 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     expected,
     window: state<{ queries: Window; keys: Window }>({ queries: null, keys: null }),
     links: state<Links>("step"),
+    spot: state<string[]>([]),
+    diagram: state(true),
     veil: state(0.8),
     playing: state(false),
     dark,

@@ -6,246 +6,188 @@ export const MEAN = -1;
 
 /** What the tokens of a strip are parts of; its pixels stand at `offset` behind the header. */
 export interface SceneData {
-  /** its type */
-  kind: "image" | "video" | "audio";
-  /** frames, rows and columns of tokens */
-  grid: number[];
-  /** tokens of the strip before the first of them */
-  before: number;
-  /** how long it lasts */
-  seconds: number | null;
-  /** frames, rows, columns and channels of its pixels, one byte each */
-  shape: number[];
-  /** where they begin, counted from the end of the header */
-  offset: number;
+  /** its type */ kind: "image" | "video" | "audio";
+  /** frames, rows and columns of tokens */ grid: number[];
+  /** tokens of the strip before the first of them */ before: number;
+  /** how long it lasts */ seconds: number | null;
+  /** frames, rows, columns and channels of its pixels, one byte each */ shape: number[];
+  /** where they begin, counted from the end of the header */ offset: number;
 }
 
 /** Tokens of one strip from position `at` on. */
 export interface StripData {
-  /** source, target, or another name */
-  name: string;
-  /** position of the first of these tokens */
-  at: number;
-  /** their texts */
-  texts: string[];
-  /** what they are parts of, with the first of them */
-  scene: SceneData | null;
+  /** source, target, or another name */ name: string;
+  /** position of the first of these tokens */ at: number;
+  /** their texts */ texts: string[];
+  /** what they are parts of, with the first of them */ scene: SceneData | null;
 }
 
 /** Something unusual in the weights of a site. */
 export interface FlagData {
-  /** nan, infinite, negative, above_one, row_sum, zero_row, column_sum, missing, reduced or mask */
-  kind: string;
-  /** how often */
-  count: number;
-  /** the first places, each [head, query, key]; -1 where an axis does not apply */
-  where: number[][];
+  /** nan, infinite, negative, above_one, row_sum, zero_row, column_sum, missing, reduced or mask */ kind: string;
+  /** how often */ count: number;
+  /** the first places, each [head, query, key]; -1 where an axis does not apply */ where: number[][];
 }
 
 /** One place where weights are taken. */
 export interface SiteData {
-  /** unique in the trace */
-  name: string;
-  /** which attention */
-  kind: "encoder" | "decoder" | "cross";
-  /** ordinal among the sites of its kind */
-  layer: number;
-  /** number of heads */
-  n_heads: number;
-  /** strip that the queries count */
-  query: string;
-  /** strip that the keys count */
-  key: string;
-  /** whether a query is the state before or after a step's input */
-  asks: "" | "before" | "after";
-  /** rows so far */
-  n_queries: number;
-  /** columns so far */
-  n_keys: number;
-  /** what is unusual in its weights */
-  flags: FlagData[];
+  /** unique in the trace */ name: string;
+  /** which attention */ kind: "encoder" | "decoder" | "cross";
+  /** ordinal among the sites of its kind */ layer: number;
+  /** number of heads */ n_heads: number;
+  /** strip that the queries count */ query: string;
+  /** strip that the keys count */ key: string;
+  /** whether a query is the state before or after a step's input */ asks: "" | "before" | "after";
+  /** rows so far */ n_queries: number;
+  /** columns so far */ n_keys: number;
+  /** what is unusual in its weights */ flags: FlagData[];
 }
 
 /** A token that the decoder could have chosen. */
 export interface CandidateData {
-  /** its text */
-  token: string;
-  /** 0 to 1 */
-  probability: number;
+  /** its text */ token: string;
+  /** 0 to 1 */ probability: number;
 }
 
 /** One decoder step. */
 export interface StepData {
-  /** the token that it chose */
-  token: string;
-  /** the most probable tokens, best first */
-  candidates: CandidateData[];
+  /** the token that it chose */ token: string;
+  /** the most probable tokens, best first */ candidates: CandidateData[];
 }
 
 /** Rows of one head of one site; its bytes stand at `offset` behind the header. */
 export interface BlockData {
-  /** index into sites */
-  site: number;
-  /** index of the head; -1 for the mean over heads */
-  head: number;
-  /** the first of these queries */
-  at: number;
-  /** number of queries, before pooling */
-  n_queries: number;
-  /** number of keys, before pooling */
-  n_keys: number;
-  /** f4, f2: floats. u1: see below */
-  dtype: "f4" | "f2" | "u1";
-  /** side of the square of weights that one stored value is the maximum of; 1 for each its own */
-  pool: number;
-  /** where its bytes begin, a multiple of 4, counted from the end of the header */
-  offset: number;
-  /** how many bytes it has */
-  n_bytes: number;
-  /** u1 only: how many values are not finite */
-  n_odd: number;
+  /** index into sites */ site: number;
+  /** index of the head; -1 for the mean over heads */ head: number;
+  /** the first of these queries */ at: number;
+  /** number of queries, before pooling */ n_queries: number;
+  /** number of keys, before pooling */ n_keys: number;
+  /** f4, f2: floats. u1: see below */ dtype: "f4" | "f2" | "u1";
+  /** side of the square of weights that one stored value is the maximum of; 1 for each its own */ pool: number;
+  /** where its bytes begin, a multiple of 4, counted from the end of the header */ offset: number;
+  /** how many bytes it has */ n_bytes: number;
+  /** u1 only: how many values are not finite */ n_odd: number;
 }
 
 /** One array of numbers, float32; its bytes stand at `offset` behind the header. */
 export interface ArrayData {
-  /** its type */
-  name: "scores" | "query" | "keys" | "pairs" | "vector" | "bias";
-  /** its axes; the last one counts features, or for scores and bias keys */
-  shape: number[];
-  /** where its bytes begin, counted from the end of the header */
-  offset: number;
+  /** its type */ name: "scores" | "query" | "keys" | "pairs" | "vector" | "bias";
+  /** its axes; the last one counts features, or for scores and bias keys */ shape: number[];
+  /** where its bytes begin, counted from the end of the header */ offset: number;
 }
 
 /** What the weights of one row of one head came of. See `attnwidget.terms.Terms`. */
 export interface TermsData {
-  /** index into sites */
-  site: number;
-  /** index of the head */
-  head: number;
-  /** index of the row; -1 for all of a head of which nothing was recorded */
-  query: number;
-  /** how a score is computed; empty where that was not recorded */
-  form: "" | "dot" | "additive";
-  /** what the product of query and key is multiplied with */
-  scale: number;
-  /** a scaled product x becomes softcap * tanh(x / softcap) */
-  softcap: number | null;
-  /** one more score that is no key */
-  sink: number | null;
-  /** scores, and what they came of; none where nothing was recorded */
-  arrays: ArrayData[];
+  /** index into sites */ site: number;
+  /** index of the head */ head: number;
+  /** index of the row; -1 for all of a head of which nothing was recorded */ query: number;
+  /** how a score is computed; empty where that was not recorded */ form: "" | "dot" | "additive";
+  /** what the product of query and key is multiplied with */ scale: number;
+  /** a scaled product x becomes softcap * tanh(x / softcap) */ softcap: number | null;
+  /** one more score that is no key */ sink: number | null;
+  /** scores, and what they came of; none where nothing was recorded */ arrays: ArrayData[];
+}
+
+/** A block of the diagram. */
+export interface NodeData {
+  /** unique in the diagram */ id: string;
+  /** what it is */ kind: "strip" | "module" | "tower" | "attention" | "context" | "part";
+  /** what to call it; empty where its kind, strip or sites say that */ label: string;
+  /** more about it */ detail: string;
+  /** of what it read, as in 1 × 12 × 64 */ shape: string;
+  /** id of the block that it is inside of; empty for those that stand alone */ parent: string;
+  /** the row in which it stands, from 0 */ lane: number;
+  /** how many layers it stands for */ repeat: number;
+  /** names of the sites in it, layer by layer */ sites: string[];
+  /** of a strip, its name */ strip: string;
+}
+
+/** A connection of two blocks. */
+export interface EdgeData {
+  /** id of the block that gives */ source: string;
+  /** id of the block that takes */ target: string;
+  /** what goes along it */ kind: "flow" | "keys" | "query" | "gate";
+}
+
+/** The diagram of the network: blocks row by row, parts behind what they are part of. */
+export interface ArchitectureData {
+  /** blocks */ nodes: NodeData[];
+  /** connections */ edges: EdgeData[];
 }
 
 /** A trace, or what is new of it. */
 export interface PictureData {
-  /** version of the wire */
-  protocol: number;
-  /** which recording; another run replaces everything */
-  run: string;
-  /** number of messages of this run that this picture includes */
-  seq: number;
-  /** shown above the picture */
-  title: string;
-  /** how far the recording is */
-  status: "empty" | "recording" | "complete" | "stopped";
-  /** tokens */
-  strips: StripData[];
-  /** all sites, always */
-  sites: SiteData[];
-  /** index of the first of these steps */
-  steps_at: number;
-  /** steps */
-  steps: StepData[];
-  /** weights */
-  blocks: BlockData[];
-  /** what some of the weights came of */
-  terms: TermsData[];
+  /** version of the wire */ protocol: number;
+  /** which recording; another run replaces everything */ run: string;
+  /** number of messages of this run that this picture includes */ seq: number;
+  /** shown above the picture */ title: string;
+  /** how far the recording is */ status: "empty" | "recording" | "complete" | "stopped";
+  /** tokens */ strips: StripData[];
+  /** all sites, always */ sites: SiteData[];
+  /** index of the first of these steps */ steps_at: number;
+  /** steps */ steps: StepData[];
+  /** weights */ blocks: BlockData[];
+  /** what some of the weights came of */ terms: TermsData[];
+  /** the diagram; null where this picture changes nothing in it */ architecture: ArchitectureData | null;
 }
 
 /** What a head's weights must come to once all its rows are there. */
 export interface DigestData {
-  /** index into sites */
-  site: number;
-  /** index of the head */
-  head: number;
-  /** CRC-32 of its weights as little-endian float32 [query, key] */
-  crc: number;
+  /** index into sites */ site: number;
+  /** index of the head */ head: number;
+  /** CRC-32 of its weights as little-endian float32 [query, key] */ crc: number;
 }
 
 /** kernel -> page: new steps. Its one buffer is a packed picture. */
 export interface RowsMessage {
-  /** its type */
-  t: "rows";
-  /** run of the picture */
-  run: string;
-  /** number of this message in the run, from 0, without gaps */
-  seq: number;
+  /** its type */ t: "rows";
+  /** run of the picture */ run: string;
+  /** number of this message in the run, from 0, without gaps */ seq: number;
 }
 
 /** kernel -> page: nothing more will come, and this is what must have arrived. */
 export interface EndMessage {
-  /** its type */
-  t: "end";
-  /** which recording */
-  run: string;
-  /** number of rows messages in the run */
-  count: number;
-  /** one for each head that was streamed */
-  digests: DigestData[];
+  /** its type */ t: "end";
+  /** which recording */ run: string;
+  /** number of rows messages in the run */ count: number;
+  /** one for each head that was streamed */ digests: DigestData[];
 }
 
 /** kernel -> page: the answer to fetch and to why. Its one buffer is a packed picture. */
 export interface BlocksMessage {
-  /** its type */
-  t: "blocks";
-  /** run of the picture */
-  run: string;
+  /** its type */ t: "blocks";
+  /** run of the picture */ run: string;
 }
 
 /** page -> kernel: a view was made; it has everything before message `seq`. */
 export interface ReadyMessage {
-  /** its type */
-  t: "ready";
-  /** which recording */
-  run: string;
-  /** the first message that it lacks */
-  seq: number;
+  /** its type */ t: "ready";
+  /** which recording */ run: string;
+  /** the first message that it lacks */ seq: number;
 }
 
 /** page -> kernel: send these rows messages again. */
 export interface NeedMessage {
-  /** its type */
-  t: "need";
-  /** which recording */
-  run: string;
-  /** numbers of the messages that did not come */
-  seqs: number[];
+  /** its type */ t: "need";
+  /** which recording */ run: string;
+  /** numbers of the messages that did not come */ seqs: number[];
 }
 
 /** page -> kernel: send all weights of one head. */
 export interface FetchMessage {
-  /** its type */
-  t: "fetch";
-  /** which recording */
-  run: string;
-  /** index into sites */
-  site: number;
-  /** index of the head; -1 for the mean over heads */
-  head: number;
+  /** its type */ t: "fetch";
+  /** which recording */ run: string;
+  /** index into sites */ site: number;
+  /** index of the head; -1 for the mean over heads */ head: number;
 }
 
 /** page -> kernel: say what the weights of one row of one head came of. */
 export interface WhyMessage {
-  /** its type */
-  t: "why";
-  /** which recording */
-  run: string;
-  /** index into sites */
-  site: number;
-  /** index of the head */
-  head: number;
-  /** index of the row */
-  query: number;
+  /** its type */ t: "why";
+  /** which recording */ run: string;
+  /** index into sites */ site: number;
+  /** index of the head */ head: number;
+  /** index of the row */ query: number;
 }
 
 export type ToPage = RowsMessage | EndMessage | BlocksMessage;

@@ -1,5 +1,5 @@
 /** Bytes from the kernel become pictures; this is the only file that knows how they are laid out and what they call things. */
-import type { ArrayData, BlockData, PictureData, SceneData, TermsData } from "./wire.gen.ts";
+import type { ArchitectureData, ArrayData, BlockData, PictureData, SceneData, TermsData } from "./wire.gen.ts";
 import { PROTOCOL } from "./wire.gen.ts";
 
 export interface Flag {
@@ -92,6 +92,8 @@ export interface Picture {
   steps: Step[];
   blocks: Block[];
   terms: Terms[];
+  /** the diagram; null where this picture changes nothing in it */
+  architecture: ArchitectureData | null;
 }
 
 /** A picture that cannot be drawn; the sentence is for people and quotes no token. */
@@ -134,7 +136,8 @@ export function readPicture(bytes: Uint8Array): Picture {
     stepsAt: header.steps_at,
     steps: header.steps,
     blocks: header.blocks.map((block) => readBlock(block, body)),
-    terms: header.terms.map((terms) => readTerms(terms, body)),
+    terms: (header.terms ?? []).map((terms) => readTerms(terms, body)),
+    architecture: header.architecture ?? null, // pictures that were packed before there were diagrams have none
   };
 }
 

@@ -41,6 +41,7 @@ export function header(n: number, change: Partial<PictureData> = {}): PictureDat
     steps: Array.from({ length: n }, (_, i) => ({ token: `t${i}`, candidates: [] })),
     blocks: [],
     terms: [],
+    architecture: null,
     ...change,
   };
 }

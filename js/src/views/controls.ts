@@ -5,6 +5,7 @@ import type { Store } from "../store.ts";
 import type { Site } from "../wire.ts";
 import { MEAN } from "../wire.gen.ts";
 import { shown, words } from "../words.ts";
+import { chooseSite } from "./site-choice.ts";
 import type { View } from "./view.ts";
 
 /** Steps per second. */
@@ -22,7 +23,7 @@ export const controls: View = {
   name: "controls",
   mount(host, store, _layout, signal) {
     const title = html("strong", "title");
-    host.append(title, ...chooseSite(store, signal), ...player(store, signal));
+    host.append(title, ...siteFields(store, signal), ...player(store, signal));
     store.draw(signal, () => setText(title, store.outline.value.title || words.name));
   },
 };
@@ -30,19 +31,13 @@ export const controls: View = {
 /** Sites of one kind in one place of the network differ by their layer only. */
 const groupOf = (site: Site) => `${site.kind} ${site.name.replace(/\d+/g, "#")}`;
 
-function chooseSite(store: Store, signal: AbortSignal): HTMLElement[] {
+function siteFields(store: Store, signal: AbortSignal): HTMLElement[] {
   const site = select(words.site);
   const layer = select(words.layer);
   const head = select(words.head);
   const sites = () => store.outline.value.sites;
-  const choose = (index: number) => {
-    const nHeads = sites()[index]?.nHeads ?? 1;
-    const { head: old, step } = store.selection.value;
-    const last = Math.max(0, (sites()[index]?.nQueries ?? 1) - 1);
-    store.select({ site: index, head: old < nHeads ? old : MEAN, locked: [], step: Math.min(step, last) });
-  };
-  site.control.addEventListener("change", () => choose(Number(site.control.value)), { signal });
-  layer.control.addEventListener("change", () => choose(Number(layer.control.value)), { signal });
+  site.control.addEventListener("change", () => chooseSite(store, Number(site.control.value)), { signal });
+  layer.control.addEventListener("change", () => chooseSite(store, Number(layer.control.value)), { signal });
   head.control.addEventListener("change", () => store.select({ head: Number(head.control.value) }), { signal });
   store.draw(signal, () => {
     const { site: index, head: chosen } = store.selection.value;

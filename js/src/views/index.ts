@@ -3,6 +3,7 @@ import { effect } from "@preact/signals-core";
 import { html } from "../dom.ts";
 import type { Store } from "../store.ts";
 import controlsStyle from "../style/controls.css";
+import diagramStyle from "../style/diagram.css";
 import heatmapStyle from "../style/heatmap.css";
 import panelStyle from "../style/panel.css";
 import rootStyle from "../style/root.css";
@@ -12,6 +13,7 @@ import stripsStyle from "../style/strips.css";
 import whyStyle from "../style/why.css";
 import { words } from "../words.ts";
 import { controls } from "./controls.ts";
+import { diagram } from "./diagram.ts";
 import { flags } from "./flags.ts";
 import { heatmap } from "./heatmap.ts";
 import { columnsOf, watchLayout } from "./layout.ts";
@@ -24,8 +26,18 @@ import { tooltip } from "./tooltip.ts";
 import type { View } from "./view.ts";
 import { why } from "./why.ts";
 
-const STYLES = [rootStyle, controlsStyle, stripsStyle, sceneStyle, heatmapStyle, strengthStyle, panelStyle, whyStyle];
-const PICTURE: View[] = [inputStrip, inputScene, links, outputStrip, outputScene, heatmap, strength, why];
+const STYLES = [
+  rootStyle,
+  controlsStyle,
+  diagramStyle,
+  stripsStyle,
+  sceneStyle,
+  heatmapStyle,
+  strengthStyle,
+  panelStyle,
+  whyStyle,
+];
+const PICTURE: View[] = [diagram, inputStrip, inputScene, links, outputStrip, outputScene, heatmap, strength, why];
 
 /** Draws everything into an element until the signal ends. */
 export function mount(host: HTMLElement, store: Store, signal: AbortSignal): void {
@@ -90,7 +102,7 @@ let constructed: CSSStyleSheet | undefined;
 function style(): CSSStyleSheet {
   if (!constructed) {
     constructed = new CSSStyleSheet();
-    constructed.replaceSync(STYLES.join("\n"));
+    constructed.replaceSync(STYLES.join("\n").replaceAll("$", "attnwidget-")); // which the build shortened
   }
   return constructed;
 }
