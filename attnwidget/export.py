@@ -42,8 +42,8 @@ style-src '{style_hash}'; base-uri 'none'; form-action 'none'">
 <style>{style}</style>
 </head>
 <body>
-<main id="attnwidget-host"></main>
-<script type="text/plain" id="attnwidget-data" data-selection="{selection}">{data}</script>
+<main></main>
+<script type="text/plain" data-selection="{selection}">{data}</script>
 <script>{script}</script>
 </body>
 </html>
@@ -54,7 +54,7 @@ def to_html(trace: Trace, path: str | os.PathLike[str], **selection: object) -> 
     """Write one HTML file with every view alive: stepping, hovering, choosing heads.
 
     The page opens from disk, asks for nothing from any network, and its Content-Security-Policy forbids all but its
-    own script. An 8 x 8 trace makes about 80 kB. Weights are float32 while they are few, else off by at most 1/510 of
+    own script. An 8 x 8 trace makes about 120 kB. Weights are float32 while they are few, else off by at most 1/510 of
     their row's range; the page says which.
 
     Args:
@@ -69,18 +69,28 @@ def to_html(trace: Trace, path: str | os.PathLike[str], **selection: object) -> 
         OSError: the file could not be written.
     """
     script = re.sub(r"<(?=/script|!--)", r"<\\", SCRIPT.read_text("utf-8"), flags=re.IGNORECASE)
-    look = chosen(trace, selection)
-    packed = frame(trace, 0, cast("int", look["site"]), cast("int", look["head"]), PAGE_BYTES, EXACT_BYTES, TERMS_BYTES)
+    look, data = embedded(trace, **selection)
     page = _PAGE.format(
         script_hash=_hash(script),
         style_hash=_hash(_STYLE),
         title=html.escape(trace.title or "Attention"),
         style=_STYLE,
-        selection=html.escape(json.dumps(look)),
-        data=base64.b64encode(packed).decode("ascii"),
+        selection=look,
+        data=data,
         script=script,
     )
     write_whole(path, page.encode("utf-8", errors="replace"))
+
+
+def embedded(trace: Trace, **selection: object) -> tuple[str, str]:
+    """Return what a page holds of a trace: how to look at it first, as JSON that HTML can hold, and all of it in base64.
+
+    Raises:
+        TraitError, TypeError: as `to_html` raises them.
+    """
+    look = chosen(trace, selection)
+    packed = frame(trace, 0, cast("int", look["site"]), cast("int", look["head"]), PAGE_BYTES, EXACT_BYTES, TERMS_BYTES)
+    return html.escape(json.dumps(look)), base64.b64encode(packed).decode("ascii")
 
 
 def _hash(text: str) -> str:
