@@ -83,7 +83,7 @@ def to_html(trace: Trace, path: str | os.PathLike[str], **selection: object) -> 
 
 
 def embedded(trace: Trace, **selection: object) -> tuple[str, str]:
-    """Return what a page holds of a trace: how to look at it first, as JSON that HTML can hold, and all of it in base64.
+    """Return what a page holds of a trace: how to look at it first, JSON that HTML can hold, and all of it, base64.
 
     Raises:
         TraitError, TypeError: as `to_html` raises them.
