@@ -389,3 +389,12 @@ def test_a_weight_is_explained_down_to_itself(page: Page, tmp_path: Path) -> Non
 
 def test_what_was_not_recorded_is_named(opened: Page) -> None:
     assert "Not recorded: scores, query and key. The model handed over weights only." in why_steps(opened)
+
+
+def test_the_page_of_all_views_is_alive(page: Page) -> None:
+    page.goto((Path(__file__).parents[2] / "js" / "demo.html").as_uri())
+    expect(page.locator(".attnwidget[data-rows]")).to_have_count(3)
+    expect(page.locator(".attnwidget-title")).to_have_text(["numbers-de", "captioner", "transformer"])
+    expect(page.locator(".attnwidget-flags:visible")).to_have_count(0)
+    for view in ("diagram", "input", "heatmap", "strength", "why"):
+        expect(page.locator(f".attnwidget-{view}").first).to_be_visible()

@@ -2,10 +2,14 @@
 import type { Store } from "../store.ts";
 import { colour, css } from "../theme.ts";
 import type { Scene } from "../wire.ts";
-import { boxOf, type SceneLayout } from "./scene-layout.ts";
+import { boxOf, type Box, type SceneLayout } from "./scene-layout.ts";
 
 /** Enlarged as much as this, pixels are shown as squares. */
 const SQUARES_FROM = 3;
+
+/** Patches with this share of the greatest weight have a frame, which shows where nothing is to be seen; CSS pixels. */
+const LEAST_FRAMED = 0.3;
+const FRAMED_PX = 12;
 
 export interface Shown {
   shades: Float32Array | null;
@@ -54,6 +58,15 @@ export function paintScene(
       context.globalAlpha = store.veil.value * veilOf(shades[token] ?? Number.NaN, top);
       context.fillRect(box.x, box.y, box.width, box.height);
     }
+    context.lineWidth = 2;
+    context.strokeStyle = styles.color;
+    for (let token = first; token < end; token++) {
+      const share = 1 - veilOf(shades[token] ?? Number.NaN, top);
+      const box = boxOf(scene, layout, token);
+      if (!box || share < LEAST_FRAMED || Math.min(box.width, box.height) < FRAMED_PX) continue;
+      context.globalAlpha = share;
+      frame(context, box);
+    }
     context.globalAlpha = 1;
   }
   context.strokeStyle = styles.getPropertyValue("--attnwidget-accent").trim() || "#c2410c";
@@ -61,8 +74,12 @@ export function paintScene(
     const box = boxOf(scene, layout, token);
     if (!box) continue;
     context.lineWidth = token === gazed ? 3 : 2;
-    context.strokeRect(box.x + 1, box.y + 1, Math.max(1, box.width - 2), Math.max(1, box.height - 2));
+    frame(context, box);
   }
+}
+
+function frame(context: CanvasRenderingContext2D, { x, y, width, height }: Box): void {
+  context.strokeRect(x + 1, y + 1, Math.max(1, width - 2), Math.max(1, height - 2));
 }
 
 function drawFrames(context: CanvasRenderingContext2D, scene: Scene, layout: SceneLayout): void {
