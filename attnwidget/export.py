@@ -22,6 +22,7 @@ SCRIPT = Path(__file__).parent / "static" / "standalone.js"
 
 PAGE_BYTES = 8 * 1024 * 1024  # compressed weights in one page; what does not fit is left out, the last sites first
 EXACT_BYTES = 512 * 1024  # weights that a page holds as float32
+HEADS = 8  # times as much as a frame does, a page tells of heads as a whole
 
 _STYLE = """\
 :root { color-scheme: light dark; }
@@ -69,7 +70,7 @@ def to_html(trace: Trace, path: str | os.PathLike[str], **selection: object) -> 
     """
     script = re.sub(r"<(?=/script|!--)", r"<\\", SCRIPT.read_text("utf-8"), flags=re.IGNORECASE)
     look = chosen(trace, selection)
-    packed = frame(trace, 0, cast("int", look["site"]), cast("int", look["head"]), PAGE_BYTES, EXACT_BYTES)
+    packed = frame(trace, 0, cast("int", look["site"]), cast("int", look["head"]), PAGE_BYTES, EXACT_BYTES, HEADS)
     page = _PAGE.format(
         script_hash=_hash(script),
         style_hash=_hash(_STYLE),

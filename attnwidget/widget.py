@@ -203,6 +203,8 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             self._publisher.resend(numbers)
         elif kind == "fetch" and type(content.get("site")) is int and type(content.get("head")) is int:
             self._publisher.fetch(content["site"], content["head"])
+        elif kind == "heads" and type(content.get("site")) is int:
+            self._publisher.tell_heads(content["site"])
         elif kind == "ready":
             self._publisher.tell_end()
 

@@ -14,6 +14,7 @@ from attnwidget.ledger import Cursor
 from attnwidget.trace import Trace
 from attnwidget.wire import EXACT_BYTES, FRAME_BYTES, MEAN, MESSAGE_BYTES, STEP_BYTES
 from attnwidget.wire.codec import Block, Dtype, describe, pack
+from attnwidget.wire.glances import glances
 
 CELLS_PER_BYTE = 8  # more weights than this do not fit into a byte, however well they compress
 OVERVIEW = 512  # squares along an axis, of which a head has weights in a frame that is too small for all
@@ -21,7 +22,15 @@ MESSAGE_CELLS = 1 << 24  # a head of more weights is answered with an overview
 BLOCK_BYTES = 160  # what the header says of a block, about
 
 
-def frame(trace: Trace, seq: int, site: int, head: int, budget: int = FRAME_BYTES, exact: int = EXACT_BYTES) -> bytes:
+def frame(
+    trace: Trace,
+    seq: int,
+    site: int,
+    head: int,
+    budget: int = FRAME_BYTES,
+    exact: int = EXACT_BYTES,
+    times: int = 1,
+) -> bytes:
     """Return a compressed picture of the whole trace: as many heads as fit, the selected one first, as exact as fits.
 
     Args:
@@ -29,6 +38,7 @@ def frame(trace: Trace, seq: int, site: int, head: int, budget: int = FRAME_BYTE
         seq: number of messages that this picture includes.
         site: the selected site.
         head: the selected head.
+        times: how often more is told of heads as a whole than HEADS_BYTES and HEADS_WEIGHTS allow.
         exact: bytes of weights up to which they are stored as float32, or at twice that as float16.
         budget: bytes, after compression. A head that is too large even so is pooled until it fits; where the words
             alone take most of the budget, the weights get a quarter of it more.
@@ -41,16 +51,19 @@ def frame(trace: Trace, seq: int, site: int, head: int, budget: int = FRAME_BYTE
         dtype = "u1"  # float16 ends at 65,504; weights above 1 are odd already and keep their range in u1
     if wanted and wanted[0].weights.size * 4 <= exact:
         wanted[0] = replace(wanted[0], dtype="f4")  # what is looked at is exact where it alone would be
-    budget = max(budget, len(zlib.compress(pack(trace, seq, []), 6)) + budget // 4)
+    heads = list(glances(trace, site, times))
+    budget = max(budget, len(zlib.compress(pack(trace, seq, [], heads=heads), 6)) + budget // 4)
     while True:
-        data = zlib.compress(pack(trace, seq, _without_needless_mean(trace, wanted, dtype), dtype=dtype), 6)
+        data = zlib.compress(
+            pack(trace, seq, _without_needless_mean(trace, wanted, dtype), dtype=dtype, heads=heads), 6
+        )
         if len(data) <= budget or len(wanted) <= 1:
             break
         wanted = wanted[: max(1, min(len(wanted) - 1, len(wanted) * budget // len(data)))]
     pool = 1
     while len(data) > budget and wanted and pool < max(wanted[0].weights.shape):
         pool *= 2
-        data = zlib.compress(pack(trace, seq, wanted, dtype=dtype, pool=pool), 6)
+        data = zlib.compress(pack(trace, seq, wanted, dtype=dtype, pool=pool, heads=heads), 6)
     return data
 
 

@@ -1,4 +1,4 @@
-// Written by `python -m attnwidget.wire` from attnwidget/wire/__init__.py. Do not edit.
+// Written by `python -m attnwidget.wire` from attnwidget/wire. Do not edit.
 
 export const PROTOCOL = 1;
 
@@ -106,6 +106,42 @@ export interface BlockData {
   n_odd: number;
 }
 
+/** What heads attend to on the whole, a number for each head, null where it has none. See `attnwidget.heads`. */
+export interface StatisticsData {
+  /** of a row, bits */
+  entropy: (number | null)[];
+  /** between a query and what it attends to, tokens */
+  distance: (number | null)[];
+  /** weight on the token before */
+  previous: (number | null)[];
+  /** weight on the first key */
+  first: (number | null)[];
+  /** weight on the token itself, or along the line from corner to corner */
+  diagonal: (number | null)[];
+  /** weight on what followed the same token before */
+  induction: (number | null)[];
+}
+
+/** Statistics of some heads of a site, and a small picture of each; its bytes stand at `offset` behind the header. */
+export interface HeadsData {
+  /** index into sites */
+  site: number;
+  /** the first of these heads */
+  at: number;
+  /** how many there are */
+  n_heads: number;
+  /** how many queries they had */
+  n_queries: number;
+  /** rows of a picture; 0 where there are no pictures */
+  n_rows: number;
+  /** columns of a picture */
+  n_columns: number;
+  /** where they begin, counted from the end of the header */
+  offset: number;
+  /** a number for each of these heads */
+  statistics: StatisticsData;
+}
+
 /** A trace, or what is new of it. */
 export interface PictureData {
   /** version of the wire */
@@ -128,6 +164,8 @@ export interface PictureData {
   steps: StepData[];
   /** weights */
   blocks: BlockData[];
+  /** heads as a whole, of some sites or none */
+  heads: HeadsData[];
 }
 
 /** What a head's weights must come to once all its rows are there. */
@@ -162,7 +200,7 @@ export interface EndMessage {
   digests: DigestData[];
 }
 
-/** kernel -> page: the answer to fetch. Its one buffer is a packed picture. */
+/** kernel -> page: an answer to fetch or heads. Its one buffer is a packed picture. */
 export interface BlocksMessage {
   /** its type */
   t: "blocks";
@@ -202,9 +240,19 @@ export interface FetchMessage {
   head: number;
 }
 
+/** page -> kernel: tell of all heads of one site. The answers tell of some of them each. */
+export interface HeadsMessage {
+  /** its type */
+  t: "heads";
+  /** which recording */
+  run: string;
+  /** index into sites */
+  site: number;
+}
+
 export type ToPage = RowsMessage | EndMessage | BlocksMessage;
 
-export type ToKernel = ReadyMessage | NeedMessage | FetchMessage;
+export type ToKernel = ReadyMessage | NeedMessage | FetchMessage | HeadsMessage;
 
 /** The synced traits. */
 export interface Traits {

@@ -14,12 +14,13 @@ SOURCES = ROOT / "js" / "src"
 
 # From low to high. A room may import any room of a lower line, none of its own line. A folder is one room.
 PYTHON_LAYERS = [
-    {"scene", "analysis", "architecture", "outline", "subshell"},
+    {"scene", "analysis", "heads", "architecture", "outline", "subshell"},
     {"tokens"},
     {"checks"},
     {"stores", "strips"},
     {"records"},
     {"ledger"},
+    {"survey"},
     {"beams", "foreign", "reading"},
     {"trace"},
     {"header"},
