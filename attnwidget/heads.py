@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+_MOST = 1e30  # a row of more is beyond what its products can hold in float32
 STATISTICS = ("entropy", "distance", "previous", "first", "diagonal", "induction")
 
 
@@ -98,9 +99,9 @@ class Tally:
     def add(self, first: int, weights: np.ndarray) -> None:
         """Add rows from query `first` on, float32 [head, query, key]."""
         weights = np.maximum(weights, 0)  # NaN stays
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             total = np.einsum("hqk->hq", weights)
-        good = np.isfinite(total) & (total > 0)  # [head, query]
+        good = (total > 0) & (total < _MOST)  # [head, query]; NaN is neither
         if not good.all():
             weights[~good] = 0
             total = np.where(good, total, 1)

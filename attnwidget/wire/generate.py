@@ -25,7 +25,7 @@ _SCALARS = {int: "number", float: "number", str: "string", bool: "boolean", byte
 def typescript() -> str:
     """Return the TypeScript side of the wire."""
     parts = [_HEAD]
-    parts += [f"export const {name} = {getattr(wire, name)};\n" for name in ("PROTOCOL", "MEAN")]
+    parts += [f"export const {name} = {getattr(wire, name)};\n" for name in ("PROTOCOL", "MEAN", "HEADS_WEIGHTS")]
     for declared in (*wire.DATA, *wire.TO_PAGE, *wire.TO_KERNEL):
         lines = [f"  /** {doc} */\n  {name}: {_ts(hint)};" for name, hint, doc in _fields(declared)]
         parts.append(
@@ -75,8 +75,8 @@ _LAYOUT = """\
 its least and its greatest finite value, 0 included (two float32), then a uint8 for each weight from least to greatest,
 padding to 4, then for each of `n_odd` values that are not finite its index and its code (two uint32; 0 NaN, 1 plus
 infinity, 2 minus infinity). A pooled block has one value for each square of `pool` x `pool` weights: their maximum.
-The small picture of a head is uint8 [row, column]: the largest weight of a square of weights, 255 for the largest of its
-row, so that a head that spreads its weights shows where.
+The small picture of a head is uint8 [row, column]: the largest weight of a square of weights, 255 for the largest of
+its row, so that a head that spreads its weights shows where.
 """
 
 

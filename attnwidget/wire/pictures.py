@@ -89,7 +89,7 @@ class StatisticsData(TypedDict):
 
 
 class HeadsData(TypedDict):
-    """Statistics of some heads of a site, and a small picture of each; its bytes stand at `offset` behind the header."""
+    """Statistics of some heads of a site, and a small picture of each: bytes at `offset` behind the header."""
 
     site: Annotated[int, "index into sites"]
     at: Annotated[int, "the first of these heads"]

@@ -1,6 +1,7 @@
 /** The one state that every view draws: the recording, the selection, the focus, and what follows from them. */
 import { batch, computed, signal as state, type ReadonlySignal, type Signal } from "@preact/signals-core";
 import { draw } from "./draw.ts";
+import { withHeads, type Head } from "./heads.ts";
 import type { Matrix } from "./matrix.ts";
 import { empty, mean, merged, strength, worst } from "./matrix.ts";
 import type { Window } from "./scales.ts";
@@ -51,6 +52,10 @@ export interface Store {
   received: ReadonlySignal<Float64Array>;
   /** strength that the reader expects of a key at the gazed step; null for none */
   expected: ReadonlySignal<(key: number) => number | null>;
+  /** what was told of heads as a whole, by headName */
+  heads: ReadonlySignal<Map<string, Head>>;
+  /** sites of whose heads somebody looks at what was not told */
+  wanted: Signal<number[]>;
   window: Signal<{ queries: Window; keys: Window }>;
   links: Signal<Links>;
   playing: Signal<boolean>;
@@ -90,6 +95,7 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
   const outline = state(NOTHING);
   const selection = state(FIRST);
   const matrices = state(new Map<string, Matrix>());
+  const heads = state(new Map<string, Head>());
   const focus = state<{ query: number | null; key: number | null }>({ query: null, key: null });
   const listeners: ((change: Partial<Selection>, quiet: boolean) => void)[] = [];
 
@@ -175,6 +181,7 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
         next.set(name, merged(next.get(name) ?? empty(), block));
       }
       matrices.value = next;
+      heads.value = withHeads(before === NOTHING ? new Map() : heads.value, picture.heads);
       const last = Math.max(0, (outline.value.sites[site]?.nQueries ?? 0) - 1);
       if (before !== NOTHING && wasLast) select({ step: last }, true);
       else if (step > last) select({ step: last }, true);
@@ -192,6 +199,8 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     nRead,
     received: computed(() => strength(slice.value.matrix, gaze.value.query + 1)),
     expected,
+    heads,
+    wanted: state<number[]>([]),
     window: state<{ queries: Window; keys: Window }>({ queries: null, keys: null }),
     links: state<Links>("step"),
     veil: state(0.8),

@@ -4,6 +4,8 @@ export const PROTOCOL = 1;
 
 export const MEAN = -1;
 
+export const HEADS_WEIGHTS = 16777216;
+
 /** What the tokens of a strip are parts of; its pixels stand at `offset` behind the header. */
 export interface SceneData {
   /** its type */
@@ -122,7 +124,7 @@ export interface StatisticsData {
   induction: (number | null)[];
 }
 
-/** Statistics of some heads of a site, and a small picture of each; its bytes stand at `offset` behind the header. */
+/** Statistics of some heads of a site, and a small picture of each: bytes at `offset` behind the header. */
 export interface HeadsData {
   /** index into sites */
   site: number;

@@ -1,4 +1,5 @@
 /** Bytes from the kernel become pictures; this is the only file that knows how they are laid out and what they call things. */
+import { readHeads, type Head } from "./heads.ts";
 import type { BlockData, PictureData, SceneData } from "./wire.gen.ts";
 import { PROTOCOL } from "./wire.gen.ts";
 
@@ -79,6 +80,7 @@ export interface Picture {
   stepsAt: number;
   steps: Step[];
   blocks: Block[];
+  heads: Head[];
 }
 
 /** A picture that cannot be drawn; the sentence is for people and quotes no token. */
@@ -121,6 +123,11 @@ export function readPicture(bytes: Uint8Array): Picture {
     stepsAt: header.steps_at,
     steps: header.steps,
     blocks: header.blocks.map((block) => readBlock(block, body)),
+    heads: (header.heads ?? []).flatMap((data) => {
+      const heads = readHeads(data, body);
+      if (!heads) throw new PictureError(`Heads of site ${Number(data.site)} came with other bytes than they say.`);
+      return heads;
+    }),
   };
 }
 

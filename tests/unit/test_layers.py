@@ -43,6 +43,7 @@ TORCH_ROOMS = {"capture", "models"}
 
 JS_LAYERS = [
     {"wire.gen", "scales", "dom", "draw", "theme", "keys", "words"},
+    {"heads"},
     {"wire"},
     {"matrix"},
     {"outline", "selection", "special"},

@@ -6,12 +6,14 @@ import controlsStyle from "../style/controls.css";
 import heatmapStyle from "../style/heatmap.css";
 import panelStyle from "../style/panel.css";
 import rootStyle from "../style/root.css";
+import headsStyle from "../style/heads.css";
 import strengthStyle from "../style/strength.css";
 import sceneStyle from "../style/scene.css";
 import stripsStyle from "../style/strips.css";
 import { words } from "../words.ts";
 import { controls } from "./controls.ts";
 import { flags } from "./flags.ts";
+import { grid } from "./grid.ts";
 import { heatmap } from "./heatmap.ts";
 import { columnsOf, watchLayout } from "./layout.ts";
 import { links } from "./links.ts";
@@ -22,8 +24,8 @@ import { inputStrip, outputStrip } from "./strips.ts";
 import { tooltip } from "./tooltip.ts";
 import type { View } from "./view.ts";
 
-const STYLES = [rootStyle, controlsStyle, stripsStyle, sceneStyle, heatmapStyle, strengthStyle, panelStyle];
-const PICTURE: View[] = [inputStrip, inputScene, links, outputStrip, outputScene, heatmap, strength];
+const STYLES = [rootStyle, controlsStyle, stripsStyle, sceneStyle, heatmapStyle, strengthStyle, headsStyle, panelStyle];
+const PICTURE: View[] = [inputStrip, inputScene, links, outputStrip, outputScene, heatmap, strength, grid];
 
 /** Draws everything into an element until the signal ends. */
 export function mount(host: HTMLElement, store: Store, signal: AbortSignal): void {
@@ -88,7 +90,7 @@ let constructed: CSSStyleSheet | undefined;
 function style(): CSSStyleSheet {
   if (!constructed) {
     constructed = new CSSStyleSheet();
-    constructed.replaceSync(STYLES.join("\n"));
+    constructed.replaceSync(STYLES.join("\n").replaceAll("$", "attnwidget-")); // see build.mjs
   }
   return constructed;
 }
