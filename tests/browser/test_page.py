@@ -189,7 +189,7 @@ def test_candidates_stand_with_their_probabilities(opened: Page) -> None:
 def test_heads_can_be_chosen_and_their_mean(page: Page, tmp_path: Path) -> None:
     weights = make_weights(n_heads=3)
     open_page(page, make_trace(weights), tmp_path)
-    head = page.get_by_label("head")
+    head = page.get_by_label("head", exact=True)
     assert head.locator("option").all_inner_texts() == ["mean of 3", "1 of 3", "2 of 3", "3 of 3"]
     for choice, expected in (("-1", weights.mean(0)), ("2", weights[2])):
         head.select_option(choice)
@@ -202,8 +202,8 @@ def test_layers_can_be_chosen(page: Page, tmp_path: Path) -> None:
     weights = np.stack([make_weights(seed=seed, n_heads=3) for seed in (4, 5)])
     source, target = [f"in{i}" for i in range(N_KEYS)], [f"out{i}" for i in range(N_QUERIES)]
     open_page(page, aw.Trace.from_weights(weights, source=source, target=target), tmp_path)
-    page.get_by_label("layer").select_option(label="2 of 2")
-    page.get_by_label("head").select_option("1")
+    page.get_by_label("layer", exact=True).select_option(label="2 of 2")
+    page.get_by_label("head", exact=True).select_option("1")
     hover(page, 3, 2)
     told = float(page.locator(TIP).inner_text().rpartition(" ")[2])
     assert told == pytest.approx(float(weights[1, 1, 3, 2]), rel=1e-4)
@@ -282,7 +282,7 @@ def test_a_click_on_a_cell_locks_it_alone_and_escape_lets_go(opened: Page) -> No
 def test_rounded_weights_say_how_exact_they_are(page: Page, tmp_path: Path) -> None:
     weights = make_weights(300, 500, n_heads=2)
     open_page(page, make_trace(weights), tmp_path)
-    page.get_by_label("head").select_option("1")
+    page.get_by_label("head", exact=True).select_option("1")
     cell = page.get_by_role("gridcell")
     page.get_by_role("grid").focus()
     page.get_by_role("grid").press("ArrowRight")

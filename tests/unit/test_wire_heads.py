@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from oracle import random_factors, softmaxed
 
-from attnwidget import Trace
+from attnwidget import Site, Trace
 from attnwidget.heads import STATISTICS
 from attnwidget.stores.pooling import pooled
 from attnwidget.wire import HEADS_BYTES, HEADS_WEIGHTS, HEADS_WEIGHTS_LIVE
@@ -113,6 +114,22 @@ def test_what_is_known_is_not_read_again(complete: Trace, monkeypatch: pytest.Mo
     monkeypatch.setattr("attnwidget.heads.Tally.add", None)
     after = [glance for _, glance in glances(complete, 0)]
     assert all(a is b for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_queries_and_keys_tell_what_their_weights_tell(seed: int) -> None:
+    factors = random_factors(np.random.default_rng(seed), 40, 40)
+    told = []
+    for store in ("qk", "dense"):
+        trace = Trace(source=[f"{i % 7}" for i in range(40)])
+        trace.add_site(Site("own", "encoder", 0, len(factors.queries), "source", "source"), store=store)
+        trace.append({"own": factors if store == "qk" else softmaxed(factors)}, tolerance=np.inf)
+        told.append(glance_from(trace, 0, 0))
+    for name in STATISTICS:
+        assert told[0].statistics[name] == pytest.approx(told[1].statistics[name], rel=1e-4, abs=1e-4, nan_ok=True), (
+            name
+        )
+    assert np.abs(told[0].pictures.astype(int) - told[1].pictures).max() <= 1
 
 
 def test_odd_weights_leave_the_picture_readable(read_picture: Reader) -> None:

@@ -119,7 +119,7 @@ export function cornerOf(grid: Grid, index: number): [number, number] {
   return line ? [(index - line.first) * grid.pitch, line.top] : [0, 0];
 }
 
-export const lineOf = (grid: Grid, index: number): Line | undefined =>
+const lineOf = (grid: Grid, index: number): Line | undefined =>
   grid.lines.find((line) => index >= line.first && index < line.first + line.count);
 
 /** The tile under a point, its caption included, or -1. */

@@ -3,7 +3,7 @@ import { computed, effect, signal as state, type Signal } from "@preact/signals-
 import { html, select, setOptions, setText } from "../dom.ts";
 import { move, take } from "../keys.ts";
 import { words } from "../words.ts";
-import { cornerOf, lineOf, linesIn, moved, tileAt, type Sort } from "./grid-order.ts";
+import { cornerOf, linesIn, moved, tileAt, type Sort } from "./grid-order.ts";
 import { paintGrid } from "./grid-paint.ts";
 import { gridState, type GridState } from "./grid-state.ts";
 import { openSite } from "./sites.ts";
@@ -22,10 +22,10 @@ export const grid: View = {
     const sortBy = select(words.sortBy);
     const note = html("span", "note attnwidget-heads-note");
     const canvas = html("canvas", "heads-canvas", { "aria-hidden": "true" });
-    const cell = html("div", "heads-cell", { role: "gridcell", id: `${id}-cell` });
-    const content = html("div", "heads-content", {}, canvas, html("div", "", { role: "row" }, cell));
+    const cell = html("div", "heads-cell", { role: "option", id: `${id}-cell` });
+    const content = html("div", "heads-content", { role: "presentation" }, canvas, cell);
     const help = { "aria-description": words.headsHelp, "aria-activedescendant": cell.id };
-    const box = html("div", "heads-box", { role: "grid", tabindex: 0, id, ...help }, content);
+    const box = html("div", "heads-box", { role: "listbox", tabindex: 0, id, ...help }, content);
     const told = html("p", "note attnwidget-heads-told");
     host.append(html("div", "heads-bar", {}, toggle, sortBy.field, note), box, told);
 
@@ -76,7 +76,6 @@ export const grid: View = {
     });
     signal.addEventListener("abort", stop, { once: true });
     store.draw(signal, () => {
-      const { lines, height } = heads.grid.value;
       const isOpen = heads.isOpen.value;
       host.toggleAttribute("hidden", !heads.nHeads.value);
       toggle.setAttribute("aria-expanded", String(isOpen));
@@ -86,10 +85,8 @@ export const grid: View = {
       const { status } = store.outline.value;
       const lacks = status === "recording" ? words.headsComing : words.headsAbsent;
       setText(note, heads.lacking.value.length ? lacks : words.headsLegend);
-      content.style.height = `${height + 2 * EDGE}px`;
+      content.style.height = `${heads.grid.value.height + 2 * EDGE}px`;
       box.setAttribute("aria-label", words.allHeads(heads.nHeads.value));
-      box.setAttribute("aria-rowcount", String(lines.length));
-      box.setAttribute("aria-colcount", String(lines.reduce((most, { count }) => Math.max(most, count), 0)));
     });
     store.draw(signal, () => {
       if (!heads.isOpen.value || !view.value.seen || !view.value.width) return;
@@ -112,9 +109,8 @@ export const grid: View = {
       setText(told, [name, ...numbers].join(" · ") || words.headsHint);
       moveCell(cell, heads, cursor.value, left.value);
       cell.setAttribute("aria-label", numbers.length ? `${name}: ${numbers.join(", ")}` : name);
-      const line = lineOf(heads.grid.value, gazed());
-      cell.setAttribute("aria-rowindex", String(line ? heads.grid.value.lines.indexOf(line) + 1 : 1));
-      cell.setAttribute("aria-colindex", String(line ? gazed() - line.first + 1 : 1));
+      cell.setAttribute("aria-setsize", String(heads.grid.value.tiles.length));
+      cell.setAttribute("aria-posinset", String(Math.max(0, gazed()) + 1));
       cell.setAttribute("aria-selected", String(gazed() === heads.selected.value));
     });
   },
