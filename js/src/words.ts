@@ -116,8 +116,8 @@ export const words = {
   },
   headsHint: "Point at a head for its numbers, click to open it.",
   headsHelp: "Arrow keys move, Enter opens.",
-  headsLegend: "Each row of a tile is scaled to its largest weight.",
-  headsAbsent: "Dashed heads are not in this picture. A running kernel computes them.",
+  headsLegend: (turned: boolean) => `Each ${turned ? "column" : "row"} of a tile is scaled to its largest weight.`,
+  headsAbsent: "Dashed heads need a running kernel.",
   headsComing: "Dashed heads are told once all steps are there.",
   sentence: (step: number, token: string, percent: string, key: string) =>
     `Step ${step + 1}, “${token}”: ${percent} of the attention is on “${key}”.`,

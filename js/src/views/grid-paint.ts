@@ -98,7 +98,7 @@ function paintTile(
   context.strokeStyle = ink(isSelected ? "accent" : head ? "line" : "soft");
   context.lineWidth = isSelected ? 2 : 1;
   context.setLineDash(head ? [] : [3, 3]);
-  const out = isSelected ? 1 : 0.5;
+  const out = isSelected ? 1 : head ? 0.5 : -0.5;
   context.strokeRect(x - out, y - out, grid.size + 2 * out, grid.size + 2 * out);
   context.setLineDash([]);
   if (!grid.below) return;

@@ -84,7 +84,7 @@ export const grid: View = {
       setOptions(sortBy.control, heads.sorts.value, heads.sort.value);
       const { status } = store.outline.value;
       const lacks = status === "recording" ? words.headsComing : words.headsAbsent;
-      setText(note, heads.lacking.value.length ? lacks : words.headsLegend);
+      setText(note, store.heads.value.size < heads.nHeads.value ? lacks : words.headsLegend(turned.value));
       content.style.height = `${heads.grid.value.height + 2 * EDGE}px`;
       box.setAttribute("aria-label", words.allHeads(heads.nHeads.value));
     });
