@@ -27,13 +27,11 @@ def typescript() -> str:
     parts = [_HEAD]
     parts += [f"export const {name} = {getattr(wire, name)};\n" for name in ("PROTOCOL", "MEAN", "HEADS_WEIGHTS")]
     for declared in (*wire.DATA, *wire.TO_PAGE, *wire.TO_KERNEL):
-        lines = [f"  /** {doc} */\n  {name}: {_ts(hint)};" for name, hint, doc in _fields(declared)]
-        parts.append(
-            f"/** {declared.__doc__} */\nexport interface {declared.__name__} {{\n" + "\n".join(lines) + "\n}\n"
-        )
+        lines = [f"  /** {doc} */ {name}: {_ts(hint)};" for name, hint, doc in _fields(declared)]
+        parts.append(_interface(str(declared.__doc__), declared.__name__, lines))
     for name, group in (("ToPage", wire.TO_PAGE), ("ToKernel", wire.TO_KERNEL)):
         parts.append(f"export type {name} = {' | '.join(d.__name__ for d in group)};\n")
-    lines = [f"  /** {trait.help} */\n  {name}: {_trait_ts(trait)};" for name, trait in _traits()]
+    lines = [f"  /** {trait.help} */ {name}: {_trait_ts(trait)};" for name, trait in _traits()]
     parts.append(_interface("The synced traits.", "Traits", lines))
     return "\n".join(parts)
 

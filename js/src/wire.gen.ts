@@ -8,248 +8,161 @@ export const HEADS_WEIGHTS = 16777216;
 
 /** What the tokens of a strip are parts of; its pixels stand at `offset` behind the header. */
 export interface SceneData {
-  /** its type */
-  kind: "image" | "video" | "audio";
-  /** frames, rows and columns of tokens */
-  grid: number[];
-  /** tokens of the strip before the first of them */
-  before: number;
-  /** how long it lasts */
-  seconds: number | null;
-  /** frames, rows, columns and channels of its pixels, one byte each */
-  shape: number[];
-  /** where they begin, counted from the end of the header */
-  offset: number;
+  /** its type */ kind: "image" | "video" | "audio";
+  /** frames, rows and columns of tokens */ grid: number[];
+  /** tokens of the strip before the first of them */ before: number;
+  /** how long it lasts */ seconds: number | null;
+  /** frames, rows, columns and channels of its pixels, one byte each */ shape: number[];
+  /** where they begin, counted from the end of the header */ offset: number;
 }
 
 /** Tokens of one strip from position `at` on. */
 export interface StripData {
-  /** source, target, or another name */
-  name: string;
-  /** position of the first of these tokens */
-  at: number;
-  /** their texts */
-  texts: string[];
-  /** what they are parts of, with the first of them */
-  scene: SceneData | null;
+  /** source, target, or another name */ name: string;
+  /** position of the first of these tokens */ at: number;
+  /** their texts */ texts: string[];
+  /** what they are parts of, with the first of them */ scene: SceneData | null;
 }
 
 /** Something unusual in the weights of a site. */
 export interface FlagData {
-  /** nan, infinite, negative, above_one, row_sum, zero_row, column_sum, missing, reduced or mask */
-  kind: string;
-  /** how often */
-  count: number;
-  /** the first places, each [head, query, key]; -1 where an axis does not apply */
-  where: number[][];
+  /** nan, infinite, negative, above_one, row_sum, zero_row, column_sum, missing, reduced or mask */ kind: string;
+  /** how often */ count: number;
+  /** the first places, each [head, query, key]; -1 where an axis does not apply */ where: number[][];
 }
 
 /** One place where weights are taken. */
 export interface SiteData {
-  /** unique in the trace */
-  name: string;
-  /** which attention */
-  kind: "encoder" | "decoder" | "cross";
-  /** ordinal among the sites of its kind */
-  layer: number;
-  /** number of heads */
-  n_heads: number;
-  /** strip that the queries count */
-  query: string;
-  /** strip that the keys count */
-  key: string;
-  /** whether a query is the state before or after a step's input */
-  asks: "" | "before" | "after";
-  /** rows so far */
-  n_queries: number;
-  /** columns so far */
-  n_keys: number;
-  /** what is unusual in its weights */
-  flags: FlagData[];
+  /** unique in the trace */ name: string;
+  /** which attention */ kind: "encoder" | "decoder" | "cross";
+  /** ordinal among the sites of its kind */ layer: number;
+  /** number of heads */ n_heads: number;
+  /** strip that the queries count */ query: string;
+  /** strip that the keys count */ key: string;
+  /** whether a query is the state before or after a step's input */ asks: "" | "before" | "after";
+  /** rows so far */ n_queries: number;
+  /** columns so far */ n_keys: number;
+  /** what is unusual in its weights */ flags: FlagData[];
 }
 
 /** A token that the decoder could have chosen. */
 export interface CandidateData {
-  /** its text */
-  token: string;
-  /** 0 to 1 */
-  probability: number;
+  /** its text */ token: string;
+  /** 0 to 1 */ probability: number;
 }
 
 /** One decoder step. */
 export interface StepData {
-  /** the token that it chose */
-  token: string;
-  /** the most probable tokens, best first */
-  candidates: CandidateData[];
+  /** the token that it chose */ token: string;
+  /** the most probable tokens, best first */ candidates: CandidateData[];
 }
 
 /** Rows of one head of one site; its bytes stand at `offset` behind the header. */
 export interface BlockData {
-  /** index into sites */
-  site: number;
-  /** index of the head; -1 for the mean over heads */
-  head: number;
-  /** the first of these queries */
-  at: number;
-  /** number of queries, before pooling */
-  n_queries: number;
-  /** number of keys, before pooling */
-  n_keys: number;
-  /** f4, f2: floats. u1: see below */
-  dtype: "f4" | "f2" | "u1";
-  /** side of the square of weights that one stored value is the maximum of; 1 for each its own */
-  pool: number;
-  /** where its bytes begin, a multiple of 4, counted from the end of the header */
-  offset: number;
-  /** how many bytes it has */
-  n_bytes: number;
-  /** u1 only: how many values are not finite */
-  n_odd: number;
+  /** index into sites */ site: number;
+  /** index of the head; -1 for the mean over heads */ head: number;
+  /** the first of these queries */ at: number;
+  /** number of queries, before pooling */ n_queries: number;
+  /** number of keys, before pooling */ n_keys: number;
+  /** f4, f2: floats. u1: see below */ dtype: "f4" | "f2" | "u1";
+  /** side of the square of weights that one stored value is the maximum of; 1 for each its own */ pool: number;
+  /** where its bytes begin, a multiple of 4, counted from the end of the header */ offset: number;
+  /** how many bytes it has */ n_bytes: number;
+  /** u1 only: how many values are not finite */ n_odd: number;
 }
 
 /** What heads attend to on the whole, a number for each head, null where it has none. See `attnwidget.heads`. */
 export interface StatisticsData {
-  /** of a row, bits */
-  entropy: (number | null)[];
-  /** between a query and what it attends to, tokens */
-  distance: (number | null)[];
-  /** weight on the token before */
-  previous: (number | null)[];
-  /** weight on the first key */
-  first: (number | null)[];
-  /** weight on the token itself, or along the line from corner to corner */
-  diagonal: (number | null)[];
-  /** weight on what followed the same token before */
-  induction: (number | null)[];
+  /** of a row, bits */ entropy: (number | null)[];
+  /** between a query and what it attends to, tokens */ distance: (number | null)[];
+  /** weight on the token before */ previous: (number | null)[];
+  /** weight on the first key */ first: (number | null)[];
+  /** weight on the token itself, or along the line from corner to corner */ diagonal: (number | null)[];
+  /** weight on what followed the same token before */ induction: (number | null)[];
 }
 
 /** Statistics of some heads of a site, and a small picture of each: bytes at `offset` behind the header. */
 export interface HeadsData {
-  /** index into sites */
-  site: number;
-  /** the first of these heads */
-  at: number;
-  /** how many there are */
-  n_heads: number;
-  /** how many queries they had */
-  n_queries: number;
-  /** rows of a picture; 0 where there are no pictures */
-  n_rows: number;
-  /** columns of a picture */
-  n_columns: number;
-  /** where they begin, counted from the end of the header */
-  offset: number;
-  /** a number for each of these heads */
-  statistics: StatisticsData;
+  /** index into sites */ site: number;
+  /** the first of these heads */ at: number;
+  /** how many there are */ n_heads: number;
+  /** how many queries they had */ n_queries: number;
+  /** rows of a picture; 0 where there are no pictures */ n_rows: number;
+  /** columns of a picture */ n_columns: number;
+  /** where they begin, counted from the end of the header */ offset: number;
+  /** a number for each of these heads */ statistics: StatisticsData;
 }
 
 /** A trace, or what is new of it. */
 export interface PictureData {
-  /** version of the wire */
-  protocol: number;
-  /** which recording; another run replaces everything */
-  run: string;
-  /** number of messages of this run that this picture includes */
-  seq: number;
-  /** shown above the picture */
-  title: string;
-  /** how far the recording is */
-  status: "empty" | "recording" | "complete" | "stopped";
-  /** tokens */
-  strips: StripData[];
-  /** all sites, always */
-  sites: SiteData[];
-  /** index of the first of these steps */
-  steps_at: number;
-  /** steps */
-  steps: StepData[];
-  /** weights */
-  blocks: BlockData[];
-  /** heads as a whole, of some sites or none */
-  heads: HeadsData[];
+  /** version of the wire */ protocol: number;
+  /** which recording; another run replaces everything */ run: string;
+  /** number of messages of this run that this picture includes */ seq: number;
+  /** shown above the picture */ title: string;
+  /** how far the recording is */ status: "empty" | "recording" | "complete" | "stopped";
+  /** tokens */ strips: StripData[];
+  /** all sites, always */ sites: SiteData[];
+  /** index of the first of these steps */ steps_at: number;
+  /** steps */ steps: StepData[];
+  /** weights */ blocks: BlockData[];
+  /** heads as a whole, of some sites or none */ heads: HeadsData[];
 }
 
 /** What a head's weights must come to once all its rows are there. */
 export interface DigestData {
-  /** index into sites */
-  site: number;
-  /** index of the head */
-  head: number;
-  /** CRC-32 of its weights as little-endian float32 [query, key] */
-  crc: number;
+  /** index into sites */ site: number;
+  /** index of the head */ head: number;
+  /** CRC-32 of its weights as little-endian float32 [query, key] */ crc: number;
 }
 
 /** kernel -> page: new steps. Its one buffer is a packed picture. */
 export interface RowsMessage {
-  /** its type */
-  t: "rows";
-  /** run of the picture */
-  run: string;
-  /** number of this message in the run, from 0, without gaps */
-  seq: number;
+  /** its type */ t: "rows";
+  /** run of the picture */ run: string;
+  /** number of this message in the run, from 0, without gaps */ seq: number;
 }
 
 /** kernel -> page: nothing more will come, and this is what must have arrived. */
 export interface EndMessage {
-  /** its type */
-  t: "end";
-  /** which recording */
-  run: string;
-  /** number of rows messages in the run */
-  count: number;
-  /** one for each head that was streamed */
-  digests: DigestData[];
+  /** its type */ t: "end";
+  /** which recording */ run: string;
+  /** number of rows messages in the run */ count: number;
+  /** one for each head that was streamed */ digests: DigestData[];
 }
 
 /** kernel -> page: an answer to fetch or heads. Its one buffer is a packed picture. */
 export interface BlocksMessage {
-  /** its type */
-  t: "blocks";
-  /** run of the picture */
-  run: string;
+  /** its type */ t: "blocks";
+  /** run of the picture */ run: string;
 }
 
 /** page -> kernel: a view was made; it has everything before message `seq`. */
 export interface ReadyMessage {
-  /** its type */
-  t: "ready";
-  /** which recording */
-  run: string;
-  /** the first message that it lacks */
-  seq: number;
+  /** its type */ t: "ready";
+  /** which recording */ run: string;
+  /** the first message that it lacks */ seq: number;
 }
 
 /** page -> kernel: send these rows messages again. */
 export interface NeedMessage {
-  /** its type */
-  t: "need";
-  /** which recording */
-  run: string;
-  /** numbers of the messages that did not come */
-  seqs: number[];
+  /** its type */ t: "need";
+  /** which recording */ run: string;
+  /** numbers of the messages that did not come */ seqs: number[];
 }
 
 /** page -> kernel: send all weights of one head. */
 export interface FetchMessage {
-  /** its type */
-  t: "fetch";
-  /** which recording */
-  run: string;
-  /** index into sites */
-  site: number;
-  /** index of the head; -1 for the mean over heads */
-  head: number;
+  /** its type */ t: "fetch";
+  /** which recording */ run: string;
+  /** index into sites */ site: number;
+  /** index of the head; -1 for the mean over heads */ head: number;
 }
 
 /** page -> kernel: tell of all heads of one site. The answers tell of some of them each. */
 export interface HeadsMessage {
-  /** its type */
-  t: "heads";
-  /** which recording */
-  run: string;
-  /** index into sites */
-  site: number;
+  /** its type */ t: "heads";
+  /** which recording */ run: string;
+  /** index into sites */ site: number;
 }
 
 export type ToPage = RowsMessage | EndMessage | BlocksMessage;
@@ -258,34 +171,19 @@ export type ToKernel = ReadyMessage | NeedMessage | FetchMessage | HeadsMessage;
 
 /** The synced traits. */
 export interface Traits {
-  /** expected strength: 1, number of queries / number of keys, none, or what `expected` says */
-  expectation: "one" | "ratio" | "none" | "own";
-  /** strength that is expected of each key where `expectation` is own */
-  expected: number[];
-  /** zlib of a packed picture: the whole trace, weights of the selection first */
-  frame: DataView;
-  /** selected head; -1 for the mean over heads */
-  head: number;
-  /** the largest step of the selected site; written by the kernel */
-  last_step: number;
-  /** inputs that were clicked: indices of keys */
-  locked: number[];
-  /** version of the wire; written by the kernel */
-  protocol: number;
-  /** what the rows of the heatmap are: queries, or keys */
-  rows: "query" | "key";
-  /** colours from 0 to 1, or to each row's maximum */
-  scale: "absolute" | "row";
-  /** model id of a bqplot index selector that is the step; may be empty */
-  selector: string;
-  /** selected site, index into sites */
-  site: number;
-  /** whether special keys are kept, dimmed, or left out and the other weights renormalised */
-  special: "keep" | "dim" | "omit";
-  /** keys that count as special; empty for special tokens by their text, and sinks */
-  special_keys: number[];
-  /** selected query row, from 0 */
-  step: number;
-  /** strength over all steps so far, or in this step alone */
-  strength: "sum" | "step";
+  /** expected strength: 1, number of queries / number of keys, none, or what `expected` says */ expectation: "one" | "ratio" | "none" | "own";
+  /** strength that is expected of each key where `expectation` is own */ expected: number[];
+  /** zlib of a packed picture: the whole trace, weights of the selection first */ frame: DataView;
+  /** selected head; -1 for the mean over heads */ head: number;
+  /** the largest step of the selected site; written by the kernel */ last_step: number;
+  /** inputs that were clicked: indices of keys */ locked: number[];
+  /** version of the wire; written by the kernel */ protocol: number;
+  /** what the rows of the heatmap are: queries, or keys */ rows: "query" | "key";
+  /** colours from 0 to 1, or to each row's maximum */ scale: "absolute" | "row";
+  /** model id of a bqplot index selector that is the step; may be empty */ selector: string;
+  /** selected site, index into sites */ site: number;
+  /** whether special keys are kept, dimmed, or left out and the other weights renormalised */ special: "keep" | "dim" | "omit";
+  /** keys that count as special; empty for special tokens by their text, and sinks */ special_keys: number[];
+  /** selected query row, from 0 */ step: number;
+  /** strength over all steps so far, or in this step alone */ strength: "sum" | "step";
 }
