@@ -52,14 +52,16 @@ def frame(
     if wanted and wanted[0].weights.size * 4 <= exact:
         wanted[0] = replace(wanted[0], dtype="f4")  # what is looked at is exact where it alone would be
     heads = list(glances(trace, site, times))
-    budget = max(budget, len(zlib.compress(pack(trace, seq, [], heads=heads), 6)) + budget // 4)
+    least = len(zlib.compress(pack(trace, seq, [], heads=heads), 6))  # without any weights
+    budget = max(budget, least + budget // 4)
     while True:
         data = zlib.compress(
             pack(trace, seq, _without_needless_mean(trace, wanted, dtype), dtype=dtype, heads=heads), 6
         )
         if len(data) <= budget or len(wanted) <= 1:
             break
-        wanted = wanted[: max(1, min(len(wanted) - 1, len(wanted) * budget // len(data)))]
+        share = (budget - least) / (len(data) - least)
+        wanted = wanted[: max(1, min(len(wanted) - 1, int(len(wanted) * share)))]
     pool = 1
     while len(data) > budget and wanted and pool < max(wanted[0].weights.shape):
         pool *= 2
