@@ -6,7 +6,7 @@ VENV := .venv/bin/python
 export HEADLESS CHROMIUM TORCH_INDEX
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo test dev check wire build bench picture setup clean
+.PHONY: help demo test dev check wire build bench picture views setup clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -35,6 +35,9 @@ bench: build ## run every benchmark
 picture: ## draw the pictures of the README again
 	@$(MAKE) --no-print-directory demo HEADLESS=1
 	@$(VENV) scripts/picture.py
+
+views: build ## write js/demo.html, every view without a kernel
+	@$(VENV) scripts/demo_page.py
 
 setup:
 	@$(PYTHON) scripts/bootstrap.py

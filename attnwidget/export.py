@@ -23,6 +23,7 @@ SCRIPT = Path(__file__).parent / "static" / "standalone.js"
 PAGE_BYTES = 8 * 1024 * 1024  # compressed weights in one page; what does not fit is left out, the last sites first
 EXACT_BYTES = 512 * 1024  # weights that a page holds as float32
 HEADS = 8  # times as much as a frame does, a page tells of heads as a whole
+TERMS_BYTES = 256 * 1024  # what the weights that are shown first came of
 
 _STYLE = """\
 :root { color-scheme: light dark; }
@@ -42,8 +43,8 @@ style-src '{style_hash}'; base-uri 'none'; form-action 'none'">
 <style>{style}</style>
 </head>
 <body>
-<main id="attnwidget-host"></main>
-<script type="text/plain" id="attnwidget-data" data-selection="{selection}">{data}</script>
+<main></main>
+<script type="text/plain" data-selection="{selection}">{data}</script>
 <script>{script}</script>
 </body>
 </html>
@@ -54,7 +55,7 @@ def to_html(trace: Trace, path: str | os.PathLike[str], **selection: object) -> 
     """Write one HTML file with every view alive: stepping, hovering, choosing heads.
 
     The page opens from disk, asks for nothing from any network, and its Content-Security-Policy forbids all but its
-    own script. An 8 x 8 trace makes about 60 kB. Weights are float32 while they are few, else off by at most 1/510 of
+    own script. An 8 x 8 trace makes about 120 kB. Weights are float32 while they are few, else off by at most 1/510 of
     their row's range; the page says which.
 
     Args:
@@ -69,18 +70,30 @@ def to_html(trace: Trace, path: str | os.PathLike[str], **selection: object) -> 
         OSError: the file could not be written.
     """
     script = re.sub(r"<(?=/script|!--)", r"<\\", SCRIPT.read_text("utf-8"), flags=re.IGNORECASE)
-    look = chosen(trace, selection)
-    packed = frame(trace, 0, cast("int", look["site"]), cast("int", look["head"]), PAGE_BYTES, EXACT_BYTES, HEADS)
+    look, data = embedded(trace, **selection)
     page = _PAGE.format(
         script_hash=_hash(script),
         style_hash=_hash(_STYLE),
         title=html.escape(trace.title or "Attention"),
         style=_STYLE,
-        selection=html.escape(json.dumps(look)),
-        data=base64.b64encode(packed).decode("ascii"),
+        selection=look,
+        data=data,
         script=script,
     )
     write_whole(path, page.encode("utf-8", errors="replace"))
+
+
+def embedded(trace: Trace, **selection: object) -> tuple[str, str]:
+    """Return what a page holds of a trace: how to look at it first, JSON that HTML can hold, and all of it, base64.
+
+    Raises:
+        TraitError, TypeError: as `to_html` raises them.
+    """
+    look = chosen(trace, selection)
+    packed = frame(
+        trace, 0, cast("int", look["site"]), cast("int", look["head"]), PAGE_BYTES, EXACT_BYTES, TERMS_BYTES, HEADS
+    )
+    return html.escape(json.dumps(look)), base64.b64encode(packed).decode("ascii")
 
 
 def _hash(text: str) -> str:

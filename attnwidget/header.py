@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast, get_args
 
 import numpy as np
 
+from attnwidget.architecture import Architecture
 from attnwidget.ledger import SOURCE, STRIPS_OF, TARGET
 from attnwidget.outline import MAX_PLACES, Asks, Beam, Flag, FlagKind, Kind, Site
 from attnwidget.scene import Scene, SceneKind
@@ -45,6 +46,7 @@ def described(trace: Trace) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
                 for step in trace.steps
             ],
             "beams": [astuple(beam) for beam in trace.beams],
+            "architecture": trace.architecture.to_dict(),
             "sites": sites,
         }
         tensors |= {f"scene.{name}": scene.pixels for name, scene in ledger.strips.scenes.items()}
@@ -146,6 +148,8 @@ def rebuilt(header: dict[str, Any], tensor: Callable[[str], np.ndarray]) -> Trac
         ledger.restore(site, store, [_read_flag(*flag) for flag in _field(said, "flags", list)])
     steps = [(_field(step, "token", str), _field(step, "candidates", list)) for step in header["steps"]]
     ledger.restore_steps(steps)
+    if header.get("architecture") is not None:
+        trace.set_architecture(Architecture.from_dict(header["architecture"]))
     trace.set_beams(Beam(*beam) for beam in _field(header, "beams", list))
     if header["status"] != "empty":
         trace.finish("complete" if header["status"] == "complete" else "stopped")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from attnwidget.architecture import Architecture, Module
 from attnwidget.checks import as_probability
 from attnwidget.outline import Beam, Candidate, Flag, Site, Status, Step, StoreKind
 from attnwidget.records import Record
@@ -28,6 +29,7 @@ class Cursor:
     n_queries: Mapping[str, int] = field(default_factory=dict)
     n_keys: Mapping[str, int] = field(default_factory=dict)
     status: Status = "empty"
+    n_drawn: int = 0  # changes of what its diagram is made of
 
 
 class Ledger:
@@ -39,6 +41,8 @@ class Ledger:
         self.steps: list[Step] = []
         self.beams: tuple[Beam, ...] = ()
         self.status: Status = "empty"
+        self.network: Architecture | Module | None = None  # what its diagram is made of, beside its sites
+        self.n_drawn = 0
 
     @property
     def cursor(self) -> Cursor:
@@ -49,6 +53,7 @@ class Ledger:
             {name: record.store.n_queries for name, record in self.records.items()},
             {name: record.store.n_keys for name, record in self.records.items()},
             self.status,
+            self.n_drawn,
         )
 
     def find(self, site: str | int | Site) -> Record:
@@ -87,6 +92,12 @@ class Ledger:
         self.strips.open(site.query, site.key, site=site.name)
         empty = replace(site, layer=layer, n_heads=n_heads)
         self.records[site.name] = Record(empty, STORES[store](n_heads), tolerance=tolerance)
+        self.n_drawn += 1
+
+    def set_network(self, network: Architecture | Module) -> None:
+        """Say what the diagram is made of, or what it is."""
+        self.network = network
+        self.n_drawn += 1
 
     def append(
         self,

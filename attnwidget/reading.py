@@ -10,10 +10,12 @@ from typing import Literal
 import numpy as np
 
 from attnwidget import analysis
+from attnwidget.architecture import Architecture, architecture_of
 from attnwidget.heads import STATISTICS, Head, Heads
 from attnwidget.ledger import SOURCE, TARGET, Cursor, Ledger
 from attnwidget.outline import Beam, Flag, Site, Status, Step, merged
 from attnwidget.survey import Survey
+from attnwidget.terms import Terms, Why, why
 from attnwidget.tokens import Tokens
 
 
@@ -29,6 +31,7 @@ class Reading:
         self.lock = threading.RLock()
         self.ledger = Ledger()
         self.survey = Survey(self.ledger, self.lock)
+        self._drawn: tuple[object, Architecture] = (None, Architecture())
 
     def __repr__(self) -> str:
         with self.lock:
@@ -79,6 +82,19 @@ class Reading:
         """What a beam search kept, parents first; empty where there was none."""
         with self.lock:
             return self.ledger.beams
+
+    @property
+    def architecture(self) -> Architecture:
+        """The diagram of the network: made of its modules around the sites, or where nobody knows them of the sites."""
+        with self.lock:
+            network, strips = self.ledger.network, self.ledger.strips.texts
+            if isinstance(network, Architecture):
+                return network
+            sites, named = self.sites, [name for name, texts in strips.items() if texts]
+            made_of = self.ledger.n_drawn, named, [any(flag.kind == "mask" for flag in site.flags) for site in sites]
+            if self._drawn[0] != made_of:
+                self._drawn = made_of, architecture_of(network, sites, named)
+            return self._drawn[1]
 
     @property
     def flags(self) -> tuple[Flag, ...]:
@@ -137,6 +153,31 @@ class Reading:
             store = self.ledger.find(site).store
             sums = store.column_sums(slice(None) if head is None or head == "mean" else head)
         return analysis.mean(sums[:, None])[0] if head == "mean" else sums
+
+    def why(self, site: str | int | Site, head: int, query: int, key: int) -> Why:
+        """Return why a weight is what it is: what was recorded of the way to it, and what that comes to.
+
+        Args:
+            site: a site, its name, or its position in `sites`.
+            head, query, key: the cell.
+
+        Raises:
+            KeyError: no such site.
+            IndexError: no such head, query or key.
+        """
+        with self.lock:
+            store = self.ledger.find(site).store
+            recorded = float(store.read(np.array([query]), np.array([key]), heads=head)[0, 0])
+            return why(self.terms(site, head % store.n_heads, query % store.n_queries), key % store.n_keys, recorded)
+
+    def terms(self, site: str | int | Site, head: int, query: int) -> Terms | None:
+        """Return what the weights of one row of one head came of, or None where that was not recorded.
+
+        Raises:
+            KeyError: no such site.
+        """
+        with self.lock:
+            return self.ledger.find(site).terms(head, query)
 
     def overview(
         self, site: str | int | Site = 0, head: int | Literal["mean"] = "mean", size: int = 256

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from attnwidget.checks import as_array, find_empty_rows, find_flags
 from attnwidget.outline import MAX_PLACES, Asks, Flag, Site, merged
+from attnwidget.seen import TermsBook
 from attnwidget.stores import DenseStore, Factors, Store, VirtualStore
 from attnwidget.stores.reduced import find_reduced
 from attnwidget.stores.store import blocks
+from attnwidget.stores.terms import terms_of
+from attnwidget.terms import Terms
 
 
 @dataclass
@@ -22,16 +25,23 @@ class Record:
         store: its weights.
         flags: what is unusual so far.
         tolerance: how far its rows may miss 1; None for what their dtype can hold.
+        book: what its weights came of, as far as that was seen.
     """
 
     site: Site
     store: Store
     flags: tuple[Flag, ...] = ()
     tolerance: float | None = None
+    book: TermsBook = field(default_factory=TermsBook)
 
     def tell_asks(self, asks: Asks) -> None:
         """Say which state of a recurrent decoder its queries are."""
         self.site = replace(self.site, asks=asks)
+
+    def terms(self, head: int, query: int) -> Terms | None:
+        """Return what the weights of a row came of, or None where that was not recorded."""
+        told = self.book.n_queries == self.store.n_queries
+        return (self.book.row(head, query) if told else None) or terms_of(self.store, head, query)
 
     @property
     def current(self) -> Site:

@@ -10,11 +10,11 @@ from functools import partial
 from typing import Protocol
 
 from attnwidget.trace import Trace
-from attnwidget.wire import FRAMES_PER_SECOND, MESSAGES_PER_SECOND, EndMessage, RowsMessage
+from attnwidget.wire import FRAMES_PER_SECOND, MESSAGES_PER_SECOND, DigestData, EndMessage, RowsMessage
 from attnwidget.wire.codec import pack
+from attnwidget.wire.explain import explained
 from attnwidget.wire.fit import limited, new_blocks, streamed, whole_block
 from attnwidget.wire.glances import glance_from
-from attnwidget.wire.pictures import DigestData
 
 _log = logging.getLogger(__name__)
 
@@ -90,6 +90,12 @@ class Publisher:
         sites = self.trace.sites
         if 0 <= site < len(sites) and at < sites[site].n_heads and sites[site].n_queries:
             self._ask(("heads", site, at), partial(self._send_heads, site, at))
+
+    def explain(self, site: int, head: int, query: int) -> None:
+        """Send what the weights of one row of one head came of."""
+        sites = self.trace.sites
+        if 0 <= site < len(sites) and 0 <= head < sites[site].n_heads and 0 <= query < sites[site].n_queries:
+            self._ask(("terms", site, head, query), partial(self._send_terms, site, head, query))
 
     def tell_end(self) -> None:
         """Send the end message again, if the run has ended."""
@@ -211,6 +217,11 @@ class Publisher:
         data = pack(self.trace, self.seq, [], self.trace.cursor, heads=[(site, glance)])
         self._send({"t": "blocks", "run": self.trace.run}, [data])
         self.tell_heads(site, glance.heads.stop)
+
+    def _send_terms(self, site: int, head: int, query: int) -> None:
+        row = explained(self.trace, site, head, query)
+        data = pack(self.trace, self.seq, [], self.trace.cursor, terms=[row])
+        self._send({"t": "blocks", "run": self.trace.run}, [data])
 
     def _send_end(self) -> None:
         digests = [

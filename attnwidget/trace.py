@@ -12,11 +12,13 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, get_args
 
+from attnwidget.architecture import Architecture, Module
 from attnwidget.beams import as_beams
 from attnwidget.foreign import as_sites
 from attnwidget.ledger import SOURCE, TARGET
 from attnwidget.outline import Asks, Beam, Site, StoreKind
 from attnwidget.reading import Reading
+from attnwidget.seen import Seen
 from attnwidget.tokens import TokensLike
 
 _log = logging.getLogger(__name__)
@@ -160,6 +162,15 @@ class Trace(Reading):
             self.ledger.append(weights, tuple(steps), tolerance)
         self._tell()
 
+    def tell_terms(self, site: str | int | Site, seen: Seen | None) -> None:
+        """Say what the next rows of a site come of, just before they are appended. See `attnwidget.seen`.
+
+        Raises:
+            KeyError: no such site.
+        """
+        with self.lock:
+            self.ledger.find(site).book.add(seen)
+
     def tell_asks(self, site: str | int | Site, asks: Asks) -> None:
         """Say which state of a recurrent decoder the queries of a site are. See `Site.asks`.
 
@@ -171,6 +182,22 @@ class Trace(Reading):
             raise ValueError(f"asks: {asks!r} came, one of {', '.join(map(repr, get_args(Asks)))} was expected.")
         with self.lock:
             self.ledger.find(site).tell_asks(asks)
+            self.ledger.n_drawn += 1
+
+    def set_architecture(self, network: Architecture | Module) -> None:
+        """Say what the diagram shows; what was said before is replaced.
+
+        Args:
+            network: the modules of a network, from which the diagram is made around the sites, or a diagram.
+
+        Raises:
+            TypeError: something else.
+        """
+        if not isinstance(network, Architecture | Module):
+            raise TypeError(f"architecture: {type(network).__name__} came, an Architecture or a Module was expected.")
+        with self.lock:
+            self.ledger.set_network(network)
+        self._tell()
 
     def set_beams(self, beams: Iterable[Beam]) -> None:
         """Say what a beam search kept, once it is over; what was said before is replaced.

@@ -201,12 +201,18 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         kind, numbers = content.get("t"), content.get("seqs")
         if kind == "need" and isinstance(numbers, list) and all(type(seq) is int for seq in numbers):
             self._publisher.resend(numbers)
-        elif kind == "fetch" and type(content.get("site")) is int and type(content.get("head")) is int:
+        elif kind == "fetch" and _are_ints(content, "site", "head"):
             self._publisher.fetch(content["site"], content["head"])
-        elif kind == "heads" and type(content.get("site")) is int:
+        elif kind == "heads" and _are_ints(content, "site"):
             self._publisher.tell_heads(content["site"])
+        elif kind == "why" and _are_ints(content, "site", "head", "query"):
+            self._publisher.explain(content["site"], content["head"], content["query"])
         elif kind == "ready":
             self._publisher.tell_end()
+
+
+def _are_ints(content: dict[str, object], *names: str) -> bool:
+    return all(type(content.get(name)) is int for name in names)
 
 
 def checked(trace: object) -> Trace:

@@ -4,17 +4,19 @@ import * as esbuild from "esbuild";
 
 const watch = process.argv.includes("--watch");
 
-/**
- * `import css from "./root.css"` gives the stylesheet as a string; esbuild's own text loader would not shorten it.
- * "$" stands for the prefix of all names, which is a fifth of it; `adoptStyle` puts it back.
- */
+// Each selector and variable has our prefix; in the bundle it is one character, which views/index.ts undoes.
+const PREFIX = "attnwidget-";
+const SHORT = "$";
+
+/** `import css from "./root.css"` gives the stylesheet as a string; esbuild's own text loader would not shorten it. */
 const cssAsText = {
   name: "css-as-text",
   setup(build) {
     build.onLoad({ filter: /\.css$/ }, async ({ path }) => {
       const source = await readFile(path, "utf8");
       const { code } = await esbuild.transform(source, { loader: "css", minify: !watch, sourcefile: path });
-      return { contents: code.replaceAll("attnwidget-", "$"), loader: "text", watchFiles: [path] };
+      if (code.includes(SHORT)) throw new Error(`${path} holds ${SHORT}, which stands for our prefix in the bundle`);
+      return { contents: code.replaceAll(PREFIX, SHORT), loader: "text", watchFiles: [path] };
     });
   },
 };

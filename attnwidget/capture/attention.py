@@ -13,6 +13,8 @@ import numpy as np
 import torch
 
 from attnwidget.capture.dot_product import dot_product_weights
+from attnwidget.capture.scored import Path
+from attnwidget.seen import Seen
 
 
 class Attention(Protocol):
@@ -51,9 +53,11 @@ class Weights:
 
     Args:
         tensor: [batch, head, query, key].
+        came_of: what was seen on the way to them, of all examples or of the one that was kept; None where nothing was.
     """
 
     tensor: torch.Tensor
+    came_of: Path | Seen | None = None
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -72,11 +76,15 @@ class Weights:
 
     def part(self, examples: slice, queries: slice) -> Weights:
         """Return what concerns some examples and queries, still in the model's memory."""
-        return Weights(self.tensor[examples, :, queries])
+        seen, came_of = range(self.shape[2])[queries], self.came_of
+        if isinstance(came_of, Seen) and len(seen) != self.shape[2]:
+            came_of = replace(came_of, only=seen[0]) if len(seen) == 1 and came_of.only is None else None
+        return Weights(self.tensor[examples, :, queries], came_of)
 
     def kept(self, example: int) -> Weights:
         """Return a copy of one example that the model cannot change any more."""
-        return Weights(torch.from_numpy(rows_of(self.part(slice(example, example + 1), slice(None)))[None]))
+        rows = torch.from_numpy(rows_of(self.part(slice(example, example + 1), slice(None)))[None])
+        return Weights(rows, self.came_of.kept(example) if isinstance(self.came_of, Path) else self.came_of)
 
     def looks_ahead(self, diagonal: int = 0) -> bool:
         """Tell whether a query i sees a key after i + diagonal."""

@@ -19,6 +19,7 @@ from attnwidget.capture.recorder import Recorder
 from attnwidget.capture.sizes import StoreChoice
 from attnwidget.capture.streak import Streak
 from attnwidget.capture.token_text import TokenText
+from attnwidget.capture.tree import tell_modules
 from attnwidget.ledger import CONTEXT
 from attnwidget.outline import Kind
 from attnwidget.stores import Factors
@@ -141,6 +142,7 @@ class Decoding(Recorder):
         """Close the trace."""
         if not self.sites.names:
             raise CaptureError(self.what_ran())
+        tell_modules(self.modules, self.trace)
         self.trace.finish()
         self.tell()
 

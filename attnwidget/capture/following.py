@@ -13,6 +13,7 @@ import torch
 from attnwidget.capture.axes import tensors
 from attnwidget.capture.call import Call
 from attnwidget.capture.modules import Owner
+from attnwidget.capture.scored import Path
 
 
 class State(Enum):
@@ -36,6 +37,7 @@ class Origin:
     call: Call | None = None  # once it weighed something
     forgotten: bool = False  # another adapter has it
     edited: torch.Tensor | None = None  # what stands for the weights, in their layout
+    path: Path | None = None  # what the scores came of, until it is taken
 
 
 class Made(NamedTuple):

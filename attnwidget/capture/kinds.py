@@ -12,6 +12,10 @@ from attnwidget.outline import Kind
 _CROSS = re.compile(r"cross|enc_?dec_?att|encoder_att|enc_att|(^|[._])src_", re.IGNORECASE)
 _SELF = re.compile(r"self_?att|slf_?att|masked_?att", re.IGNORECASE)
 _TOWER = re.compile(r"(?:^|[._])(enc|dec)(?:oders?|s)?(?=$|[._\d])", re.IGNORECASE)
+_PART = re.compile(
+    r"(?:^|\.)(vision|visual|image|text|language|audio|speech|q_?former|perceiver|encoder|decoder)[a-z_]*(?=\.|$)",
+    re.IGNORECASE,
+)
 
 
 @cache
@@ -79,3 +83,10 @@ def kind_of(
     if step is None and ahead and n_queries == n_target and n_keys == n_source:
         return "cross"
     return "encoder" if ahead else "decoder"
+
+
+@cache
+def tower_of(name: str) -> str:
+    """Return the part of a model that a module belongs to, as in "vision"; empty where it says none."""
+    found = _PART.search(name)
+    return found[0].strip(".").lower() if found else ""

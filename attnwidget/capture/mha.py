@@ -15,6 +15,7 @@ from attnwidget.capture.attention import DotProduct, Weights
 from attnwidget.capture.call import BEFORE_DROPOUT, Call
 from attnwidget.capture.kernel import kernel_swapped
 from attnwidget.capture.modules import Owner
+from attnwidget.capture.scored import MAX_CELLS, Path
 from attnwidget.capture.sdpa import weighed
 
 _FORWARD = inspect.signature(F.multi_head_attention_forward)
@@ -122,7 +123,8 @@ class MhaAdapter(Adapter):
         if given["query"].is_nested:  # what is left out as padding has no weights
             missing = max(self.n_padded - weights.shape[-1], 0)
             weights = F.pad(weights, (0, missing, 0, missing))
-        return Call(path or owner.path, self.name, Weights(weights), cross=False)
+            return Call(path or owner.path, self.name, Weights(weights), cross=False)
+        return Call(path or owner.path, self.name, Weights(weights, _path(given, weights)), cross=False)
 
     def fast_layer(self, owner: Owner, given: dict[str, Any]) -> Call:
         """Return the call of `_transformer_encoder_layer_fwd`."""
@@ -133,6 +135,18 @@ class MhaAdapter(Adapter):
             )
         given.update(query=source, key=source, value=source, num_head=given["num_heads"])
         return self.fast(owner, given, f"{owner.path}.self_attn".lstrip("."))
+
+
+def _path(given: Mapping[str, Any], weights: torch.Tensor) -> Path | None:
+    """Return the scores that a fused layer does not return, from its own projections; None where they are many."""
+    if weights[:1].numel() > MAX_CELLS:
+        return None
+    n_rows = 2 * given["embed_dim"]
+    both = F.linear(given["query"], given["qkv_weight"][:n_rows], given["qkv_bias"][:n_rows])
+    n_heads = given["num_head"]
+    query, key = (part.view(*part.shape[:2], n_heads, -1).transpose(1, 2) for part in both.chunk(2, dim=-1))
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    return Path(scores.masked_fill(weights == 0, float("-inf")), (query, key.mT))
 
 
 def _is_cross(owner: Owner, query: torch.Tensor, key: torch.Tensor) -> bool | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.report import COMPILED, nothing_found, silent, stateful_modules, without_attention
+from attnwidget.capture.tree import shape_of
 
 # Modules that only carry a function; what happens in them belongs to the module that called them.
 _CARRIERS = (torch.nn.Softmax, torch.nn.Softmax2d, torch.nn.LogSoftmax, torch.nn.Dropout, torch.nn.Identity)
@@ -22,6 +24,10 @@ _UNHOOKED = torch.nn.TransformerEncoderLayer
 # A frame of one of these says that its first argument, a module, is running. Two hooks on each module would tell the
 # same at several times the cost, and would not tell of modules of other models.
 CALLS = {torch.nn.Module._call_impl.__code__, torch.nn.Module._wrapped_call_impl.__code__}
+
+
+_ROUTER = re.compile(r"router|gating|moe|(^|[._])(gate|experts?)($|[._\d])", re.IGNORECASE)
+_ATTENTION = re.compile(r"att(entio)?n", re.IGNORECASE)
 
 
 class Owner(NamedTuple):
@@ -46,6 +52,7 @@ class RunningModules:
         self._thread = threading.get_ident()
         self._handles: dict[int, torch.utils.hooks.RemovableHandle] = {}
         self.ran: dict[str, str] = {}  # path -> class, of the modules that ran
+        self.shapes: dict[str, tuple[int, ...]] = {}  # path -> what they read first
         self.known: dict[str, str] = {}  # the same of an earlier recording, where this one looks less closely
         self.gave: set[str] = set()  # paths of those whose attention was found
         self.compiled = False  # whether compiled code was asked for, in whose place its Python code runs
@@ -131,7 +138,7 @@ class RunningModules:
         if module is self.model:
             self._note(module, inputs)
 
-    def _note(self, module: torch.nn.Module, _: object) -> None:
+    def _note(self, module: torch.nn.Module, inputs: object) -> None:
         """Note that a module ran. Once is enough to know, so that only the model itself is watched further."""
         if module is self.model:
             self.n_forwards += 1
@@ -150,7 +157,10 @@ class RunningModules:
         if threading.get_ident() != self._thread:
             self.ran_elsewhere = True
         else:
-            self.ran.setdefault(self._paths[id(module)].replace("_orig_mod.", ""), type(module).__name__)
+            path = self._paths[id(module)].replace("_orig_mod.", "")
+            if path not in self.ran:
+                self.ran[path] = type(module).__name__
+                self.shapes[path] = shape_of(inputs)
             self.compiled = self.compiled or _is_compiled()
 
 
@@ -164,3 +174,11 @@ def _is_compiled() -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def is_router(owner: Owner) -> bool:
+    """Tell whether a module weighs experts by a softmax, which is routing and not attention."""
+    kind = type(owner.module).__name__
+    if _ATTENTION.search(kind) or _ATTENTION.search(owner.path.rpartition(".")[2]):
+        return False
+    return hasattr(owner.module, "experts") or bool(_ROUTER.search(owner.path) or _ROUTER.search(kind))

@@ -9,6 +9,7 @@ import numpy as np
 
 from attnwidget.capture.attention import Attention, DotProduct, Weights, rows_of
 from attnwidget.capture.call import Call
+from attnwidget.seen import Seen
 
 _TAIL = 4  # rows that tell text from an encoder, where a single weight may be 0 by rounding
 
@@ -50,7 +51,7 @@ class Piece:
             factors: whether even a single row is kept as its query and keys, which takes more memory than the row.
         """
         attention = call.attention
-        if attention.shape[2] == 1 and not factors:
+        if attention.shape[2] == 1 and not factors and not isinstance(attention, Weights):
             attention, example = Weights(attention.part(slice(example, example + 1), slice(None)).weights()), 0
         n_keys = call.first_key + call.attention.shape[3] if call.n_keys is None else call.n_keys
         return cls(
@@ -78,6 +79,13 @@ class Piece:
         if not self.first_key and not missing:
             return rows
         return np.pad(rows[..., : rows.shape[2] + min(missing, 0)], ((0, 0), (0, 0), (self.first_key, max(missing, 0))))
+
+    def seen(self) -> Seen | None:
+        """Return what was seen on the way to all its rows; None where that was nothing, or not all of the keys."""
+        found = self.attention.came_of if isinstance(self.attention, Weights) else None
+        if not isinstance(found, Seen) or self.first_key or self.n_keys != found.scores.shape[2]:
+            return None
+        return found if found.n_queries == self.attention.shape[2] else None
 
     def share_keys(self, later: Piece) -> None:
         """Hold the keys of a later piece of the same site, which include its own, in place of a copy of them."""
@@ -142,6 +150,10 @@ class Rows:
         piece, count = self.parts[-1]
         attention = piece.attention.part(slice(None), slice(count - 1, count))
         return Rows([(replace(piece, attention=attention), 1)])
+
+    def seen(self) -> list[Seen | None]:
+        """Return what was seen on the way to the weights of each part."""
+        return [piece.seen() if count == piece.n_queries else None for piece, count in self.parts]
 
     def dense(self, n_keys: int = 0) -> np.ndarray:
         """Return float32 [head, query, key], with at least `n_keys` keys; those that a row did not see are 0."""

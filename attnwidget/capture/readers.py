@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from attnwidget.capture.call import Call
-from attnwidget.capture.kinds import says_cross
-from attnwidget.capture.sites import tower_of
+from attnwidget.capture.kinds import says_cross, tower_of
 
 _SENSES = ("vision", "visual", "image", "audio", "speech")  # towers that read no tokens
 

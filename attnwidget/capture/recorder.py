@@ -24,6 +24,7 @@ from attnwidget.capture.passes import Passes
 from attnwidget.capture.pieces import Piece, Rows, joined
 from attnwidget.capture.sites import Sites
 from attnwidget.capture.sizes import StoreChoice
+from attnwidget.capture.tree import tell_modules
 from attnwidget.outline import Kind
 from attnwidget.stores import Factors
 from attnwidget.trace import Trace
@@ -73,8 +74,7 @@ class Recorder:
         call = self.sites.sharding.local(call, name)
         example = self.example_of(call, name)
         self.sites.note(call, name)
-        if call.note:
-            self.notes[call.note] = None
+        self.notes |= {call.note: None} if call.note else {}
         self._counts[name, self.turn] += 1
         self._n_rows[name] += call.attention.shape[2] == 1
         self.keep(call, name, example)
@@ -147,6 +147,7 @@ class Recorder:
         self._pending.clear()
         if index == 1:  # before the first step, the encoder ran too
             self._tell_asks()
+            tell_modules(self.modules, self.trace)
         self._order.clear()
         self.sites.append(rows, token=token, candidates=candidates)
         self._n_steps += 1
@@ -176,6 +177,7 @@ class Recorder:
         self._pending.clear()
         if not self.sites.names:
             raise CaptureError(self.what_ran())
+        tell_modules(self.modules, self.trace)
         self.trace.finish()
         self.tell()
 
@@ -185,9 +187,7 @@ class Recorder:
 
     def tell(self) -> None:
         """Warn of what a person must know about all weights."""
-        if self.sites.sizer.note:
-            self.notes[self.sites.sizer.note] = None
-        for note in dict.fromkeys([*self.notes, *self.modules.notes()]):
+        for note in filter(None, dict.fromkeys([*self.notes, self.sites.sizer.note, *self.modules.notes()])):
             warnings.warn(note, stacklevel=_n_own_frames() + 1)
 
     def what_ran(self) -> str:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 
 import numpy as np
 import torch
@@ -15,6 +13,7 @@ from attnwidget.capture.call import Call
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.factors import Reader
 from attnwidget.capture.inventory import Inventory
+from attnwidget.capture.kinds import tower_of
 from attnwidget.capture.pieces import Rows
 from attnwidget.capture.sharding import Sharding
 from attnwidget.capture.sizes import EXPECTED_STEPS, Sizer, StoreChoice
@@ -26,10 +25,6 @@ from attnwidget.stores.softmax import Softmax
 from attnwidget.tokens import Tokens
 from attnwidget.trace import Trace
 
-_TOWER = re.compile(
-    r"(?:^|\.)(vision|visual|image|text|language|audio|speech|q_?former|perceiver|encoder|decoder)[a-z_]*(?=\.|$)",
-    re.IGNORECASE,
-)
 _START = "<start>"
 
 
@@ -124,7 +119,7 @@ class Sites:
             n_least = n_keys if self.names[name].key == TARGET else 0
             found = self._ready.pop(name, None) or self._factors(name, it)
             if found is None or (self._stores[name] != "qk" and (len(found) > 1 or n_least > it.n_keys)):
-                self.append({name: it.dense(n_least)})
+                self.append({name: self._explained(name, it, n_least)})
             elif len(found) == 1:
                 together[name] = found[0]
             else:
@@ -141,7 +136,13 @@ class Sites:
         """Return the one row of a step as the site keeps it; keys that it has are not brought again."""
         self._ready.pop(name, None)
         found = self._factors(name, rows, self._n_keys.get(name, 0))
-        return rows.dense() if found is None else found[0]
+        return self._explained(name, rows) if found is None else found[0]
+
+    def _explained(self, name: str, rows: Rows, n_keys: int = 0) -> np.ndarray:
+        """Return the weights of rows, once the trace knows what they came of."""
+        for seen in rows.seen() if n_keys <= rows.n_keys and not self.sharding.is_spread else ():
+            self._trace.tell_terms(name, seen)
+        return rows.dense(n_keys)
 
     def _factors(self, name: str, rows: Rows, n_before: int = 0) -> list[Factors] | None:
         """Return what rows come from, or None where their weights are kept as they are."""
@@ -240,10 +241,3 @@ class Sites:
             names = tuple(str(i + 1) for i in range(count))
             self._trace.set_tokens(own, Tokens(names, None if scene is None else scene.pooled(count)))
         return own
-
-
-@cache
-def tower_of(name: str) -> str:
-    """Return the part of a model that a module belongs to, as in "vision"; empty where it says none."""
-    found = _TOWER.search(name)
-    return found[0].strip(".").lower() if found else ""

@@ -8,17 +8,19 @@ where it does (a soft embedding, softmax(logits) @ E), it cannot be told from at
 
 from __future__ import annotations
 
-import re
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
 from attnwidget.capture import axes
 from attnwidget.capture.adapter import Adapter, Sink, TorchFunction
+from attnwidget.capture.attention import Weights
 from attnwidget.capture.call import BEFORE_DROPOUT, Call, to_call
 from attnwidget.capture.following import Followed, Made, Origin, State
-from attnwidget.capture.modules import Owner
+from attnwidget.capture.modules import is_router
+from attnwidget.capture.scored import MATRIX_PRODUCTS, PRODUCTS, WATCHED, Path, Watch
 
 _SOFTMAX = frozenset({"softmax", "_softmax", "special_softmax"})
 _LOG_SOFTMAX = frozenset({"log_softmax", "special_log_softmax"})
@@ -26,11 +28,6 @@ _LOG_SUM = frozenset({"logsumexp", "special_logsumexp"})
 _MINUS = frozenset({"sub", "sub_", "subtract", "__sub__", "__isub__"})
 _POSITIVE = frozenset({"exp", "exp_", "relu", "relu_", "sigmoid", "sigmoid_", "softplus"})
 _DIVIDE = frozenset({"div", "div_", "divide", "true_divide", "__truediv__", "__itruediv__"})
-_MATRIX_PRODUCTS = frozenset(
-    {"matmul", "bmm", "mm", "mv", "__matmul__", "__rmatmul__", "einsum", "baddbmm", "addbmm", "addmm", "dot", "inner"}
-    | {"tensordot", "linalg_matmul"}
-)
-_PRODUCTS = frozenset({"mul", "__mul__", "__rmul__", "multiply"})
 _DROPOUT = frozenset({"dropout", "dropout_", "alpha_dropout"})
 _MOVES = frozenset(
     {"view", "view_as", "reshape", "transpose", "permute", "swapaxes", "movedim", "squeeze", "unsqueeze", "flatten"}
@@ -45,30 +42,30 @@ _REPLACES = frozenset({"masked_fill", "nan_to_num", "where"})  # some numbers by
 _CARRIES_ON = _DROPOUT | _MOVES | _REPEATS | _KEEPS
 _TRANSPOSES = frozenset({"T", "mT", "H", "mH"})
 _STARTS = _SOFTMAX | _LOG_SOFTMAX | _LOG_SUM | _POSITIVE
-_SEVERAL = _MATRIX_PRODUCTS | _PRODUCTS | _MINUS | {"where"}  # look at more than their first argument
-# A mixture of experts weighs its experts by a softmax too; that is routing, not attention.
-_ROUTER = re.compile(r"router|gating|moe|(^|[._])(gate|experts?)($|[._\d])", re.IGNORECASE)
-_ATTENTION = re.compile(r"att(entio)?n", re.IGNORECASE)
+_SEVERAL = MATRIX_PRODUCTS | PRODUCTS | _MINUS | {"where"}  # look at more than their first argument
 
 
 class SoftmaxAdapter(Adapter):
     """Follows results of softmax until they weigh something."""
 
     name = "softmax"
-    functions = _STARTS | _DIVIDE | _MINUS | _MATRIX_PRODUCTS | _PRODUCTS | _CARRIES_ON
+    functions = _STARTS | _DIVIDE | _MINUS | WATCHED | _CARRIES_ON
 
     def __init__(self, sink: Sink) -> None:
         super().__init__(sink)
         # Keyed by id and held by weak reference, so that no tensor lives longer because it is followed.
         self._followed: dict[int, Followed] = {}
+        self._watch = Watch()
 
     def run(self, func: TorchFunction, args: Sequence[object], kwargs: Mapping[str, object]) -> object:
         """Run the function, and look at what went in and came out."""
         name, followed = func.__name__, self._followed
-        if followed and (name in _MATRIX_PRODUCTS or name in _PRODUCTS):
+        if followed and (name in MATRIX_PRODUCTS or name in PRODUCTS):
             with torch._C.DisableTorchFunction():
                 args, kwargs = self._weigh(name, args, kwargs)
         result = func(*args, **kwargs)
+        if name in WATCHED and not any(id(it) in followed for it in axes.tensors(args)):
+            self._watch.look(name, result, args, kwargs)
         if name in _STARTS or (followed and (name in _SEVERAL or (args and id(args[0]) in followed))):
             if name == "__get__" and getattr(getattr(func, "__self__", None), "__name__", "") not in _TRANSPOSES:
                 return result
@@ -90,7 +87,7 @@ class SoftmaxAdapter(Adapter):
             self._carry(func, result, args, kwargs)  # parts of a tensor, as unbind returns them
         elif name in _SOFTMAX or name in _LOG_SOFTMAX:
             state = State.WEIGHTS if name in _SOFTMAX else State.LOGARITHM
-            self._begin(result, axes.softmax_axis(result.ndim, args, kwargs), state)
+            self._begin(result, axes.softmax_axis(result.ndim, args, kwargs), state, self._watch.path(args[0]))
         elif name in _LOG_SUM:
             self._begin(result, -1, State.LOG_SUM)
         elif name in _MINUS:
@@ -103,7 +100,7 @@ class SoftmaxAdapter(Adapter):
                 self._begin(result, found.origin.dim, State.WEIGHTS)
             else:
                 self._begin(result, -1, State.POSITIVE)
-        elif name in _PRODUCTS:
+        elif name in PRODUCTS:
             for operand, source, others in self._weighable(args, kwargs):
                 if not _weighs(name, operand, source, others) and result.shape == operand.shape:
                     replaced = any(axes.changes_rows(other, source.origin.dim, operand) for other in others)
@@ -115,13 +112,13 @@ class SoftmaxAdapter(Adapter):
                 self._begin(result, axis, State.WEIGHTS)
             elif found is not None:
                 self._follow(result, found, Made(func, args, kwargs, found))
-        elif name not in _MATRIX_PRODUCTS:
+        elif name not in MATRIX_PRODUCTS:
             self._carry(func, result, args, kwargs)
 
-    def _begin(self, result: torch.Tensor, dim: int, state: State) -> None:
+    def _begin(self, result: torch.Tensor, dim: int, state: State, path: Path | None = None) -> None:
         owner = None if state is State.POSITIVE else self.sink.owner()
         if owner is not None or state is State.POSITIVE:
-            origin = Origin(weakref.ref(result), dim % max(result.ndim, 1), state, owner)
+            origin = Origin(weakref.ref(result), dim % max(result.ndim, 1), state, owner, path=path)
             self._keep(Followed(weakref.ref(result), origin), result)
 
     def _follow(
@@ -184,7 +181,7 @@ class SoftmaxAdapter(Adapter):
                 continue
             if origin.call is None:
                 equation = args[0] if name == "einsum" and not source.moved else None
-                self._take(source, operand, others, args, equation=equation, product=name in _PRODUCTS)
+                self._take(source, operand, others, args, equation=equation, product=name in PRODUCTS)
             if origin.edited is not None:
                 args = _swapped(args, operand, source.again(origin.edited))
                 kwargs = {key: source.again(origin.edited) if it is operand else it for key, it in kwargs.items()}
@@ -201,7 +198,7 @@ class SoftmaxAdapter(Adapter):
         product: bool,
     ) -> None:
         origin, weights = source.origin, source.weights()
-        if weights is None or origin.owner is None or _is_router(origin.owner):
+        if weights is None or origin.owner is None or is_router(origin.owner):
             return
         owner, index = origin.owner, next((i for i, it in enumerate(axes.tensors(args)) if it is operand), 0)
         among_queries = origin.dim == weights.ndim - 2 and not (product or source.moved or index or equation)
@@ -214,6 +211,10 @@ class SoftmaxAdapter(Adapter):
             return to_call(last, owner=owner, route=self.name, batched=batched, note=origin.note)
 
         call = brought(weights.detach())
+        if origin.path is not None:
+            scores = brought(origin.path.scores.detach()).attention.weights()
+            call = replace(call, attention=Weights(call.attention.weights(), replace(origin.path, scores=scores)))
+        origin.path = None
         edited = self.sink.edited(call)
         if edited is not None:
             places = brought(torch.arange(weights.numel(), device=weights.device).view(weights.shape))
@@ -230,7 +231,7 @@ class SoftmaxAdapter(Adapter):
 
 def _weighs(name: str, operand: torch.Tensor, source: Followed, others: list[torch.Tensor]) -> bool:
     """Tell whether a product weighs several values, or only masks or scales the weights."""
-    if name in _PRODUCTS and not source.repeated:
+    if name in PRODUCTS and not source.repeated:
         return any(axes.spreads(operand, other) for other in others)
     return bool(others)
 
@@ -241,10 +242,3 @@ def _swapped(values: Sequence[object], old: torch.Tensor, new: torch.Tensor) -> 
         _swapped(value, old, new) if isinstance(value, (list, tuple)) else new if value is old else value
         for value in values
     ]
-
-
-def _is_router(owner: Owner) -> bool:
-    kind = type(owner.module).__name__
-    if _ATTENTION.search(kind) or _ATTENTION.search(owner.path.rpartition(".")[2]):
-        return False
-    return hasattr(owner.module, "experts") or bool(_ROUTER.search(owner.path) or _ROUTER.search(kind))

@@ -28,7 +28,8 @@ class DenseStore:
     def __init__(self, n_heads: int) -> None:
         self.n_heads, self.n_queries, self.n_keys = n_heads, 0, 0
         self._array = np.zeros((n_heads, 0, 0), np.float32)
-        self._factors = VirtualStore(n_heads)
+        self.factors = VirtualStore(n_heads)
+        self._came: list[tuple[int, int, int]] = []  # rows that came as queries and keys, likewise
         self._waiting: list[tuple[int, int, int]] = []  # (first row, how many, where they are in _factors)
 
     @property
@@ -38,7 +39,7 @@ class DenseStore:
 
     def check(self, rows: Factors) -> None:
         """Raise unless these rows can follow those that are there. See `VirtualStore.check`."""
-        self._factors.check(rows)
+        self.factors.check(rows)
 
     def append(self, rows: np.ndarray | Factors) -> None:
         """Add rows.
@@ -50,7 +51,7 @@ class DenseStore:
         first, end = self.n_queries, self.n_queries + n_queries
         if isinstance(rows, Factors):
             self._wait(first, n_queries)
-            self._factors.append(rows)
+            self.factors.append(rows)
         else:
             self._write(first, rows)
         self.n_queries, self.n_keys = end, max(n_keys, self.n_keys)
@@ -68,7 +69,7 @@ class DenseStore:
     ) -> np.ndarray:
         """Return a copy of the chosen weights. See `Store.read`."""
         if not self._array.size and self._waiting == [(0, self.n_queries, 0)] and _is_all(queries) and _is_all(keys):
-            return self._factors.read(heads=heads)  # computing them takes less than keeping and copying them
+            return self.factors.read(heads=heads)  # computing them takes less than keeping and copying them
         return np.array(self._view(heads)[..., queries, :][..., keys])
 
     def column_sums(self, heads: slice | int = slice(None)) -> np.ndarray:
@@ -98,14 +99,23 @@ class DenseStore:
             store.append(weights)
         return store
 
+    def place_of(self, query: int) -> int | None:
+        """Return which row of `factors` a query is, or None where it came as weights."""
+        return next(
+            (place + query - first for first, count, place in self._came if first <= query < first + count), None
+        )
+
     def _wait(self, first: int, count: int) -> None:
         """Note that rows wait, together with those just before them, to be read at once."""
-        place = self._factors.n_queries
+        place = self.factors.n_queries
         last = self._waiting[-1] if self._waiting else (-1, 0, -1)
         if (last[0] + last[1], last[2] + last[1]) == (first, place):
             first, before, place = self._waiting.pop()
             count += before
         self._waiting.append((first, count, place))
+        if self._came and self._came[-1][0] == first:
+            self._came.pop()
+        self._came.append(self._waiting[-1])
 
     def _write(self, first: int, rows: np.ndarray) -> None:
         _, n_queries, n_keys = rows.shape
@@ -116,9 +126,9 @@ class DenseStore:
         chosen_heads(heads, self.n_heads)
         while self._waiting:
             first, count, place = self._waiting[0]
-            rows, n_keys = np.arange(place, place + count), self._factors.n_keys
+            rows, n_keys = np.arange(place, place + count), self.factors.n_keys
             self._array = roomy(self._array, self.n_heads, first + count, max(n_keys, self.n_keys))
-            self._factors.fill(self._array[:, first : first + count, :n_keys], rows, np.arange(self.n_heads))
+            self.factors.fill(self._array[:, first : first + count, :n_keys], rows, np.arange(self.n_heads))
             del self._waiting[0]
         return self._array[heads, ..., : self.n_queries, : self.n_keys]
 

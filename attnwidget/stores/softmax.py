@@ -61,16 +61,21 @@ class Softmax:
 
     def scores(self, tile: Tile) -> np.ndarray:
         """Return scores before mask and softmax, float32 [query, key]."""
-        head, queries, keys, positions, columns, _ = tile
+        _, queries, keys, *_ = tile
         scores = (queries.astype(np.float32) * np.float32(self.scale)) @ keys.astype(np.float32, copy=False).T
         if self.softcap is not None:
             scores /= np.float32(self.softcap)
             np.tanh(scores, out=scores)
             scores *= np.float32(self.softcap)
         if self.bias is not None:
-            middle = self.bias.shape[1] // 2
-            scores += self.bias[head % len(self.bias)][columns - positions[:, None] + middle]
+            scores += self.added(tile)
         return np.asarray(scores)
+
+    def added(self, tile: Tile) -> np.ndarray:
+        """Return the bias of a site that has one, float32 [query, key]."""
+        assert self.bias is not None
+        middle = self.bias.shape[1] // 2
+        return np.asarray(self.bias[tile.head % len(self.bias)][tile.columns - tile.positions[:, None] + middle])
 
     def whole(self, tile: Tile) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the weights of rows with all keys that they see, and what `part` needs.

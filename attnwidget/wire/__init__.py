@@ -2,34 +2,168 @@
 
 Traits hold the current picture, messages carry what is new, and both carry the same thing: a *picture*, which is a JSON
 header with blocks of weights behind it. A picture may be whole or a part; merging one twice changes nothing.
-`python -m attnwidget.wire` writes `js/src/wire.gen.ts` and `docs/wire.md` from this file and `pictures.py`.
+Numbers stand in `limits.py`, traits in `traits.py`, all else here; `python -m attnwidget.wire` writes
+`js/src/wire.gen.ts` and `docs/wire.md` from them.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Literal, TypedDict
 
-import traitlets
+from attnwidget.architecture.data import ArchitectureData, EdgeData, NodeData
+from attnwidget.wire.heads import HeadsData, StatisticsData
+from attnwidget.wire.limits import (
+    EXACT_BYTES,
+    FRAME_BYTES,
+    FRAMES_PER_SECOND,
+    HEADS_BYTES,
+    HEADS_WEIGHTS,
+    HEADS_WEIGHTS_LIVE,
+    MEAN,
+    MESSAGE_BYTES,
+    MESSAGES_PER_SECOND,
+    PROTOCOL,
+    SCENE_BYTES,
+    STEP_BYTES,
+    TERMS_BYTES,
+)
+from attnwidget.wire.traits import Traits
 
-from attnwidget.wire import pictures
+__all__ = [
+    "EXACT_BYTES",
+    "FRAMES_PER_SECOND",
+    "FRAME_BYTES",
+    "HEADS_BYTES",
+    "HEADS_WEIGHTS",
+    "HEADS_WEIGHTS_LIVE",
+    "MEAN",
+    "MESSAGES_PER_SECOND",
+    "MESSAGE_BYTES",
+    "PROTOCOL",
+    "SCENE_BYTES",
+    "STEP_BYTES",
+    "TERMS_BYTES",
+    "Traits",
+]
 
-PROTOCOL = 1
 
-FRAME_BYTES = 256 * 1024  # the largest `frame`, after compression
-EXACT_BYTES = 64 * 1024  # up to here a frame holds float32
-MESSAGE_BYTES = 4 * 1024 * 1024  # the largest message
-STEP_BYTES = 64 * 1024  # a site whose rows are larger than this for one step is not streamed but fetched
-MESSAGES_PER_SECOND = 10  # for each widget; the server drops everything past 1,000 a second
-FRAMES_PER_SECOND = 2  # while streaming
+class SceneData(TypedDict):
+    """What the tokens of a strip are parts of; its pixels stand at `offset` behind the header."""
 
-SCENE_BYTES = 96 * 1024  # pixels of one strip; larger scenes are sent smaller
+    kind: Literal["image", "video", "audio"]
+    grid: Annotated[list[int], "frames, rows and columns of tokens"]
+    before: Annotated[int, "tokens of the strip before the first of them"]
+    seconds: Annotated[float | None, "how long it lasts"]
+    shape: Annotated[list[int], "frames, rows, columns and channels of its pixels, one byte each"]
+    offset: Annotated[int, "where they begin, counted from the end of the header"]
 
-HEADS_BYTES = 64 * 1024  # pictures of all heads in a frame, or of those of one site in a message
-HEADS_WEIGHTS = 1 << 24  # a frame tells of heads of this many weights in all; others are asked for
-HEADS_WEIGHTS_LIVE = 1 << 18  # the same while recording
 
-MEAN = -1  # the head that stands for the mean over heads
+class StripData(TypedDict):
+    """Tokens of one strip from position `at` on."""
+
+    name: Annotated[str, "source, target, or another name"]
+    at: Annotated[int, "position of the first of these tokens"]
+    texts: Annotated[list[str], "their texts"]
+    scene: Annotated[SceneData | None, "what they are parts of, with the first of them"]
+
+
+class FlagData(TypedDict):
+    """Something unusual in the weights of a site."""
+
+    kind: Annotated[str, "nan, infinite, negative, above_one, row_sum, zero_row, column_sum, missing, reduced or mask"]
+    count: Annotated[int, "how often"]
+    where: Annotated[list[list[int]], "the first places, each [head, query, key]; -1 where an axis does not apply"]
+
+
+class SiteData(TypedDict):
+    """One place where weights are taken."""
+
+    name: Annotated[str, "unique in the trace"]
+    kind: Annotated[Literal["encoder", "decoder", "cross"], "which attention"]
+    layer: Annotated[int, "ordinal among the sites of its kind"]
+    n_heads: Annotated[int, "number of heads"]
+    query: Annotated[str, "strip that the queries count"]
+    key: Annotated[str, "strip that the keys count"]
+    asks: Annotated[Literal["", "before", "after"], "whether a query is the state before or after a step's input"]
+    n_queries: Annotated[int, "rows so far"]
+    n_keys: Annotated[int, "columns so far"]
+    flags: Annotated[list[FlagData], "what is unusual in its weights"]
+
+
+class CandidateData(TypedDict):
+    """A token that the decoder could have chosen."""
+
+    token: Annotated[str, "its text"]
+    probability: Annotated[float, "0 to 1"]
+
+
+class StepData(TypedDict):
+    """One decoder step."""
+
+    token: Annotated[str, "the token that it chose"]
+    candidates: Annotated[list[CandidateData], "the most probable tokens, best first"]
+
+
+class BlockData(TypedDict):
+    """Rows of one head of one site; its bytes stand at `offset` behind the header."""
+
+    site: Annotated[int, "index into sites"]
+    head: Annotated[int, "index of the head; -1 for the mean over heads"]
+    at: Annotated[int, "the first of these queries"]
+    n_queries: Annotated[int, "number of queries, before pooling"]
+    n_keys: Annotated[int, "number of keys, before pooling"]
+    dtype: Annotated[Literal["f4", "f2", "u1"], "f4, f2: floats. u1: see below"]
+    pool: Annotated[int, "side of the square of weights that one stored value is the maximum of; 1 for each its own"]
+    offset: Annotated[int, "where its bytes begin, a multiple of 4, counted from the end of the header"]
+    n_bytes: Annotated[int, "how many bytes it has"]
+    n_odd: Annotated[int, "u1 only: how many values are not finite"]
+
+
+class ArrayData(TypedDict):
+    """One array of numbers, float32; its bytes stand at `offset` behind the header."""
+
+    name: Literal["scores", "query", "keys", "pairs", "vector", "bias"]
+    shape: Annotated[list[int], "its axes; the last one counts features, or for scores and bias keys"]
+    offset: Annotated[int, "where its bytes begin, counted from the end of the header"]
+
+
+class TermsData(TypedDict):
+    """What the weights of one row of one head came of. See `attnwidget.terms.Terms`."""
+
+    site: Annotated[int, "index into sites"]
+    head: Annotated[int, "index of the head"]
+    query: Annotated[int, "index of the row; -1 for all of a head of which nothing was recorded"]
+    form: Annotated[Literal["", "dot", "additive"], "how a score is computed; empty where that was not recorded"]
+    scale: Annotated[float, "what the product of query and key is multiplied with"]
+    softcap: Annotated[float | None, "a scaled product x becomes softcap * tanh(x / softcap)"]
+    sink: Annotated[float | None, "one more score that is no key"]
+    arrays: Annotated[list[ArrayData], "scores, and what they came of; none where nothing was recorded"]
+
+
+class PictureData(TypedDict):
+    """A trace, or what is new of it."""
+
+    protocol: Annotated[int, "version of the wire"]
+    run: Annotated[str, "which recording; another run replaces everything"]
+    seq: Annotated[int, "number of messages of this run that this picture includes"]
+    title: Annotated[str, "shown above the picture"]
+    status: Annotated[Literal["empty", "recording", "complete", "stopped"], "how far the recording is"]
+    strips: Annotated[list[StripData], "tokens"]
+    sites: Annotated[list[SiteData], "all sites, always"]
+    steps_at: Annotated[int, "index of the first of these steps"]
+    steps: Annotated[list[StepData], "steps"]
+    blocks: Annotated[list[BlockData], "weights"]
+    terms: Annotated[list[TermsData], "what some of the weights came of"]
+    heads: Annotated[list[HeadsData], "heads as a whole, of some sites or none"]
+    architecture: Annotated[ArchitectureData | None, "the diagram; null where this picture changes nothing in it"]
+
+
+class DigestData(TypedDict):
+    """What a head's weights must come to once all its rows are there."""
+
+    site: Annotated[int, "index into sites"]
+    head: Annotated[int, "index of the head"]
+    crc: Annotated[int, "CRC-32 of its weights as little-endian float32 [query, key]"]
 
 
 class RowsMessage(TypedDict):
@@ -46,11 +180,11 @@ class EndMessage(TypedDict):
     t: Literal["end"]
     run: Annotated[str, "which recording"]
     count: Annotated[int, "number of rows messages in the run"]
-    digests: Annotated[list[pictures.DigestData], "one for each head that was streamed"]
+    digests: Annotated[list[DigestData], "one for each head that was streamed"]
 
 
 class BlocksMessage(TypedDict):
-    """kernel -> page: an answer to fetch or heads. Its one buffer is a packed picture."""
+    """kernel -> page: the answer to fetch, why and heads. Its one buffer is a packed picture."""
 
     t: Literal["blocks"]
     run: Annotated[str, "run of the picture"]
@@ -81,6 +215,16 @@ class FetchMessage(TypedDict):
     head: Annotated[int, "index of the head; -1 for the mean over heads"]
 
 
+class WhyMessage(TypedDict):
+    """page -> kernel: say what the weights of one row of one head came of."""
+
+    t: Literal["why"]
+    run: Annotated[str, "which recording"]
+    site: Annotated[int, "index into sites"]
+    head: Annotated[int, "index of the head"]
+    query: Annotated[int, "index of the row"]
+
+
 class HeadsMessage(TypedDict):
     """page -> kernel: tell of all heads of one site. The answers tell of some of them each."""
 
@@ -89,68 +233,9 @@ class HeadsMessage(TypedDict):
     site: Annotated[int, "index into sites"]
 
 
-DATA = pictures.DATA
+DATA = (
+    *(SceneData, StripData, FlagData, SiteData, CandidateData, StepData, BlockData),
+    *(ArrayData, TermsData, StatisticsData, HeadsData, NodeData, EdgeData, ArchitectureData, PictureData, DigestData),
+)
 TO_PAGE = (RowsMessage, EndMessage, BlocksMessage)
-TO_KERNEL = (ReadyMessage, NeedMessage, FetchMessage, HeadsMessage)
-
-SCALES = ("absolute", "row")
-EXPECTATIONS = ("one", "ratio", "none", "own")
-AXES = ("query", "key")
-STRENGTHS = ("sum", "step")
-SPECIALS = ("keep", "dim", "omit")
-
-
-class Traits(traitlets.HasTraits):
-    """The synced traits: small, latest wins. A page reload and a saved notebook are drawn from them alone."""
-
-    protocol = traitlets.Int(PROTOCOL, help="version of the wire; written by the kernel").tag(sync=True)
-    frame = traitlets.Bytes(help="zlib of a packed picture: the whole trace, weights of the selection first").tag(
-        sync=True
-    )
-    step = traitlets.Int(0, help="selected query row, from 0").tag(sync=True, page_writes=True)
-    last_step = traitlets.Int(0, help="the largest step of the selected site; written by the kernel").tag(sync=True)
-    site = traitlets.Int(0, help="selected site, index into sites").tag(sync=True, page_writes=True)
-    head = traitlets.Int(MEAN, help="selected head; -1 for the mean over heads").tag(sync=True, page_writes=True)
-    locked = traitlets.List(traitlets.Int(), help="inputs that were clicked: indices of keys").tag(
-        sync=True, page_writes=True
-    )
-    scale = traitlets.Enum(SCALES, "absolute", help="colours from 0 to 1, or to each row's maximum").tag(
-        sync=True, page_writes=True
-    )
-    expectation = traitlets.Enum(
-        EXPECTATIONS,
-        "one",
-        help="expected strength: 1, number of queries / number of keys, none, or what `expected` says",
-    ).tag(sync=True, page_writes=True)
-    expected = traitlets.List(
-        traitlets.Float(min=0), help="strength that is expected of each key where `expectation` is own"
-    ).tag(sync=True)
-    strength = traitlets.Enum(STRENGTHS, "sum", help="strength over all steps so far, or in this step alone").tag(
-        sync=True, page_writes=True
-    )
-    special = traitlets.Enum(
-        SPECIALS, "keep", help="whether special keys are kept, dimmed, or left out and the other weights renormalised"
-    ).tag(sync=True, page_writes=True)
-    special_keys = traitlets.List(
-        traitlets.Int(min=0), help="keys that count as special; empty for special tokens by their text, and sinks"
-    ).tag(sync=True)
-    rows = traitlets.Enum(AXES, "query", help="what the rows of the heatmap are: queries, or keys").tag(
-        sync=True, page_writes=True
-    )
-    selector = traitlets.Unicode(help="model id of a bqplot index selector that is the step; may be empty").tag(
-        sync=True
-    )
-
-    @traitlets.validate("expected")
-    def _finite(self, proposal: traitlets.Bunch) -> list[float]:
-        for key, value in enumerate(proposal.value):
-            if not math.isfinite(value):
-                raise traitlets.TraitError(
-                    f"expected: {value} came for key {key}, a number of at least 0 was expected."
-                )
-        return list(proposal.value)
-
-    @traitlets.observe("expected")
-    def _own(self, change: traitlets.Bunch) -> None:
-        if change.new:
-            self.expectation = "own"
+TO_KERNEL = (ReadyMessage, NeedMessage, FetchMessage, WhyMessage, HeadsMessage)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 
@@ -16,8 +15,9 @@ from attnwidget.scene import Scene
 from attnwidget.stores.pooling import pooled
 from attnwidget.survey import Glance
 from attnwidget.trace import Trace
-from attnwidget.wire import PROTOCOL, SCENE_BYTES
-from attnwidget.wire.pictures import BlockData, HeadsData, PictureData, SceneData, SiteData, StatisticsData
+from attnwidget.wire import PROTOCOL, SCENE_BYTES, BlockData, PictureData, SceneData, SiteData
+from attnwidget.wire.explain import Explained, pack_terms
+from attnwidget.wire.glances import pack_heads
 
 _CODES = {"nan": 0, "+inf": 1, "-inf": 2}  # how u1 blocks name what is not finite
 
@@ -63,6 +63,7 @@ def pack(
     *,
     dtype: Dtype = "f4",
     pool: int = 1,
+    terms: Iterable[Explained] = (),
     heads: Iterable[tuple[int, Glance]] = (),
 ) -> bytes:
     """Return a picture of a trace as bytes.
@@ -75,6 +76,7 @@ def pack(
         until: leave out steps and tokens after this cursor.
         dtype: how to store weights: float32, float16, or uint8 (off by at most 1/510 of the row's range).
         pool: store the maximum of each square of pool x pool weights, or of squares; 1 stores what the blocks hold.
+        terms: what some of the weights came of.
         heads: what to tell of heads as a whole, with the index of their site.
     """
     since, parts, described, offset = since or Cursor(), [], [], 0
@@ -106,11 +108,16 @@ def pack(
             strip["scene"], pixels = _pack_scene(scene, offset)
             parts.append(pixels)
             offset += len(pixels)
+    for found in terms:
+        row, numbers = pack_terms(found, offset)
+        said["terms"].append(row)
+        parts.append(numbers)
+        offset += len(numbers)
     for site, glance in heads:
-        said["heads"].append(_describe_heads(site, glance, offset))
-        pictures = glance.pictures.tobytes()
-        parts.append(pictures + bytes(-len(pictures) % 4))
-        offset += len(parts[-1])
+        told, pictures = pack_heads(site, glance, offset)
+        said["heads"].append(told)
+        parts.append(pictures)
+        offset += len(pictures)
     header = json.dumps(said, separators=(",", ":")).encode("ascii")
     header += b" " * (-len(header) % 4)
     return b"".join([struct.pack("<I", len(header)), header, *parts])
@@ -129,24 +136,6 @@ def _pack_scene(scene: Scene, offset: int) -> tuple[SceneData, bytes]:
         offset=offset,
     )
     return said, data + bytes(-len(data) % 4)
-
-
-def _describe_heads(site: int, glance: Glance, offset: int) -> HeadsData:
-    told = {
-        name: [round(value, 4) if math.isfinite(value) else None for value in values.tolist()]
-        for name, values in glance.statistics.items()
-    }
-    _, n_rows, n_columns = glance.pictures.shape
-    return HeadsData(
-        site=site,
-        at=glance.heads.start,
-        n_heads=len(glance.heads),
-        n_queries=glance.shape[0],
-        n_rows=n_rows,
-        n_columns=n_columns,
-        offset=offset,
-        statistics=cast("StatisticsData", told),
-    )
 
 
 def describe_sites(trace: Trace) -> list[SiteData]:
@@ -198,7 +187,9 @@ def _described(trace: Trace, seq: int, since: Cursor, until: Cursor, blocks: lis
             for step in trace.steps[since.n_steps : until.n_steps]
         ],
         blocks=blocks,
+        terms=[],
         heads=[],
+        architecture=trace.architecture.to_dict() if until.n_drawn > since.n_drawn else None,
     )
 
 

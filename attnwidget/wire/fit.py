@@ -12,8 +12,9 @@ import numpy as np
 
 from attnwidget.ledger import Cursor
 from attnwidget.trace import Trace
-from attnwidget.wire import EXACT_BYTES, FRAME_BYTES, MEAN, MESSAGE_BYTES, STEP_BYTES
+from attnwidget.wire import EXACT_BYTES, FRAME_BYTES, MEAN, MESSAGE_BYTES, STEP_BYTES, TERMS_BYTES
 from attnwidget.wire.codec import Block, Dtype, describe, pack
+from attnwidget.wire.explain import of_interest
 from attnwidget.wire.glances import glances
 
 CELLS_PER_BYTE = 8  # more weights than this do not fit into a byte, however well they compress
@@ -29,6 +30,7 @@ def frame(
     head: int,
     budget: int = FRAME_BYTES,
     exact: int = EXACT_BYTES,
+    terms: int = TERMS_BYTES,
     times: int = 1,
 ) -> bytes:
     """Return a compressed picture of the whole trace: as many heads as fit, the selected one first, as exact as fits.
@@ -42,7 +44,9 @@ def frame(
         exact: bytes of weights up to which they are stored as float32, or at twice that as float16.
         budget: bytes, after compression. A head that is too large even so is pooled until it fits; where the words
             alone take most of the budget, the weights get a quarter of it more.
+        terms: bytes for what the selected weights came of.
     """
+    told = list(of_interest(trace, site, head, terms))
     most = CELLS_PER_BYTE * budget
     wanted = list(_up_to(most, _by_interest(trace, site, head, most)))
     n_cells = sum(block.weights.size for block in wanted)
@@ -52,12 +56,11 @@ def frame(
     if wanted and wanted[0].weights.size * 4 <= exact:
         wanted[0] = replace(wanted[0], dtype="f4")  # what is looked at is exact where it alone would be
     heads = list(glances(trace, site, times))
-    least = len(zlib.compress(pack(trace, seq, [], heads=heads), 6))  # without any weights
+    least = len(zlib.compress(pack(trace, seq, [], terms=told, heads=heads), 6))  # without any weights
     budget = max(budget, least + budget // 4)
     while True:
-        data = zlib.compress(
-            pack(trace, seq, _without_needless_mean(trace, wanted, dtype), dtype=dtype, heads=heads), 6
-        )
+        shown = _without_needless_mean(trace, wanted, dtype)
+        data = zlib.compress(pack(trace, seq, shown, dtype=dtype, terms=told, heads=heads), 6)
         if len(data) <= budget or len(wanted) <= 1:
             break
         share = (budget - least) / (len(data) - least)
@@ -65,7 +68,7 @@ def frame(
     pool = 1
     while len(data) > budget and wanted and pool < max(wanted[0].weights.shape):
         pool *= 2
-        data = zlib.compress(pack(trace, seq, wanted, dtype=dtype, pool=pool, heads=heads), 6)
+        data = zlib.compress(pack(trace, seq, wanted, dtype=dtype, pool=pool, terms=told, heads=heads), 6)
     return data
 
 
@@ -103,6 +106,7 @@ def limited(trace: Trace, since: Cursor, until: Cursor, budget: int = MESSAGE_BY
             },
             until.n_keys,
             since.status,
+            until.n_drawn,
         )
     return cut
 

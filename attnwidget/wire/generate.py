@@ -44,7 +44,7 @@ def markdown() -> str:
     """Return the documentation of the wire."""
     parts = [
         "# The wire\n",
-        "Written by `python -m attnwidget.wire` from `attnwidget/wire/__init__.py` and `pictures.py`; do not edit.\n",
+        "Written by `python -m attnwidget.wire` from `attnwidget/wire/`; do not edit.\n",
     ]
     parts.append((wire.__doc__ or "").partition("\n\n")[2].partition("\n`python")[0].strip() + "\n")
     parts.append(

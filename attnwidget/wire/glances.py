@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import isqrt
+from math import isfinite, isqrt
+from typing import cast
 
 from attnwidget.survey import Glance
 from attnwidget.trace import Trace
 from attnwidget.wire import HEADS_BYTES, HEADS_WEIGHTS, HEADS_WEIGHTS_LIVE
+from attnwidget.wire.heads import HeadsData, StatisticsData
 
 SIDES = (6, 32)  # a picture of a head has at most this many rows and columns, and none has fewer than there is room for
 
@@ -36,6 +38,27 @@ def glance_from(trace: Trace, site: int, at: int) -> Glance:
     n_heads = max(1, HEADS_WEIGHTS // max(1, chosen.n_queries * chosen.n_keys))
     heads = range(at, min(at + n_heads, chosen.n_heads))
     return trace.survey.glance(chosen.name, heads, _size(chosen.n_heads, HEADS_BYTES))
+
+
+def pack_heads(site: int, glance: Glance, offset: int) -> tuple[HeadsData, bytes]:
+    """Return what the header says of heads, and their pictures, padded to 4 bytes."""
+    told = {
+        name: [round(value, 4) if isfinite(value) else None for value in values.tolist()]
+        for name, values in glance.statistics.items()
+    }
+    _, n_rows, n_columns = glance.pictures.shape
+    said = HeadsData(
+        site=site,
+        at=glance.heads.start,
+        n_heads=len(glance.heads),
+        n_queries=glance.shape[0],
+        n_rows=n_rows,
+        n_columns=n_columns,
+        offset=offset,
+        statistics=cast("StatisticsData", told),
+    )
+    pictures = glance.pictures.tobytes()
+    return said, pictures + bytes(-len(pictures) % 4)
 
 
 def _size(n_heads: int, n_bytes: int) -> int:

@@ -1,10 +1,12 @@
 /** Between the host's model and the store: traits and messages in, selections out. Views never see it. */
 import { effect } from "@preact/signals-core";
+import { crc32 } from "./crc.ts";
 import { worst } from "./matrix.ts";
 import { SELECTED, type Selection } from "./selection.ts";
 import type { Store } from "./store.ts";
 import type { EndMessage, ToKernel, ToPage, Traits } from "./wire.gen.ts";
-import { crc32, inflate, PictureError, Precision, readPicture, toBytes } from "./wire.ts";
+import { MEAN } from "./wire.gen.ts";
+import { inflate, PictureError, Precision, readPicture, toBytes } from "./wire.ts";
 
 type Listener = (...values: never[]) => void;
 
@@ -69,6 +71,7 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
   let expected = 0; // number of the first rows message that has not come
   const early = new Set<number>(); // those that came before an earlier one
   const asked = new Map<string, number>(); // what was asked for, with the rows that it had then
+  const explained = new Set<string>(); // rows that were asked about
   let end: EndMessage | null = null; // what the kernel said must have arrived
   let timer: ReturnType<typeof setTimeout> | undefined;
   signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
@@ -156,6 +159,18 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
     }
   });
   signal.addEventListener("abort", () => (stop(), stopHeads()), { once: true });
+
+  const stopAsking = effect(() => {
+    const { site, head } = store.selection.value;
+    const { nHeads = 0 } = store.outline.value.sites[site] ?? {};
+    const one = head === MEAN && nHeads === 1 ? 0 : head;
+    const { query } = store.gaze.value;
+    if (!store.explaining.value || one === MEAN || store.terms(site, one, query)) return;
+    const place = `${run()}:${site}:${one}:${query}`;
+    if (!explained.has(place)) send({ t: "why", run: run(), site, head: one, query });
+    explained.add(place);
+  });
+  signal.addEventListener("abort", stopAsking, { once: true });
 
   return {
     frame: (value: unknown) =>

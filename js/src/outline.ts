@@ -1,4 +1,5 @@
 /** What a recording says of itself, put together from the pictures that came. */
+import type { ArchitectureData } from "./wire.gen.ts";
 import type { Picture, Scene, Site, Step } from "./wire.ts";
 
 export interface Outline {
@@ -10,9 +11,20 @@ export interface Outline {
   scenes: Record<string, Scene>;
   sites: Site[];
   steps: Step[];
+  /** the diagram */
+  architecture: ArchitectureData;
 }
 
-export const NOTHING: Outline = { run: "", title: "", status: "empty", strips: {}, scenes: {}, sites: [], steps: [] };
+export const NOTHING: Outline = {
+  run: "",
+  title: "",
+  status: "empty",
+  strips: {},
+  scenes: {},
+  sites: [],
+  steps: [],
+  architecture: { nodes: [], edges: [] },
+};
 
 /** Tells whether the keys of a site are what a decoder has read, its own output included, and not an input. */
 export const readsItself = (site: Site): boolean => site.kind === "decoder" && site.query !== site.key;
@@ -36,6 +48,7 @@ export function withPicture(before: Outline, picture: Picture): Outline {
     scenes,
     sites: newer ? picture.sites : before.sites,
     steps: placed(before.steps, stepsAt, steps, { token: "", candidates: [] }),
+    architecture: picture.architecture ?? before.architecture,
   };
 }
 

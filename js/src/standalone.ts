@@ -5,14 +5,12 @@ import { watchTheme } from "./theme.ts";
 import { mount } from "./views/index.ts";
 import { inflate, readPicture, toBytes } from "./wire.ts";
 
-/** Filled in by the kernel: an element with the compressed picture in base64, and where to draw. */
-const DATA = "attnwidget-data";
-const HOST = "attnwidget-host";
+/** Pictures that the kernel put into the page: compressed, in base64, each behind the element that it is drawn in. */
+const DATA = 'script[type="text/plain"][data-selection]';
 
-async function start(): Promise<void> {
-  const data = document.getElementById(DATA);
-  const host = document.getElementById(HOST);
-  if (!data || !host) return;
+async function start(data: HTMLElement): Promise<void> {
+  const host = data.previousElementSibling;
+  if (!(host instanceof HTMLElement)) return;
   const { signal } = new AbortController();
   const store = createStore(watchTheme(signal));
   mount(host, store, signal);
@@ -25,4 +23,4 @@ async function start(): Promise<void> {
   }
 }
 
-void start();
+for (const data of document.querySelectorAll<HTMLElement>(DATA)) void start(data);

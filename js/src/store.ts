@@ -5,7 +5,7 @@ import { withHeads, type Head } from "./heads.ts";
 import type { Matrix } from "./matrix.ts";
 import { empty, mean, merged, strength, worst } from "./matrix.ts";
 import type { Window } from "./scales.ts";
-import type { Picture, Scene, Site } from "./wire.ts";
+import type { Picture, Scene, Site, Terms } from "./wire.ts";
 import { Precision } from "./wire.ts";
 import { NOTHING, type Outline, readsItself, withPicture } from "./outline.ts";
 import { FIRST, type Selection } from "./selection.ts";
@@ -58,6 +58,10 @@ export interface Store {
   wanted: Signal<number[]>;
   window: Signal<{ queries: Window; keys: Window }>;
   links: Signal<Links>;
+  /** strips that a block of the diagram stands for, while it is hovered */
+  spot: Signal<string[]>;
+  /** whether the diagram is shown */
+  diagram: Signal<boolean>;
   playing: Signal<boolean>;
   /** how much of a picture is covered where there is no weight, 0 to 1 */
   veil: Signal<number>;
@@ -75,11 +79,17 @@ export interface Store {
   merge: (picture: Picture) => void;
   /** All weights of a head as far as they have come. */
   matrix: (site: number, head: number) => Matrix | null;
+  /** What the weights of a row came of, if that has come; without arrays where nothing was recorded. */
+  terms: (site: number, head: number, query: number) => Terms | undefined;
+  /** somebody looks at why a weight is what it is */
+  explaining: Signal<boolean>;
   onSelect: (listener: (change: Partial<Selection>, quiet: boolean) => void) => void;
   /** Runs `paint` now and, at most once a frame, whenever something changed that it read. */
   draw: (signal: AbortSignal, paint: () => void) => void;
 }
 
+/** The row that stands for all of a head of which nothing was recorded. */
+const ALL_QUERIES = -1;
 const NO_SITE: Slice = {
   site: undefined,
   matrix: empty(),
@@ -96,6 +106,7 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
   const selection = state(FIRST);
   const matrices = state(new Map<string, Matrix>());
   const heads = state(new Map<string, Head>());
+  const terms = state(new Map<string, Terms>());
   const focus = state<{ query: number | null; key: number | null }>({ query: null, key: null });
   const listeners: ((change: Partial<Selection>, quiet: boolean) => void)[] = [];
 
@@ -182,6 +193,9 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
       }
       matrices.value = next;
       heads.value = withHeads(before === NOTHING ? new Map() : heads.value, picture.heads);
+      const told = before === NOTHING ? new Map<string, Terms>() : new Map(terms.value);
+      for (const row of picture.terms) told.set(`${row.site}:${row.head}:${row.query}`, row);
+      terms.value = told;
       const last = Math.max(0, (outline.value.sites[site]?.nQueries ?? 0) - 1);
       if (before !== NOTHING && wasLast) select({ step: last }, true);
       else if (step > last) select({ step: last }, true);
@@ -203,6 +217,8 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     wanted: state<number[]>([]),
     window: state<{ queries: Window; keys: Window }>({ queries: null, keys: null }),
     links: state<Links>("step"),
+    spot: state<string[]>([]),
+    diagram: state(true),
     veil: state(0.8),
     playing: state(false),
     dark,
@@ -216,6 +232,9 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     },
     merge,
     matrix,
+    terms: (site, head, query) =>
+      terms.value.get(`${site}:${head}:${query}`) ?? terms.value.get(`${site}:${head}:${ALL_QUERIES}`),
+    explaining: state(false),
     onSelect: (listener) => void listeners.push(listener),
     draw,
   };

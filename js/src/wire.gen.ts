@@ -71,6 +71,25 @@ export interface BlockData {
   /** u1 only: how many values are not finite */ n_odd: number;
 }
 
+/** One array of numbers, float32; its bytes stand at `offset` behind the header. */
+export interface ArrayData {
+  /** its type */ name: "scores" | "query" | "keys" | "pairs" | "vector" | "bias";
+  /** its axes; the last one counts features, or for scores and bias keys */ shape: number[];
+  /** where its bytes begin, counted from the end of the header */ offset: number;
+}
+
+/** What the weights of one row of one head came of. See `attnwidget.terms.Terms`. */
+export interface TermsData {
+  /** index into sites */ site: number;
+  /** index of the head */ head: number;
+  /** index of the row; -1 for all of a head of which nothing was recorded */ query: number;
+  /** how a score is computed; empty where that was not recorded */ form: "" | "dot" | "additive";
+  /** what the product of query and key is multiplied with */ scale: number;
+  /** a scaled product x becomes softcap * tanh(x / softcap) */ softcap: number | null;
+  /** one more score that is no key */ sink: number | null;
+  /** scores, and what they came of; none where nothing was recorded */ arrays: ArrayData[];
+}
+
 /** What heads attend to on the whole, a number for each head, null where it has none. See `attnwidget.heads`. */
 export interface StatisticsData {
   /** of a row, bits */ entropy: (number | null)[];
@@ -93,6 +112,33 @@ export interface HeadsData {
   /** a number for each of these heads */ statistics: StatisticsData;
 }
 
+/** A block of the diagram. */
+export interface NodeData {
+  /** unique in the diagram */ id: string;
+  /** what it is */ kind: "strip" | "module" | "tower" | "attention" | "context" | "part";
+  /** what to call it; empty where its kind, strip or sites say that */ label: string;
+  /** more about it */ detail: string;
+  /** of what it read, as in 1 × 12 × 64 */ shape: string;
+  /** id of the block that it is inside of; empty for those that stand alone */ parent: string;
+  /** the row in which it stands, from 0 */ lane: number;
+  /** how many layers it stands for */ repeat: number;
+  /** names of the sites in it, layer by layer */ sites: string[];
+  /** of a strip, its name */ strip: string;
+}
+
+/** A connection of two blocks. */
+export interface EdgeData {
+  /** id of the block that gives */ source: string;
+  /** id of the block that takes */ target: string;
+  /** what goes along it */ kind: "flow" | "keys" | "query" | "gate";
+}
+
+/** The diagram of the network: blocks row by row, parts behind what they are part of. */
+export interface ArchitectureData {
+  /** blocks */ nodes: NodeData[];
+  /** connections */ edges: EdgeData[];
+}
+
 /** A trace, or what is new of it. */
 export interface PictureData {
   /** version of the wire */ protocol: number;
@@ -105,7 +151,9 @@ export interface PictureData {
   /** index of the first of these steps */ steps_at: number;
   /** steps */ steps: StepData[];
   /** weights */ blocks: BlockData[];
+  /** what some of the weights came of */ terms: TermsData[];
   /** heads as a whole, of some sites or none */ heads: HeadsData[];
+  /** the diagram; null where this picture changes nothing in it */ architecture: ArchitectureData | null;
 }
 
 /** What a head's weights must come to once all its rows are there. */
@@ -130,7 +178,7 @@ export interface EndMessage {
   /** one for each head that was streamed */ digests: DigestData[];
 }
 
-/** kernel -> page: an answer to fetch or heads. Its one buffer is a packed picture. */
+/** kernel -> page: the answer to fetch, why and heads. Its one buffer is a packed picture. */
 export interface BlocksMessage {
   /** its type */ t: "blocks";
   /** run of the picture */ run: string;
@@ -158,6 +206,15 @@ export interface FetchMessage {
   /** index of the head; -1 for the mean over heads */ head: number;
 }
 
+/** page -> kernel: say what the weights of one row of one head came of. */
+export interface WhyMessage {
+  /** its type */ t: "why";
+  /** which recording */ run: string;
+  /** index into sites */ site: number;
+  /** index of the head */ head: number;
+  /** index of the row */ query: number;
+}
+
 /** page -> kernel: tell of all heads of one site. The answers tell of some of them each. */
 export interface HeadsMessage {
   /** its type */ t: "heads";
@@ -167,7 +224,7 @@ export interface HeadsMessage {
 
 export type ToPage = RowsMessage | EndMessage | BlocksMessage;
 
-export type ToKernel = ReadyMessage | NeedMessage | FetchMessage | HeadsMessage;
+export type ToKernel = ReadyMessage | NeedMessage | FetchMessage | WhyMessage | HeadsMessage;
 
 /** The synced traits. */
 export interface Traits {

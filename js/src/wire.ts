@@ -1,6 +1,6 @@
 /** Bytes from the kernel become pictures; this is the only file that knows how they are laid out and what they call things. */
 import { readHeads, type Head } from "./heads.ts";
-import type { BlockData, PictureData, SceneData } from "./wire.gen.ts";
+import type { ArchitectureData, ArrayData, BlockData, PictureData, SceneData, TermsData } from "./wire.gen.ts";
 import { PROTOCOL } from "./wire.gen.ts";
 
 export interface Flag {
@@ -70,6 +70,18 @@ export interface Block {
   values: Float32Array;
 }
 
+/** What the weights of one row of one head came of. See `TermsData`. */
+export interface Terms {
+  site: number;
+  head: number;
+  query: number;
+  form: TermsData["form"];
+  scale: number;
+  softcap: number | null;
+  sink: number | null;
+  arrays: Partial<Record<ArrayData["name"], Float32Array>>;
+}
+
 export interface Picture {
   run: string;
   seq: number;
@@ -81,6 +93,9 @@ export interface Picture {
   steps: Step[];
   blocks: Block[];
   heads: Head[];
+  terms: Terms[];
+  /** the diagram; null where this picture changes nothing in it */
+  architecture: ArchitectureData | null;
 }
 
 /** A picture that cannot be drawn; the sentence is for people and quotes no token. */
@@ -128,6 +143,8 @@ export function readPicture(bytes: Uint8Array): Picture {
       if (!heads) throw new PictureError(`Heads of site ${Number(data.site)} came with other bytes than they say.`);
       return heads;
     }),
+    terms: (header.terms ?? []).map((terms) => readTerms(terms, body)),
+    architecture: header.architecture ?? null, // pictures that were packed before there were diagrams have none
   };
 }
 
@@ -140,6 +157,19 @@ function readScene({ kind, grid, before, seconds, shape, offset }: SceneData, bo
     throw new PictureError(`A scene of ${f} x ${h} x ${w} pixels came, which this page does not draw.`);
   const pixels = body.slice(offset, offset + n);
   return { kind, grid: [frames, rows, columns], before, seconds, shape: [f, h, w, channels], pixels };
+}
+
+function readTerms({ arrays, ...rest }: TermsData, body: Uint8Array): Terms {
+  const read = arrays.map(({ name, shape, offset }) => {
+    const n = shape.reduce((product, size) => product * size, 1);
+    if (
+      ![...shape, offset].every((size) => Number.isSafeInteger(size) && size >= 0) ||
+      offset + 4 * n > body.byteLength
+    )
+      throw new PictureError(`Terms of ${shape.join(" x ")} numbers came, which this page does not read.`);
+    return [name, new Float32Array(body.slice(offset, offset + 4 * n).buffer)] as const;
+  });
+  return { ...rest, arrays: Object.fromEntries(read) };
 }
 
 function readBlock(block: BlockData, body: Uint8Array): Block {
@@ -216,17 +246,3 @@ export function toBytes(value: unknown): Uint8Array {
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer as ArrayBuffer, value.byteOffset, value.byteLength);
   throw new PictureError("Something that is not bytes came where a picture was expected.");
 }
-
-/** CRC-32 as zlib computes it, of numbers as little-endian float32. */
-export function crc32(values: Float32Array): number {
-  let crc = 0xffffffff;
-  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  for (const byte of bytes) crc = (CRC_TABLE[(crc ^ byte) & 255] ?? 0) ^ (crc >>> 8);
-  return (crc ^ 0xffffffff) >>> 0;
-}
-
-const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, i) => {
-  let c = i;
-  for (let bit = 0; bit < 8; bit++) c = c & 1 ? 0xedb88320 ^ (c >>> 1) : c >>> 1;
-  return c;
-});

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { connect, type Model } from "../src/host.ts";
 import { createStore, type Store } from "../src/store.ts";
 import type { PictureData } from "../src/wire.gen.ts";
-import { crc32 } from "../src/wire.ts";
+import { crc32 } from "../src/crc.ts";
 import { deflate, header, pack, peak, type Rows } from "./picture.ts";
 
 /** A host's model: traits, listeners, and what was sent to the kernel. */

@@ -41,6 +41,8 @@ export function header(n: number, change: Partial<PictureData> = {}): PictureDat
     steps: Array.from({ length: n }, (_, i) => ({ token: `t${i}`, candidates: [] })),
     blocks: [],
     heads: [],
+    terms: [],
+    architecture: null,
     ...change,
   };
 }

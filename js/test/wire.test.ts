@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { crc32, inflate, PictureError, Precision, readPicture, toBytes } from "../src/wire.ts";
+import { crc32 } from "../src/crc.ts";
+import { inflate, PictureError, Precision, readPicture, toBytes } from "../src/wire.ts";
 import { deflate, header, pack, packRaw, peak } from "./picture.ts";
 
 const block = (change: object) => ({

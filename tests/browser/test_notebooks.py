@@ -60,7 +60,7 @@ def test_a_model_of_your_own_is_shown_and_edited(page: Page, lab: labkit.Lab) ->
     _, reversing, _, generated, before, after, looped = (widgets.nth(index) for index in range(7))
 
     for widget in (reversing, looped):  # what a decoder looks at is shown first, also where the encoder ran first
-        expect(widget.get_by_label("site").locator("option:checked")).to_have_text("decoder → encoder")
+        expect(widget.get_by_label("site", exact=True).locator("option:checked")).to_have_text("decoder → encoder")
     expect(looped.locator(".attnwidget-output .attnwidget-token")).to_have_text(list("828172<"))
 
     read = generated.locator(".attnwidget-input .attnwidget-token")

@@ -367,3 +367,25 @@ def test_numbers_that_do_not_fit_are_said(page: Page, weights: np.ndarray, tmp_p
     make_trace(weights).to_html(tmp_path / "page.html", expected=[1, 2])
     page.goto((tmp_path / "page.html").as_uri())
     expect(page.locator(".attnwidget-flags")).to_contain_text("2 numbers came, 5 are needed")
+
+
+def why_steps(page: Page) -> dict[str, str]:
+    page.get_by_role("button", name="Why this weight?").click()
+    names, values = page.locator(".attnwidget-why-name"), page.locator(".attnwidget-why-value")
+    return dict(zip(names.all_text_contents(), values.all_text_contents(), strict=True))
+
+
+def test_a_weight_is_explained_down_to_itself(page: Page, tmp_path: Path) -> None:
+    model = aw.models.pretrained("luong-general")
+    inputs = model.encode(model.example)
+    with aw.record(model, source=inputs) as trace:
+        model.run(inputs, on_token=aw.step)
+    open_page(page, trace, tmp_path)
+    steps = why_steps(page)
+    assert steps["softmax: the one divided by the other"] == steps["recorded weight"]
+    assert "query · key, the sum of their products" in steps
+    expect(page.locator(".attnwidget-why-row")).to_have_count(3)
+
+
+def test_what_was_not_recorded_is_named(opened: Page) -> None:
+    assert "Not recorded: scores, query and key. The model handed over weights only." in why_steps(opened)

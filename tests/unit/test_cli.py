@@ -18,7 +18,7 @@ NAMES = [card.name for card in models.available()]
 def test_any_shipped_model_becomes_a_page(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "page.html"
     cli.main(["demo", name, "--no-open", "--out", str(page)])
-    assert "attnwidget-data" in page.read_text("utf-8")
+    assert "data-selection" in page.read_text("utf-8")
     assert "->" in (said := capsys.readouterr().out)
     assert f"wrote {page}" in said
 
@@ -27,7 +27,7 @@ def test_any_shipped_model_becomes_a_page(name: str, tmp_path: Path, capsys: pyt
 def test_one_cell_with_another_name_shows_another_system(name: str) -> None:
     model = models.pretrained(name)
     inputs = model.encode(model.example)
-    with aw.record(model, source=inputs.tokens, title=name) as trace:
+    with aw.record(model, source=inputs, title=name) as trace:
         output = model.run(inputs, on_token=aw.step)
     tokens = [step.token for step in trace.steps]
     assert tokens[: len(output)] == output

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attnwidget import Site, Trace, load
+from attnwidget.architecture import Architecture, Edge, Node
 from attnwidget.file import write_whole
 
 
@@ -41,6 +42,13 @@ def again(trace: Trace, path: Path) -> Trace:
 
 def test_a_complete_trace_comes_back_equal(complete: Trace, path: Path) -> None:
     assert facts(again(complete, path)) == facts(complete)
+
+
+def test_the_diagram_comes_back_equal(complete: Trace, path: Path) -> None:
+    complete.set_architecture(
+        Architecture((Node("0", "module", "<b>"), Node("1", "strip", strip="source")), (Edge("1", "0"),))
+    )
+    assert again(complete, path).architecture == complete.architecture
 
 
 def test_candidates_come_back_equal(live: Trace, path: Path) -> None:

@@ -170,6 +170,10 @@ LIES: dict[str, Callable[[dict[str, Any]], object]] = {
     "n_read text": put("n_read", "1"),
     "n_read more": put("n_read", 7),
     "strip without a name": put("strips", "a b", ["c"]),
+    "architecture list": put("architecture", []),
+    "node of nothing": put("architecture", "nodes", [{}]),
+    "node inside itself": put("architecture", "nodes", 0, "parent", "0"),
+    "edge from nowhere": put("architecture", "edges", 0, "source", "99"),
     "beams null": put("beams", None),
     "beam null": put("beams", [None]),
     "beam short": put("beams", [[0, "a"]]),
@@ -202,6 +206,11 @@ def test_a_header_that_lies_is_no_trace(complete: Trace, path: Path, lie: Callab
 def test_a_header_that_tells_the_truth_is_a_trace(complete: Trace, path: Path) -> None:
     rewritten(complete, path, lambda _: None)
     assert facts(load(path)) == facts(complete)
+
+
+def test_a_header_without_a_diagram_is_a_trace(complete: Trace, path: Path) -> None:
+    rewritten(complete, path, drop("architecture"))
+    assert load(path).architecture == complete.architecture
 
 
 def test_a_newer_version_says_what_to_do(complete: Trace, path: Path) -> None:

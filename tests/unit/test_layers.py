@@ -14,9 +14,9 @@ SOURCES = ROOT / "js" / "src"
 
 # From low to high. A room may import any room of a lower line, none of its own line. A folder is one room.
 PYTHON_LAYERS = [
-    {"scene", "analysis", "heads", "architecture", "outline", "subshell"},
-    {"tokens"},
-    {"checks"},
+    {"scene", "analysis", "heads", "outline", "subshell", "terms"},
+    {"seen", "tokens"},
+    {"checks", "architecture"},
     {"stores", "strips"},
     {"records"},
     {"ledger"},
@@ -30,7 +30,19 @@ PYTHON_LAYERS = [
     {"dashboard", "export"},
     {"cli"},
 ]
-CAPTURE_MAY_IMPORT = {"tokens", "analysis", "architecture", "outline", "checks", "stores", "strips", "ledger", "trace"}
+CAPTURE_MAY_IMPORT = {
+    "seen",
+    "terms",
+    "tokens",
+    "analysis",
+    "architecture",
+    "outline",
+    "checks",
+    "stores",
+    "strips",
+    "ledger",
+    "trace",
+}
 PYTHON_EXTRA = {
     "capture": CAPTURE_MAY_IMPORT,
     "cli": {"capture", "models", "tasks"},
@@ -42,7 +54,7 @@ PYTHON_DEFERRED = {("trace", "file"), ("trace", "export")}
 TORCH_ROOMS = {"capture", "models"}
 
 JS_LAYERS = [
-    {"wire.gen", "scales", "dom", "draw", "theme", "keys", "words"},
+    {"wire.gen", "crc", "scales", "dom", "draw", "theme", "keys", "words"},
     {"heads"},
     {"wire"},
     {"matrix"},

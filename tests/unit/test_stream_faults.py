@@ -186,7 +186,7 @@ def test_tokens_alone_are_news(page: Page, read_picture: Reader) -> None:
     trace.set_tokens("source", ["a", "b"])
     page.wait(lambda: page.messages)
     header = read_picture(page.messages[0][1][0]).header
-    assert header["strips"] == [{"name": "source", "at": 0, "texts": ["a", "b"]}]
+    assert header["strips"] == [{"name": "source", "at": 0, "texts": ["a", "b"], "scene": None}]
 
 
 @pytest.fixture

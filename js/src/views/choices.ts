@@ -1,5 +1,5 @@
 /** How the picture is drawn: a drop-down list for each choice, and the zoom. */
-import { heading, html, select, setEnabled, setOptions } from "../dom.ts";
+import { heading, html, select, setEnabled, setOptions, setText } from "../dom.ts";
 import { row, strongest } from "../matrix.ts";
 import { zoomed } from "../scales.ts";
 import type { Selection } from "../selection.ts";
@@ -80,12 +80,16 @@ function zoom(store: Store, signal: AbortSignal): HTMLElement {
     },
     { signal },
   );
+  const diagram = html("button", "text-button", { type: "button" });
+  diagram.addEventListener("click", () => (store.diagram.value = !store.diagram.value), { signal });
   whole.addEventListener("click", () => (store.window.value = { keys: null, queries: null }), { signal });
   store.draw(signal, () => {
     const { keys, queries } = store.window.value;
     const { nKeys, nQueries } = store.slice.value.matrix;
+    setText(diagram, store.diagram.value ? words.hideDiagram : words.showDiagram);
+    diagram.toggleAttribute("hidden", !store.outline.value.architecture.nodes.length);
     setEnabled(whole, Boolean(keys || queries));
     setEnabled(closer, Math.max(keys?.count ?? nKeys, queries?.count ?? nQueries) > LEAST_WINDOW);
   });
-  return html("div", "zoom", {}, closer, whole);
+  return html("div", "zoom", {}, closer, whole, diagram);
 }

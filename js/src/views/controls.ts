@@ -4,7 +4,8 @@ import { html, iconButton, select, setEnabled, setOptions, setText } from "../do
 import type { Store } from "../store.ts";
 import { MEAN } from "../wire.gen.ts";
 import { shown, words } from "../words.ts";
-import { groupsOf, openSite, siteName } from "./sites.ts";
+import { chooseSite } from "./site-choice.ts";
+import { groupsOf, siteName } from "./sites.ts";
 import type { View } from "./view.ts";
 
 /** Steps per second. */
@@ -22,22 +23,18 @@ export const controls: View = {
   name: "controls",
   mount(host, store, _layout, signal) {
     const title = html("strong", "title");
-    host.append(title, ...chooseSite(store, signal), ...player(store, signal));
+    host.append(title, ...siteFields(store, signal), ...player(store, signal));
     store.draw(signal, () => setText(title, store.outline.value.title || words.name));
   },
 };
 
-function chooseSite(store: Store, signal: AbortSignal): HTMLElement[] {
+function siteFields(store: Store, signal: AbortSignal): HTMLElement[] {
   const site = select(words.site);
   const layer = select(words.layer);
   const head = select(words.head);
   const sites = () => store.outline.value.sites;
-  const choose = (index: number) => {
-    const { head } = store.selection.value;
-    openSite(store, index, head < (sites()[index]?.nHeads ?? 1) ? head : MEAN);
-  };
-  site.control.addEventListener("change", () => choose(Number(site.control.value)), { signal });
-  layer.control.addEventListener("change", () => choose(Number(layer.control.value)), { signal });
+  site.control.addEventListener("change", () => chooseSite(store, Number(site.control.value)), { signal });
+  layer.control.addEventListener("change", () => chooseSite(store, Number(layer.control.value)), { signal });
   head.control.addEventListener("change", () => store.select({ head: Number(head.control.value) }), { signal });
   store.draw(signal, () => {
     const { site: index, head: chosen } = store.selection.value;

@@ -69,7 +69,7 @@ export function gridState(store: Store, width: ReadonlySignal<number>): GridStat
         )
         .map(([index]) => index),
     ),
-    layerName: (index) => words.layerOf(layerOf(index)),
+    layerName: (index) => words.layerName(layerOf(index)),
     groupName,
     shortName: (index, h) =>
       (groups.value.length > 1 ? `${words.kindsShort[sites.value[index]?.kind ?? "cross"]} ` : "") +

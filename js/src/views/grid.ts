@@ -6,7 +6,7 @@ import { words } from "../words.ts";
 import { cornerOf, linesIn, moved, tileAt, type Sort } from "./grid-order.ts";
 import { paintGrid } from "./grid-paint.ts";
 import { gridState, type GridState } from "./grid-state.ts";
-import { openSite } from "./sites.ts";
+import { chooseSite } from "./site-choice.ts";
 import type { View } from "./view.ts";
 
 /** Lets the frame of a tile at the edge be seen whole, in CSS pixels. */
@@ -51,7 +51,7 @@ export const grid: View = {
     };
     const open = (index: number) => {
       const tile = heads.grid.value.tiles[index];
-      if (tile) openSite(store, tile.site, tile.head);
+      if (tile) chooseSite(store, tile.site, tile.head);
     };
     box.addEventListener("pointermove", (event) => (cursor.value = under(event)), { signal });
     for (const name of ["pointerleave", "blur"]) box.addEventListener(name, () => (cursor.value = -1), { signal });

@@ -3,6 +3,7 @@ import { effect } from "@preact/signals-core";
 import { html } from "../dom.ts";
 import type { Store } from "../store.ts";
 import controlsStyle from "../style/controls.css";
+import diagramStyle from "../style/diagram.css";
 import heatmapStyle from "../style/heatmap.css";
 import panelStyle from "../style/panel.css";
 import rootStyle from "../style/root.css";
@@ -10,8 +11,10 @@ import headsStyle from "../style/heads.css";
 import strengthStyle from "../style/strength.css";
 import sceneStyle from "../style/scene.css";
 import stripsStyle from "../style/strips.css";
+import whyStyle from "../style/why.css";
 import { words } from "../words.ts";
 import { controls } from "./controls.ts";
+import { diagram } from "./diagram.ts";
 import { flags } from "./flags.ts";
 import { grid } from "./grid.ts";
 import { heatmap } from "./heatmap.ts";
@@ -23,9 +26,32 @@ import { inputScene, outputScene } from "./scene.ts";
 import { inputStrip, outputStrip } from "./strips.ts";
 import { tooltip } from "./tooltip.ts";
 import type { View } from "./view.ts";
+import { why } from "./why.ts";
 
-const STYLES = [rootStyle, controlsStyle, stripsStyle, sceneStyle, heatmapStyle, strengthStyle, headsStyle, panelStyle];
-const PICTURE: View[] = [inputStrip, inputScene, links, outputStrip, outputScene, heatmap, strength, grid];
+const STYLES = [
+  rootStyle,
+  controlsStyle,
+  diagramStyle,
+  stripsStyle,
+  sceneStyle,
+  heatmapStyle,
+  strengthStyle,
+  panelStyle,
+  whyStyle,
+  headsStyle,
+];
+const PICTURE: View[] = [
+  diagram,
+  inputStrip,
+  inputScene,
+  links,
+  outputStrip,
+  outputScene,
+  heatmap,
+  strength,
+  why,
+  grid,
+];
 
 /** Draws everything into an element until the signal ends. */
 export function mount(host: HTMLElement, store: Store, signal: AbortSignal): void {
@@ -90,7 +116,7 @@ let constructed: CSSStyleSheet | undefined;
 function style(): CSSStyleSheet {
   if (!constructed) {
     constructed = new CSSStyleSheet();
-    constructed.replaceSync(STYLES.join("\n").replaceAll("$", "attnwidget-")); // see build.mjs
+    constructed.replaceSync(STYLES.join("\n").replaceAll("$", "attnwidget-")); // which the build shortened
   }
   return constructed;
 }

@@ -22,6 +22,8 @@ const FEW_ROWS_HEIGHT = 310;
 const MAX_ROW = [28, 44] as const;
 
 export interface Layout {
+  /** of all views */
+  width: number;
   /** width of the labels left of the plot */
   left: number;
   /** room for the drawing of a scene */
@@ -79,9 +81,18 @@ function layoutOf(store: Store, width: number): Layout {
   if (turned) {
     const columns = across(nQueries, windows.queries);
     const input = other(nKeys, columns, windows.keys);
-    return { left, scene, turned, keys: down(nKeys, windows.keys), queries: columns, input, output: columns };
+    return { width, left, scene, turned, keys: down(nKeys, windows.keys), queries: columns, input, output: columns };
   }
   const columns = across(nKeys, windows.keys);
   const output = other(nQueries, columns, windows.queries);
-  return { left, scene, turned, keys: columns, queries: down(nQueries, windows.queries), input: columns, output };
+  return {
+    width,
+    left,
+    scene,
+    turned,
+    keys: columns,
+    queries: down(nQueries, windows.queries),
+    input: columns,
+    output,
+  };
 }

@@ -85,6 +85,7 @@ function mountScene(
     const scene = strip.scene();
     host.toggleAttribute("hidden", scene === null);
     if (!scene) return;
+    host.toggleAttribute("data-lit", store.spot.value.includes(strip.name() ?? ""));
     layout = sceneLayout(scene, room.value.scene);
     const shades = strip.shades();
     stage.style.width = `${layout.width}px`;

@@ -1,5 +1,4 @@
 /** Sites as people tell them apart: by kind and place in the network, and by layer. */
-import type { Store } from "../store.ts";
 import type { Site } from "../wire.ts";
 import { shown, words } from "../words.ts";
 
@@ -22,11 +21,4 @@ export function siteName(sites: Site[], index: number, groups: number[][]): stri
   if (!site) return "";
   const twins = groups.filter((members) => sites[members[0] ?? 0]?.kind === site.kind).length > 1;
   return twins ? `${words.kinds[site.kind]} (${shown(site.name)})` : words.kinds[site.kind];
-}
-
-/** Shows a head of a site; a step that it does not have becomes its last. */
-export function openSite(store: Store, index: number, head: number): void {
-  const last = Math.max(0, (store.outline.value.sites[index]?.nQueries ?? 1) - 1);
-  const locked = index === store.selection.value.site ? store.selection.value.locked : [];
-  store.select({ site: index, head, locked, step: Math.min(store.selection.value.step, last) });
 }

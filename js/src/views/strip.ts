@@ -9,6 +9,8 @@ import { words } from "../words.ts";
 import type { Layout } from "./layout.ts";
 
 export interface Strip {
+  /** name in the trace */
+  name: () => string | undefined;
   label: () => string;
   axis: () => Axis;
   texts: () => string[];
@@ -25,6 +27,7 @@ export interface Strip {
 
 /** The input, shaded by the weights of the step. */
 export const inputOf = (store: Store, layout: ReadonlySignal<Layout>): Strip => ({
+  name: () => store.slice.value.site?.key,
   label: () => axisName(store, "key"),
   axis: () => layout.value.input,
   texts: () => store.slice.value.keys,
@@ -39,6 +42,7 @@ export const inputOf = (store: Store, layout: ReadonlySignal<Layout>): Strip => 
 
 /** The output, shaded by the weights on the input that is looked at. */
 export const outputOf = (store: Store, layout: ReadonlySignal<Layout>): Strip => ({
+  name: () => store.slice.value.site?.query,
   label: () => axisName(store, "query"),
   axis: () => layout.value.output,
   texts: () => store.slice.value.queries,

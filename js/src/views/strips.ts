@@ -76,6 +76,7 @@ function mountStrip(host: HTMLElement, store: Store, signal: AbortSignal, strip:
     list.setAttribute("aria-label", strip.label());
     list.setAttribute("aria-activedescendant", gazed >= 0 ? `${id}-${gazed}` : "");
     list.toggleAttribute("data-small", axis.size < SMALL_PX);
+    host.toggleAttribute("data-lit", store.spot.value.includes(strip.name() ?? ""));
     list.style.width = `${axis.nCells * axis.size}px`;
     const nodes = setCount(list, texts.length ? axis.nCells : 0, (i) =>
       html("div", "token", { role: "option", id: `${id}-${i}` }),

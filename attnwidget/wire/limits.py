@@ -1,0 +1,21 @@
+"""Numbers that kernel and page go by."""
+
+from __future__ import annotations
+
+PROTOCOL = 1
+
+FRAME_BYTES = 256 * 1024  # the largest `frame`, after compression
+EXACT_BYTES = 64 * 1024  # up to here a frame holds float32
+MESSAGE_BYTES = 4 * 1024 * 1024  # the largest message
+STEP_BYTES = 64 * 1024  # a site whose rows are larger than this for one step is not streamed but fetched
+MESSAGES_PER_SECOND = 10  # for each widget; the server drops everything past 1,000 a second
+FRAMES_PER_SECOND = 2  # while streaming
+
+TERMS_BYTES = 32 * 1024  # what the weights of the selected head came of, in a frame
+SCENE_BYTES = 96 * 1024  # pixels of one strip; larger scenes are sent smaller
+
+HEADS_BYTES = 64 * 1024  # pictures of all heads in a frame, or of those of one site in a message
+HEADS_WEIGHTS = 1 << 24  # a frame tells of heads of this many weights in all; others are asked for
+HEADS_WEIGHTS_LIVE = 1 << 18  # the same while recording
+
+MEAN = -1  # the head that stands for the mean over heads

@@ -1,0 +1,71 @@
+"""The synced traits: what is shown, and how it is looked at."""
+
+from __future__ import annotations
+
+import math
+
+import traitlets
+
+from attnwidget.wire.limits import MEAN, PROTOCOL
+
+SCALES = ("absolute", "row")
+EXPECTATIONS = ("one", "ratio", "none", "own")
+AXES = ("query", "key")
+STRENGTHS = ("sum", "step")
+SPECIALS = ("keep", "dim", "omit")
+
+
+class Traits(traitlets.HasTraits):
+    """The synced traits: small, latest wins. A page reload and a saved notebook are drawn from them alone."""
+
+    protocol = traitlets.Int(PROTOCOL, help="version of the wire; written by the kernel").tag(sync=True)
+    frame = traitlets.Bytes(help="zlib of a packed picture: the whole trace, weights of the selection first").tag(
+        sync=True
+    )
+    step = traitlets.Int(0, help="selected query row, from 0").tag(sync=True, page_writes=True)
+    last_step = traitlets.Int(0, help="the largest step of the selected site; written by the kernel").tag(sync=True)
+    site = traitlets.Int(0, help="selected site, index into sites").tag(sync=True, page_writes=True)
+    head = traitlets.Int(MEAN, help="selected head; -1 for the mean over heads").tag(sync=True, page_writes=True)
+    locked = traitlets.List(traitlets.Int(), help="inputs that were clicked: indices of keys").tag(
+        sync=True, page_writes=True
+    )
+    scale = traitlets.Enum(SCALES, "absolute", help="colours from 0 to 1, or to each row's maximum").tag(
+        sync=True, page_writes=True
+    )
+    expectation = traitlets.Enum(
+        EXPECTATIONS,
+        "one",
+        help="expected strength: 1, number of queries / number of keys, none, or what `expected` says",
+    ).tag(sync=True, page_writes=True)
+    expected = traitlets.List(
+        traitlets.Float(min=0), help="strength that is expected of each key where `expectation` is own"
+    ).tag(sync=True)
+    strength = traitlets.Enum(STRENGTHS, "sum", help="strength over all steps so far, or in this step alone").tag(
+        sync=True, page_writes=True
+    )
+    special = traitlets.Enum(
+        SPECIALS, "keep", help="whether special keys are kept, dimmed, or left out and the other weights renormalised"
+    ).tag(sync=True, page_writes=True)
+    special_keys = traitlets.List(
+        traitlets.Int(min=0), help="keys that count as special; empty for special tokens by their text, and sinks"
+    ).tag(sync=True)
+    rows = traitlets.Enum(AXES, "query", help="what the rows of the heatmap are: queries, or keys").tag(
+        sync=True, page_writes=True
+    )
+    selector = traitlets.Unicode(help="model id of a bqplot index selector that is the step; may be empty").tag(
+        sync=True
+    )
+
+    @traitlets.validate("expected")
+    def _finite(self, proposal: traitlets.Bunch) -> list[float]:
+        for key, value in enumerate(proposal.value):
+            if not math.isfinite(value):
+                raise traitlets.TraitError(
+                    f"expected: {value} came for key {key}, a number of at least 0 was expected."
+                )
+        return list(proposal.value)
+
+    @traitlets.observe("expected")
+    def _own(self, change: traitlets.Bunch) -> None:
+        if change.new:
+            self.expectation = "own"

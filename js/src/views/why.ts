@@ -1,0 +1,94 @@
+/** Why a weight is what it is: from query and key over their score to the softmax, number by number. */
+import { html, iconButton, setCount, setText, svg } from "../dom.ts";
+import { at } from "../matrix.ts";
+import type { Store } from "../store.ts";
+import { exact, shown, words } from "../words.ts";
+import { MEAN } from "../wire.gen.ts";
+import type { Terms } from "../wire.ts";
+import { stepsOf, type Row } from "./why-steps.ts";
+import type { View } from "./view.ts";
+
+const OPEN = "M3 5.5l5 5 5-5z";
+const CLOSED = "M5.5 3l5 5-5 5z";
+/** CSS pixels. */
+const ROW_PX = 18;
+const MAX_CELL = 14;
+
+export const why: View = {
+  name: "why",
+  mount(host, store, layout, signal) {
+    const button = iconButton("why-button", words.why, CLOSED);
+    const title = html("span", "why-title", {}, words.why);
+    button.append(title);
+    const body = html("div", "why-body", { hidden: true, "aria-live": "polite" });
+    const cell = html("p", "why-cell");
+    const drawing = svg("svg", "why-drawing", { role: "img" });
+    const list = html("ol", "why-steps");
+    body.append(cell, drawing, list);
+    host.append(button, body);
+    button.addEventListener("click", () => (store.explaining.value = !store.explaining.value), { signal });
+
+    store.draw(signal, () => {
+      const open = store.explaining.value;
+      button.setAttribute("aria-expanded", String(open));
+      button.querySelector("path")?.setAttribute("d", open ? OPEN : CLOSED);
+      body.toggleAttribute("hidden", !open);
+      host.toggleAttribute("hidden", !store.slice.value.matrix.nQueries);
+      if (!open) return;
+      const { query, key, head } = cellOf(store);
+      const { keys, queries, matrix, site } = store.slice.value;
+      setText(cell, words.whyCell(shown(queries[query] ?? ""), shown(keys[key] ?? ""), exact(at(matrix, query, key))));
+      const terms = head === MEAN ? undefined : store.terms(store.selection.value.site, head, query);
+      const found = head === MEAN ? null : stepsOf(terms, key, store.matrix(store.selection.value.site, head), query);
+      const told = found?.steps ?? [[site && head === MEAN ? words.whyMean : words.whyWaiting, ""]];
+      drawRows(drawing, found?.rows ?? [], terms, layout.value.left + layout.value.scene);
+      for (const [i, node] of setCount(list, told.length, () =>
+        html("li", "why-step", {}, html("span", "why-name"), html("span", "why-value")),
+      ).entries()) {
+        const [name, value] = node.children;
+        if (name) setText(name, told[i]?.[0] ?? "");
+        if (value) setText(value, told[i]?.[1] ?? "");
+      }
+    });
+  },
+};
+
+/** The cell that is looked at: the gazed key, or the strongest of the row. */
+function cellOf(store: Store): { query: number; key: number; head: number } {
+  const { matrix, site } = store.slice.value;
+  const { query, keys } = store.gaze.value;
+  const { head } = store.selection.value;
+  let strongest = 0;
+  for (let k = 1; k < matrix.nKeys; k++) if (at(matrix, query, k) > at(matrix, query, strongest)) strongest = k;
+  return { query, key: keys[0] ?? strongest, head: head === MEAN && site?.nHeads === 1 ? 0 : head };
+}
+
+/** Vectors as bars around a line, feature under feature; those of one unit share a scale. */
+function drawRows(drawing: SVGElement, rows: Row[], terms: Terms | undefined, width: number): void {
+  const label = 96;
+  const n = Math.max(0, ...rows.map((row) => row.values.length));
+  const size = Math.min(MAX_CELL, (width - label) / Math.max(1, n));
+  drawing.setAttribute("width", String(width));
+  drawing.setAttribute("height", String(rows.length * (ROW_PX + 4)));
+  drawing.setAttribute("aria-label", terms ? rows.map((row) => row.name).join(", ") : "");
+  drawing.replaceChildren(
+    ...rows.map(({ name, values }, i) => {
+      const top = values.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-9);
+      const middle = i * (ROW_PX + 4) + ROW_PX / 2;
+      const bars = Array.from(values, (value, k) => {
+        const reach = (Math.min(Math.abs(value), top) / top) * (ROW_PX / 2);
+        const x = label + k * size;
+        const y = value > 0 ? middle - reach : middle;
+        return `M${x} ${y}h${Math.max(0.5, size - 1)}v${Math.max(0.5, reach)}h${-Math.max(0.5, size - 1)}z`;
+      });
+      return svg(
+        "g",
+        "why-row",
+        {},
+        svg("text", "why-label", { x: 0, y: middle + 4 }, name),
+        svg("path", "why-base", { d: `M${label} ${middle}h${n * size}` }),
+        svg("path", "why-bars", { d: bars.join("") }),
+      );
+    }),
+  );
+}

@@ -1,0 +1,129 @@
+"""The diagram in an exported page: its blocks are there, a click chooses a site, the query says which state it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+import attnwidget as aw
+from attnwidget import cli
+from attnwidget.architecture import Module
+
+BLOCK = ".attnwidget-diagram-block"
+TITLES = ".attnwidget-diagram-title"
+N_LAYERS, N_HEADS = 3, 2
+
+
+def opened(page: Page, trace: aw.Trace, folder: Path) -> Page:
+    trace.to_html(folder / "page.html")
+    page.goto((folder / "page.html").as_uri())
+    page.locator(BLOCK).first.wait_for()
+    return page
+
+
+def towers() -> aw.Trace:
+    """An encoder and a decoder of three layers of which only the weights are known."""
+    sizes = {"encoder": (5, 5), "decoder": (4, 4), "cross": (4, 5)}
+    weights = {kind: np.full((N_LAYERS, N_HEADS, *size), 1 / size[1]) for kind, size in sizes.items()}
+    return aw.Trace.from_weights(weights, source=list("abcde"), target=list("wxyz"))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("dates", "asks with the state before the step, s(t−1)"),
+        ("luong-dot", "asks with the state of the step, s(t)"),
+    ],
+)
+def test_the_query_says_which_state_it_is(page: Page, tmp_path: Path, name: str, words: str) -> None:
+    opened(page, cli.recorded(name)[1], tmp_path)
+    titles = page.locator(TITLES).all_text_contents()
+    assert {"input", "encoder", "attention", "context", "decoder", "output"} <= set(titles)
+    expect(page.locator(".attnwidget-diagram-words", has_text="asks")).to_have_text(words)
+
+
+def test_a_click_chooses_the_site_and_lights_it(page: Page, tmp_path: Path) -> None:
+    opened(page, towers(), tmp_path)
+    cross, itself = page.locator(BLOCK, has_text="cross-attention"), page.locator(BLOCK, has_text="self-attention")
+    expect(cross).to_have_attribute("aria-pressed", "true")
+    itself.last.click()
+    expect(itself.last).to_have_attribute("aria-pressed", "true")
+    expect(cross).to_have_attribute("aria-pressed", "false")
+    expect(page.get_by_label("site", exact=True).locator("option:checked")).to_have_text("decoder self")
+
+
+def test_a_tower_opens_to_its_layers_and_heads(page: Page, tmp_path: Path) -> None:
+    opened(page, towers(), tmp_path)
+    page.locator("[data-chevron]").last.click()
+    expect(page.locator(".attnwidget-diagram-layer")).to_have_count(N_LAYERS)
+    heads = page.locator(".attnwidget-diagram-head")
+    expect(heads).to_have_count(2 * N_LAYERS * N_HEADS)
+    heads.last.click()
+    expect(heads.last).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_label("head", exact=True).locator("option:checked")).to_have_text("2 of 2")
+    expect(page.locator(".attnwidget-diagram-detail", has_text="layer 3 of 3")).to_be_visible()
+    page.locator("[data-chevron]").last.click()
+    expect(heads).to_have_count(0)
+
+
+def test_hovering_a_strip_lights_its_tokens(page: Page, tmp_path: Path) -> None:
+    opened(page, towers(), tmp_path)
+    page.locator(BLOCK, has_text="input").hover()
+    expect(page.locator(".attnwidget-input[data-lit]")).to_have_count(1)
+    expect(page.locator(".attnwidget-output[data-lit]")).to_have_count(0)
+    page.mouse.move(0, 0)
+    expect(page.locator(".attnwidget-input[data-lit]")).to_have_count(0)
+
+
+def test_it_is_one_tab_stop_that_keys_move(page: Page, tmp_path: Path) -> None:
+    opened(page, towers(), tmp_path)
+    stops = page.locator(".attnwidget-diagram [tabindex='0']")
+    expect(stops).to_have_count(1)
+    stops.focus()
+    page.keyboard.press("End")
+    page.keyboard.press("Home")
+    expect(stops).to_have_count(1)
+    for _ in range(len(page.locator(BLOCK).all())):
+        if page.evaluate("document.activeElement.dataset.kind") == "tower":
+            break
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.locator(".attnwidget-diagram-layer")).to_have_count(N_LAYERS)
+    expect(stops).to_have_count(1)
+
+
+def test_names_of_modules_are_only_text(page: Page, tmp_path: Path) -> None:
+    trace = towers()
+    name = "<img src=x onerror=alert(1)>"
+    trace.set_architecture(Module("", "Network", children=(Module(name, name, "</script>"), Module("encoder", "E"))))
+    opened(page, trace, tmp_path)
+    expect(page.locator("img")).to_have_count(0)
+    assert any("img src" in about for about in page.locator(f"{BLOCK} title").all_text_contents())
+
+
+def test_it_can_be_hidden(page: Page, tmp_path: Path) -> None:
+    opened(page, towers(), tmp_path)
+    page.get_by_role("button", name="hide diagram").click()
+    expect(page.locator(".attnwidget-diagram")).to_be_hidden()
+    page.get_by_role("button", name="show diagram").click()
+    expect(page.locator(".attnwidget-diagram")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [480, 800, 1400])
+def test_no_text_leaves_its_block(page: Page, tmp_path: Path, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    opened(page, cli.recorded("transformer")[1], tmp_path)
+    faults = page.evaluate(
+        """() => [...document.querySelectorAll(".attnwidget-diagram-block")].flatMap((block) => {
+          const box = block.querySelector("rect").getBoundingClientRect();
+          return [...block.querySelectorAll("text")].filter((text) => {
+            const own = text.getBoundingClientRect();
+            return text.textContent && (own.left < box.left || own.right > box.right);
+          }).map((text) => text.textContent);
+        })"""
+    )
+    assert faults == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
