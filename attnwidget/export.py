@@ -22,6 +22,7 @@ SCRIPT = Path(__file__).parent / "static" / "standalone.js"
 
 PAGE_BYTES = 8 * 1024 * 1024  # compressed weights in one page; what does not fit is left out, the last sites first
 EXACT_BYTES = 512 * 1024  # weights that a page holds as float32
+HEADS = 8  # times as much as a frame does, a page tells of heads as a whole
 TERMS_BYTES = 256 * 1024  # what the weights that are shown first came of
 
 _STYLE = """\
@@ -89,7 +90,9 @@ def embedded(trace: Trace, **selection: object) -> tuple[str, str]:
         TraitError, TypeError: as `to_html` raises them.
     """
     look = chosen(trace, selection)
-    packed = frame(trace, 0, cast("int", look["site"]), cast("int", look["head"]), PAGE_BYTES, EXACT_BYTES, TERMS_BYTES)
+    packed = frame(
+        trace, 0, cast("int", look["site"]), cast("int", look["head"]), PAGE_BYTES, EXACT_BYTES, TERMS_BYTES, HEADS
+    )
     return html.escape(json.dumps(look)), base64.b64encode(packed).decode("ascii")
 
 

@@ -11,8 +11,10 @@ import numpy as np
 
 from attnwidget import analysis
 from attnwidget.architecture import Architecture, architecture_of
+from attnwidget.heads import STATISTICS, Head, Heads
 from attnwidget.ledger import SOURCE, TARGET, Cursor, Ledger
 from attnwidget.outline import Beam, Flag, Site, Status, Step, merged
+from attnwidget.survey import Survey
 from attnwidget.terms import Terms, Why, why
 from attnwidget.tokens import Tokens
 
@@ -28,6 +30,7 @@ class Reading:
         self.title = title
         self.lock = threading.RLock()
         self.ledger = Ledger()
+        self.survey = Survey(self.ledger, self.lock)
         self._drawn: tuple[object, Architecture] = (None, Architecture())
 
     def __repr__(self) -> str:
@@ -195,6 +198,27 @@ class Reading:
         """
         with self.lock:
             return self.ledger.find(site).store.overview(None if head == "mean" else head, size)
+
+    def heads(self, site: str | int | Site | None = None, *, sort: str | None = None) -> Heads:
+        """Return what kind of head each is: `print(trace.heads(sort="induction"))` is a table, the most so first.
+
+        Args:
+            site: a site, its name, or its position in `sites`; all of them by default.
+            sort: one of "entropy", "distance", "previous", "first", "diagonal" and "induction"; by default heads stand
+                in the order of sites. `heads.Head` says what they are.
+
+        Raises:
+            KeyError: no such site.
+            ValueError: no such statistic.
+        """
+        with self.lock:
+            records = list(self.ledger.records.values()) if site is None else [self.ledger.find(site)]
+        found = []
+        for record in records:
+            glance = self.survey.glance(record.site.name, range(record.site.n_heads), 0)
+            rows = zip(*(glance.statistics[name].tolist() for name in STATISTICS), strict=True)
+            found += [Head(record.site.name, head, *values) for head, values in zip(glance.heads, rows, strict=True)]
+        return Heads(found) if sort is None else Heads(found).by(sort)
 
     def digest(self, site: str | int | Site = 0, head: int = 0) -> int:
         """Return the CRC-32 of one head's weights, as little-endian float32 [query, key]: equal means complete."""

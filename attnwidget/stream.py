@@ -14,6 +14,7 @@ from attnwidget.wire import FRAMES_PER_SECOND, MESSAGES_PER_SECOND, DigestData, 
 from attnwidget.wire.codec import pack
 from attnwidget.wire.explain import explained
 from attnwidget.wire.fit import limited, new_blocks, streamed, whole_block
+from attnwidget.wire.glances import glance_from
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +84,12 @@ class Publisher:
         sites = self.trace.sites
         if 0 <= site < len(sites) and -1 <= head < sites[site].n_heads and sites[site].n_queries:
             self._ask(("blocks", site, head), partial(self._send_blocks, site, head))
+
+    def tell_heads(self, site: int, at: int = 0) -> None:
+        """Tell of the heads of one site as a whole, from one of them on; a few at a time, so that all else goes on."""
+        sites = self.trace.sites
+        if 0 <= site < len(sites) and at < sites[site].n_heads and sites[site].n_queries:
+            self._ask(("heads", site, at), partial(self._send_heads, site, at))
 
     def explain(self, site: int, head: int, query: int) -> None:
         """Send what the weights of one row of one head came of."""
@@ -204,6 +211,12 @@ class Publisher:
     def _send_blocks(self, site: int, head: int) -> None:
         data = pack(self.trace, self.seq, [whole_block(self.trace, site, head)], self.trace.cursor)
         self._send({"t": "blocks", "run": self.trace.run}, [data])
+
+    def _send_heads(self, site: int, at: int) -> None:
+        glance = glance_from(self.trace, site, at)
+        data = pack(self.trace, self.seq, [], self.trace.cursor, heads=[(site, glance)])
+        self._send({"t": "blocks", "run": self.trace.run}, [data])
+        self.tell_heads(site, glance.heads.stop)
 
     def _send_terms(self, site: int, head: int, query: int) -> None:
         row = explained(self.trace, site, head, query)

@@ -203,6 +203,8 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             self._publisher.resend(numbers)
         elif kind == "fetch" and _are_ints(content, "site", "head"):
             self._publisher.fetch(content["site"], content["head"])
+        elif kind == "heads" and _are_ints(content, "site"):
+            self._publisher.tell_heads(content["site"])
         elif kind == "why" and _are_ints(content, "site", "head", "query"):
             self._publisher.explain(content["site"], content["head"], content["query"])
         elif kind == "ready":

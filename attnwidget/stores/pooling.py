@@ -30,7 +30,7 @@ def pooled(weights: np.ndarray, pool: int) -> np.ndarray:
     whole = [(0, 0)] * len(outer) + [(0, -n_queries % pool), (0, -n_keys % pool)]
     padded = np.pad(weights, whole, constant_values=-np.inf)
     squares = padded.reshape(*outer, -(-n_queries // pool), pool, -(-n_keys // pool), pool)
-    return cast(np.ndarray, squares.max((-3, -1)))
+    return cast(np.ndarray, squares.max(-3).max(-1))
 
 
 class Pyramid:

@@ -11,10 +11,14 @@ from __future__ import annotations
 from typing import Annotated, Literal, TypedDict
 
 from attnwidget.architecture.data import ArchitectureData, EdgeData, NodeData
+from attnwidget.wire.heads import HeadsData, StatisticsData
 from attnwidget.wire.limits import (
     EXACT_BYTES,
     FRAME_BYTES,
     FRAMES_PER_SECOND,
+    HEADS_BYTES,
+    HEADS_WEIGHTS,
+    HEADS_WEIGHTS_LIVE,
     MEAN,
     MESSAGE_BYTES,
     MESSAGES_PER_SECOND,
@@ -29,6 +33,9 @@ __all__ = [
     "EXACT_BYTES",
     "FRAMES_PER_SECOND",
     "FRAME_BYTES",
+    "HEADS_BYTES",
+    "HEADS_WEIGHTS",
+    "HEADS_WEIGHTS_LIVE",
     "MEAN",
     "MESSAGES_PER_SECOND",
     "MESSAGE_BYTES",
@@ -147,6 +154,7 @@ class PictureData(TypedDict):
     steps: Annotated[list[StepData], "steps"]
     blocks: Annotated[list[BlockData], "weights"]
     terms: Annotated[list[TermsData], "what some of the weights came of"]
+    heads: Annotated[list[HeadsData], "heads as a whole, of some sites or none"]
     architecture: Annotated[ArchitectureData | None, "the diagram; null where this picture changes nothing in it"]
 
 
@@ -176,7 +184,7 @@ class EndMessage(TypedDict):
 
 
 class BlocksMessage(TypedDict):
-    """kernel -> page: the answer to fetch and to why. Its one buffer is a packed picture."""
+    """kernel -> page: the answer to fetch, why and heads. Its one buffer is a packed picture."""
 
     t: Literal["blocks"]
     run: Annotated[str, "run of the picture"]
@@ -217,9 +225,17 @@ class WhyMessage(TypedDict):
     query: Annotated[int, "index of the row"]
 
 
+class HeadsMessage(TypedDict):
+    """page -> kernel: tell of all heads of one site. The answers tell of some of them each."""
+
+    t: Literal["heads"]
+    run: Annotated[str, "which recording"]
+    site: Annotated[int, "index into sites"]
+
+
 DATA = (
     *(SceneData, StripData, FlagData, SiteData, CandidateData, StepData, BlockData),
-    *(ArrayData, TermsData, NodeData, EdgeData, ArchitectureData, PictureData, DigestData),
+    *(ArrayData, TermsData, StatisticsData, HeadsData, NodeData, EdgeData, ArchitectureData, PictureData, DigestData),
 )
 TO_PAGE = (RowsMessage, EndMessage, BlocksMessage)
-TO_KERNEL = (ReadyMessage, NeedMessage, FetchMessage, WhyMessage)
+TO_KERNEL = (ReadyMessage, NeedMessage, FetchMessage, WhyMessage, HeadsMessage)

@@ -13,9 +13,11 @@ import numpy as np
 from attnwidget.ledger import Cursor
 from attnwidget.scene import Scene
 from attnwidget.stores.pooling import pooled
+from attnwidget.survey import Glance
 from attnwidget.trace import Trace
 from attnwidget.wire import PROTOCOL, SCENE_BYTES, BlockData, PictureData, SceneData, SiteData
 from attnwidget.wire.explain import Explained, pack_terms
+from attnwidget.wire.glances import pack_heads
 
 _CODES = {"nan": 0, "+inf": 1, "-inf": 2}  # how u1 blocks name what is not finite
 
@@ -62,6 +64,7 @@ def pack(
     dtype: Dtype = "f4",
     pool: int = 1,
     terms: Iterable[Explained] = (),
+    heads: Iterable[tuple[int, Glance]] = (),
 ) -> bytes:
     """Return a picture of a trace as bytes.
 
@@ -74,6 +77,7 @@ def pack(
         dtype: how to store weights: float32, float16, or uint8 (off by at most 1/510 of the row's range).
         pool: store the maximum of each square of pool x pool weights, or of squares; 1 stores what the blocks hold.
         terms: what some of the weights came of.
+        heads: what to tell of heads as a whole, with the index of their site.
     """
     since, parts, described, offset = since or Cursor(), [], [], 0
     for block in blocks:
@@ -109,6 +113,11 @@ def pack(
         said["terms"].append(row)
         parts.append(numbers)
         offset += len(numbers)
+    for site, glance in heads:
+        told, pictures = pack_heads(site, glance, offset)
+        said["heads"].append(told)
+        parts.append(pictures)
+        offset += len(pictures)
     header = json.dumps(said, separators=(",", ":")).encode("ascii")
     header += b" " * (-len(header) % 4)
     return b"".join([struct.pack("<I", len(header)), header, *parts])
@@ -179,6 +188,7 @@ def _described(trace: Trace, seq: int, since: Cursor, until: Cursor, blocks: lis
         ],
         blocks=blocks,
         terms=[],
+        heads=[],
         architecture=trace.architecture.to_dict() if until.n_drawn > since.n_drawn else None,
     )
 

@@ -15,6 +15,7 @@ from attnwidget.trace import Trace
 from attnwidget.wire import EXACT_BYTES, FRAME_BYTES, MEAN, MESSAGE_BYTES, STEP_BYTES, TERMS_BYTES
 from attnwidget.wire.codec import Block, Dtype, describe, pack
 from attnwidget.wire.explain import of_interest
+from attnwidget.wire.glances import glances
 
 CELLS_PER_BYTE = 8  # more weights than this do not fit into a byte, however well they compress
 OVERVIEW = 512  # squares along an axis, of which a head has weights in a frame that is too small for all
@@ -30,6 +31,7 @@ def frame(
     budget: int = FRAME_BYTES,
     exact: int = EXACT_BYTES,
     terms: int = TERMS_BYTES,
+    times: int = 1,
 ) -> bytes:
     """Return a compressed picture of the whole trace: as many heads as fit, the selected one first, as exact as fits.
 
@@ -38,6 +40,7 @@ def frame(
         seq: number of messages that this picture includes.
         site: the selected site.
         head: the selected head.
+        times: how often more is told of heads as a whole than HEADS_BYTES and HEADS_WEIGHTS allow.
         exact: bytes of weights up to which they are stored as float32, or at twice that as float16.
         budget: bytes, after compression. A head that is too large even so is pooled until it fits; where the words
             alone take most of the budget, the weights get a quarter of it more.
@@ -52,16 +55,20 @@ def frame(
         dtype = "u1"  # float16 ends at 65,504; weights above 1 are odd already and keep their range in u1
     if wanted and wanted[0].weights.size * 4 <= exact:
         wanted[0] = replace(wanted[0], dtype="f4")  # what is looked at is exact where it alone would be
-    budget = max(budget, len(zlib.compress(pack(trace, seq, [], terms=told), 6)) + budget // 4)
+    heads = list(glances(trace, site, times))
+    least = len(zlib.compress(pack(trace, seq, [], terms=told, heads=heads), 6))  # without any weights
+    budget = max(budget, least + budget // 4)
     while True:
-        data = zlib.compress(pack(trace, seq, _without_needless_mean(trace, wanted, dtype), dtype=dtype, terms=told), 6)
+        shown = _without_needless_mean(trace, wanted, dtype)
+        data = zlib.compress(pack(trace, seq, shown, dtype=dtype, terms=told, heads=heads), 6)
         if len(data) <= budget or len(wanted) <= 1:
             break
-        wanted = wanted[: max(1, min(len(wanted) - 1, len(wanted) * budget // len(data)))]
+        share = (budget - least) / (len(data) - least)
+        wanted = wanted[: max(1, min(len(wanted) - 1, int(len(wanted) * share)))]
     pool = 1
     while len(data) > budget and wanted and pool < max(wanted[0].weights.shape):
         pool *= 2
-        data = zlib.compress(pack(trace, seq, wanted, dtype=dtype, pool=pool, terms=told), 6)
+        data = zlib.compress(pack(trace, seq, wanted, dtype=dtype, pool=pool, terms=told, heads=heads), 6)
     return data
 
 

@@ -8,23 +8,30 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from attnwidget import wire
 
-_HEAD = "// Written by `python -m attnwidget.wire` from attnwidget/wire/__init__.py. Do not edit.\n"
-_NUMBERS = ("PROTOCOL", "MEAN", "STEP_BYTES", "FRAME_BYTES", "MESSAGE_BYTES", "MESSAGES_PER_SECOND")
+_HEAD = "// Written by `python -m attnwidget.wire` from attnwidget/wire. Do not edit.\n"
+_NUMBERS = (
+    "PROTOCOL",
+    "MEAN",
+    "STEP_BYTES",
+    "FRAME_BYTES",
+    "MESSAGE_BYTES",
+    "MESSAGES_PER_SECOND",
+    "HEADS_BYTES",
+    "HEADS_WEIGHTS",
+)
 _SCALARS = {int: "number", float: "number", str: "string", bool: "boolean", bytes: "DataView", NoneType: "null"}
 
 
 def typescript() -> str:
     """Return the TypeScript side of the wire."""
     parts = [_HEAD]
-    parts += [f"export const {name} = {getattr(wire, name)};\n" for name in ("PROTOCOL", "MEAN")]
+    parts += [f"export const {name} = {getattr(wire, name)};\n" for name in ("PROTOCOL", "MEAN", "HEADS_WEIGHTS")]
     for declared in (*wire.DATA, *wire.TO_PAGE, *wire.TO_KERNEL):
         lines = [f"  /** {doc} */ {name}: {_ts(hint)};" for name, hint, doc in _fields(declared)]
-        parts.append(
-            f"/** {declared.__doc__} */\nexport interface {declared.__name__} {{\n" + "\n".join(lines) + "\n}\n"
-        )
+        parts.append(_interface(str(declared.__doc__), declared.__name__, lines))
     for name, group in (("ToPage", wire.TO_PAGE), ("ToKernel", wire.TO_KERNEL)):
         parts.append(f"export type {name} = {' | '.join(d.__name__ for d in group)};\n")
-    lines = [f"  /** {trait.help} */\n  {name}: {_trait_ts(trait)};" for name, trait in _traits()]
+    lines = [f"  /** {trait.help} */ {name}: {_trait_ts(trait)};" for name, trait in _traits()]
     parts.append(_interface("The synced traits.", "Traits", lines))
     return "\n".join(parts)
 
@@ -37,7 +44,7 @@ def markdown() -> str:
     """Return the documentation of the wire."""
     parts = [
         "# The wire\n",
-        "Written by `python -m attnwidget.wire` from `attnwidget/wire/__init__.py`; do not edit.\n",
+        "Written by `python -m attnwidget.wire` from `attnwidget/wire/`; do not edit.\n",
     ]
     parts.append((wire.__doc__ or "").partition("\n\n")[2].partition("\n`python")[0].strip() + "\n")
     parts.append(
@@ -66,12 +73,14 @@ _LAYOUT = """\
 its least and its greatest finite value, 0 included (two float32), then a uint8 for each weight from least to greatest,
 padding to 4, then for each of `n_odd` values that are not finite its index and its code (two uint32; 0 NaN, 1 plus
 infinity, 2 minus infinity). A pooled block has one value for each square of `pool` x `pool` weights: their maximum.
+The small picture of a head is uint8 [row, column]: the largest weight of a square of weights, 255 for the largest of
+its row, so that a head that spreads its weights shows where.
 """
 
 
 def _table(declared: type) -> str:
-    rows = [f"| `{name}` | `{_ts(hint)}` | {doc} |" for name, hint, doc in _fields(declared)]
-    body = "\n".join(row.replace('" | "', '" \\| "') for row in rows)
+    rows = ((name, _ts(hint).replace("|", "\\|"), doc) for name, hint, doc in _fields(declared))
+    body = "\n".join(f"| `{name}` | `{kind}` | {doc} |" for name, kind, doc in rows)
     return f"### {declared.__name__}\n\n{declared.__doc__}\n\n| field | type | what |\n|---|---|---|\n{body}\n"
 
 
@@ -90,7 +99,8 @@ def _ts(hint: object) -> str:
     if origin is Literal:
         return " | ".join(f'"{value}"' for value in args)
     if origin is list:
-        return f"{_ts(args[0])}[]"
+        inner = _ts(args[0])
+        return f"({inner})[]" if " | " in inner else f"{inner}[]"
     if origin in (typing.Union, UnionType):
         return " | ".join(map(_ts, args))
     if typing.is_typeddict(hint):

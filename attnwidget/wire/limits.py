@@ -14,4 +14,8 @@ FRAMES_PER_SECOND = 2  # while streaming
 TERMS_BYTES = 32 * 1024  # what the weights of the selected head came of, in a frame
 SCENE_BYTES = 96 * 1024  # pixels of one strip; larger scenes are sent smaller
 
+HEADS_BYTES = 64 * 1024  # pictures of all heads in a frame, or of those of one site in a message
+HEADS_WEIGHTS = 1 << 24  # a frame tells of heads of this many weights in all; others are asked for
+HEADS_WEIGHTS_LIVE = 1 << 18  # the same while recording
+
 MEAN = -1  # the head that stands for the mean over heads

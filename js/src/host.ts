@@ -70,7 +70,7 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
   let queue: Promise<unknown> = Promise.resolve();
   let expected = 0; // number of the first rows message that has not come
   const early = new Set<number>(); // those that came before an earlier one
-  const asked = new Map<string, number>(); // heads that were fetched, with the rows they had then
+  const asked = new Map<string, number>(); // what was asked for, with the rows that it had then
   const explained = new Set<string>(); // rows that were asked about
   let end: EndMessage | null = null; // what the kernel said must have arrived
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -149,7 +149,16 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
     if (status !== "recording" && sites[site]?.nQueries && (!matrix || worst(matrix) < Precision.Exact))
       fetch(site, head);
   });
-  signal.addEventListener("abort", stop, { once: true });
+  const stopHeads = effect(() => {
+    const { status, sites } = store.outline.value;
+    for (const site of store.wanted.value) {
+      const nQueries = sites[site]?.nQueries ?? 0;
+      if (status === "recording" || !nQueries || asked.get(`heads ${site}`) === nQueries) continue;
+      asked.set(`heads ${site}`, nQueries);
+      send({ t: "heads", run: run(), site });
+    }
+  });
+  signal.addEventListener("abort", () => (stop(), stopHeads()), { once: true });
 
   const stopAsking = effect(() => {
     const { site, head } = store.selection.value;

@@ -1,6 +1,7 @@
 /** The one state that every view draws: the recording, the selection, the focus, and what follows from them. */
 import { batch, computed, signal as state, type ReadonlySignal, type Signal } from "@preact/signals-core";
 import { draw } from "./draw.ts";
+import { withHeads, type Head } from "./heads.ts";
 import type { Matrix } from "./matrix.ts";
 import { empty, mean, merged, strength, worst } from "./matrix.ts";
 import type { Window } from "./scales.ts";
@@ -51,6 +52,10 @@ export interface Store {
   received: ReadonlySignal<Float64Array>;
   /** strength that the reader expects of a key at the gazed step; null for none */
   expected: ReadonlySignal<(key: number) => number | null>;
+  /** what was told of heads as a whole, by headName */
+  heads: ReadonlySignal<Map<string, Head>>;
+  /** sites of whose heads somebody looks at what was not told */
+  wanted: Signal<number[]>;
   window: Signal<{ queries: Window; keys: Window }>;
   links: Signal<Links>;
   /** strips that a block of the diagram stands for, while it is hovered */
@@ -100,6 +105,7 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
   const outline = state(NOTHING);
   const selection = state(FIRST);
   const matrices = state(new Map<string, Matrix>());
+  const heads = state(new Map<string, Head>());
   const terms = state(new Map<string, Terms>());
   const focus = state<{ query: number | null; key: number | null }>({ query: null, key: null });
   const listeners: ((change: Partial<Selection>, quiet: boolean) => void)[] = [];
@@ -186,6 +192,7 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
         next.set(name, merged(next.get(name) ?? empty(), block));
       }
       matrices.value = next;
+      heads.value = withHeads(before === NOTHING ? new Map() : heads.value, picture.heads);
       const told = before === NOTHING ? new Map<string, Terms>() : new Map(terms.value);
       for (const row of picture.terms) told.set(`${row.site}:${row.head}:${row.query}`, row);
       terms.value = told;
@@ -206,6 +213,8 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     nRead,
     received: computed(() => strength(slice.value.matrix, gaze.value.query + 1)),
     expected,
+    heads,
+    wanted: state<number[]>([]),
     window: state<{ queries: Window; keys: Window }>({ queries: null, keys: null }),
     links: state<Links>("step"),
     spot: state<string[]>([]),

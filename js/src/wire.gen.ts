@@ -1,8 +1,10 @@
-// Written by `python -m attnwidget.wire` from attnwidget/wire/__init__.py. Do not edit.
+// Written by `python -m attnwidget.wire` from attnwidget/wire. Do not edit.
 
 export const PROTOCOL = 1;
 
 export const MEAN = -1;
+
+export const HEADS_WEIGHTS = 16777216;
 
 /** What the tokens of a strip are parts of; its pixels stand at `offset` behind the header. */
 export interface SceneData {
@@ -88,6 +90,28 @@ export interface TermsData {
   /** scores, and what they came of; none where nothing was recorded */ arrays: ArrayData[];
 }
 
+/** What heads attend to on the whole, a number for each head, null where it has none. See `attnwidget.heads`. */
+export interface StatisticsData {
+  /** of a row, bits */ entropy: (number | null)[];
+  /** between a query and what it attends to, tokens */ distance: (number | null)[];
+  /** weight on the token before */ previous: (number | null)[];
+  /** weight on the first key */ first: (number | null)[];
+  /** weight on the token itself, or along the line from corner to corner */ diagonal: (number | null)[];
+  /** weight on what followed the same token before */ induction: (number | null)[];
+}
+
+/** Statistics of some heads of a site, and a small picture of each: bytes at `offset` behind the header. */
+export interface HeadsData {
+  /** index into sites */ site: number;
+  /** the first of these heads */ at: number;
+  /** how many there are */ n_heads: number;
+  /** how many queries they had */ n_queries: number;
+  /** rows of a picture; 0 where there are no pictures */ n_rows: number;
+  /** columns of a picture */ n_columns: number;
+  /** where they begin, counted from the end of the header */ offset: number;
+  /** a number for each of these heads */ statistics: StatisticsData;
+}
+
 /** A block of the diagram. */
 export interface NodeData {
   /** unique in the diagram */ id: string;
@@ -128,6 +152,7 @@ export interface PictureData {
   /** steps */ steps: StepData[];
   /** weights */ blocks: BlockData[];
   /** what some of the weights came of */ terms: TermsData[];
+  /** heads as a whole, of some sites or none */ heads: HeadsData[];
   /** the diagram; null where this picture changes nothing in it */ architecture: ArchitectureData | null;
 }
 
@@ -153,7 +178,7 @@ export interface EndMessage {
   /** one for each head that was streamed */ digests: DigestData[];
 }
 
-/** kernel -> page: the answer to fetch and to why. Its one buffer is a packed picture. */
+/** kernel -> page: the answer to fetch, why and heads. Its one buffer is a packed picture. */
 export interface BlocksMessage {
   /** its type */ t: "blocks";
   /** run of the picture */ run: string;
@@ -190,40 +215,32 @@ export interface WhyMessage {
   /** index of the row */ query: number;
 }
 
+/** page -> kernel: tell of all heads of one site. The answers tell of some of them each. */
+export interface HeadsMessage {
+  /** its type */ t: "heads";
+  /** which recording */ run: string;
+  /** index into sites */ site: number;
+}
+
 export type ToPage = RowsMessage | EndMessage | BlocksMessage;
 
-export type ToKernel = ReadyMessage | NeedMessage | FetchMessage | WhyMessage;
+export type ToKernel = ReadyMessage | NeedMessage | FetchMessage | WhyMessage | HeadsMessage;
 
 /** The synced traits. */
 export interface Traits {
-  /** expected strength: 1, number of queries / number of keys, none, or what `expected` says */
-  expectation: "one" | "ratio" | "none" | "own";
-  /** strength that is expected of each key where `expectation` is own */
-  expected: number[];
-  /** zlib of a packed picture: the whole trace, weights of the selection first */
-  frame: DataView;
-  /** selected head; -1 for the mean over heads */
-  head: number;
-  /** the largest step of the selected site; written by the kernel */
-  last_step: number;
-  /** inputs that were clicked: indices of keys */
-  locked: number[];
-  /** version of the wire; written by the kernel */
-  protocol: number;
-  /** what the rows of the heatmap are: queries, or keys */
-  rows: "query" | "key";
-  /** colours from 0 to 1, or to each row's maximum */
-  scale: "absolute" | "row";
-  /** model id of a bqplot index selector that is the step; may be empty */
-  selector: string;
-  /** selected site, index into sites */
-  site: number;
-  /** whether special keys are kept, dimmed, or left out and the other weights renormalised */
-  special: "keep" | "dim" | "omit";
-  /** keys that count as special; empty for special tokens by their text, and sinks */
-  special_keys: number[];
-  /** selected query row, from 0 */
-  step: number;
-  /** strength over all steps so far, or in this step alone */
-  strength: "sum" | "step";
+  /** expected strength: 1, number of queries / number of keys, none, or what `expected` says */ expectation: "one" | "ratio" | "none" | "own";
+  /** strength that is expected of each key where `expectation` is own */ expected: number[];
+  /** zlib of a packed picture: the whole trace, weights of the selection first */ frame: DataView;
+  /** selected head; -1 for the mean over heads */ head: number;
+  /** the largest step of the selected site; written by the kernel */ last_step: number;
+  /** inputs that were clicked: indices of keys */ locked: number[];
+  /** version of the wire; written by the kernel */ protocol: number;
+  /** what the rows of the heatmap are: queries, or keys */ rows: "query" | "key";
+  /** colours from 0 to 1, or to each row's maximum */ scale: "absolute" | "row";
+  /** model id of a bqplot index selector that is the step; may be empty */ selector: string;
+  /** selected site, index into sites */ site: number;
+  /** whether special keys are kept, dimmed, or left out and the other weights renormalised */ special: "keep" | "dim" | "omit";
+  /** keys that count as special; empty for special tokens by their text, and sinks */ special_keys: number[];
+  /** selected query row, from 0 */ step: number;
+  /** strength over all steps so far, or in this step alone */ strength: "sum" | "step";
 }

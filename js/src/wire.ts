@@ -1,4 +1,5 @@
 /** Bytes from the kernel become pictures; this is the only file that knows how they are laid out and what they call things. */
+import { readHeads, type Head } from "./heads.ts";
 import type { ArchitectureData, ArrayData, BlockData, PictureData, SceneData, TermsData } from "./wire.gen.ts";
 import { PROTOCOL } from "./wire.gen.ts";
 
@@ -91,6 +92,7 @@ export interface Picture {
   stepsAt: number;
   steps: Step[];
   blocks: Block[];
+  heads: Head[];
   terms: Terms[];
   /** the diagram; null where this picture changes nothing in it */
   architecture: ArchitectureData | null;
@@ -136,6 +138,11 @@ export function readPicture(bytes: Uint8Array): Picture {
     stepsAt: header.steps_at,
     steps: header.steps,
     blocks: header.blocks.map((block) => readBlock(block, body)),
+    heads: (header.heads ?? []).flatMap((data) => {
+      const heads = readHeads(data, body);
+      if (!heads) throw new PictureError(`Heads of site ${Number(data.site)} came with other bytes than they say.`);
+      return heads;
+    }),
     terms: (header.terms ?? []).map((terms) => readTerms(terms, body)),
     architecture: header.architecture ?? null, // pictures that were packed before there were diagrams have none
   };

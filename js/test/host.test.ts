@@ -228,4 +228,16 @@ describe("the page", () => {
     await settled();
     expect(nRows(store)).toBe(0);
   });
+
+  it("asks once for heads that somebody looks at, when all rows are there", async () => {
+    const { model, store } = await opened(header(1), [{ rows: [peak(1)] }]);
+    const asked = () => model.sent.filter(({ t }) => t === "heads");
+    store.wanted.value = [0, 7];
+    expect(asked()).toEqual([]);
+    message(model, rows(0), pack(header(2, { status: "complete" }), [{ at: 1, rows: [peak(2)] }]));
+    await settled();
+    store.wanted.value = [];
+    store.wanted.value = [0];
+    expect(asked()).toEqual([{ t: "heads", run: "a", site: 0 }]);
+  });
 });

@@ -40,6 +40,7 @@ export function header(n: number, change: Partial<PictureData> = {}): PictureDat
     steps_at: 0,
     steps: Array.from({ length: n }, (_, i) => ({ token: `t${i}`, candidates: [] })),
     blocks: [],
+    heads: [],
     terms: [],
     architecture: null,
     ...change,

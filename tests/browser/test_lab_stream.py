@@ -142,3 +142,26 @@ def test_the_widget_follows_the_theme_live(page: Page, lab: labkit.Lab, theme: s
     labkit.run_cell(page, 2)
     page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
     expect(page.locator(WIDGET)).to_have_attribute("data-theme", theme.split()[-1].lower(), timeout=LONG_MS)
+
+
+MANY_HEADS = """
+weights = np.tril(np.random.default_rng(1).random((2, 20, 700, 700), dtype="float32"))
+weights[1, 17] = np.eye(700)
+many = aw.Trace.from_weights(weights / weights.sum(-1, keepdims=True), source=[f"t{i}" for i in range(700)])
+aw.AttentionWidget(many)
+"""
+
+
+def test_heads_that_are_too_many_for_a_frame_come_when_they_are_looked_at(page: Page, lab: labkit.Lab) -> None:
+    open_widget(page, lab, "heads.ipynb", MANY_HEADS)
+    labkit.run_cell(page, 2)
+    widget = page.locator(WIDGET).nth(1)
+    toggle = widget.locator(".attnwidget-heads-toggle")
+    expect(toggle).to_have_attribute("aria-expanded", "false")
+    toggle.click()
+    box = widget.locator(".attnwidget-heads-box")
+    box.scroll_into_view_if_needed()
+    expect(widget.locator(".attnwidget-heads-note")).to_contain_text("scaled to its largest weight", timeout=LONG_MS)
+    widget.locator(".attnwidget-heads-bar select").select_option("diagonal")
+    box.hover(position={"x": 110, "y": 20})
+    expect(widget.locator(".attnwidget-heads-told")).to_contain_text("layer 2, head 18 · entropy 0.00 bits")

@@ -14,12 +14,13 @@ SOURCES = ROOT / "js" / "src"
 
 # From low to high. A room may import any room of a lower line, none of its own line. A folder is one room.
 PYTHON_LAYERS = [
-    {"scene", "analysis", "outline", "subshell", "terms"},
+    {"scene", "analysis", "heads", "outline", "subshell", "terms"},
     {"seen", "tokens"},
     {"checks", "architecture"},
     {"stores", "strips"},
     {"records"},
     {"ledger"},
+    {"survey"},
     {"beams", "foreign", "reading"},
     {"trace"},
     {"header"},
@@ -54,6 +55,7 @@ TORCH_ROOMS = {"capture", "models"}
 
 JS_LAYERS = [
     {"wire.gen", "crc", "scales", "dom", "draw", "theme", "keys", "words"},
+    {"heads"},
     {"wire"},
     {"matrix"},
     {"outline", "selection", "special"},

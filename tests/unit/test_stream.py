@@ -256,3 +256,27 @@ def test_heads_that_are_not_there_are_not_sent(sent: Sent, site: int, head: int)
     sent.decode(1)
     sent.publisher.fetch(site, head)
     assert sent.publisher._asked == {}
+
+
+def test_heads_are_told_when_asked_a_few_at_a_time(
+    sent: Sent, read_picture: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attnwidget.wire.glances.HEADS_WEIGHTS", 12)
+    sent.decode(2)
+    sent.trace.finish()
+    sent.settle()
+    sent.publisher.tell_heads(0)
+    sent.page.wait(lambda: len(sent.page.of("blocks")) == 3)
+    told = [read_picture(buffers[0]).header["heads"] for _, buffers in sent.page.of("blocks")]
+    assert [(h["site"], h["at"], h["n_heads"], h["n_queries"]) for (h,) in told] == [(0, i, 1, 2) for i in range(3)]
+
+
+@pytest.mark.parametrize("site", [-1, 1, 10**9])
+def test_heads_of_no_site_are_not_told(sent: Sent, site: int) -> None:
+    sent.decode(1)
+    sent.trace.finish()
+    sent.settle()
+    sent.publisher.tell_heads(site)
+    sent.publisher.tell_heads(0)
+    sent.page.wait(lambda: sent.page.of("blocks"))
+    assert len(sent.page.of("blocks")) == 1

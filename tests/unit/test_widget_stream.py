@@ -211,6 +211,13 @@ def test_fetch_sends_a_head(following: Heard) -> None:
     assert [message["t"] for message in following.sent] == ["blocks"]
 
 
+def test_heads_are_told_when_asked(following: Heard) -> None:
+    following.sent.clear()
+    following._on_message(None, {"t": "heads", "run": following.trace.run, "site": 0}, [])
+    following._publisher._round()
+    assert [message["t"] for message in following.sent] == ["blocks"]
+
+
 def test_ready_says_the_end_again(following: Heard) -> None:
     following.trace.finish()
     following.sent.clear()
@@ -241,6 +248,11 @@ def test_ready_says_the_end_again(following: Heard) -> None:
         {"t": "fetch", "site": 0, "head": 99},
         {"t": "fetch", "site": 0.0, "head": 0},
         {"t": "fetch", "site": True, "head": 0},
+        {"t": "heads"},
+        {"t": "heads", "site": 9},
+        {"t": "heads", "site": -1},
+        {"t": "heads", "site": True},
+        {"t": "heads", "site": [0]},
         {"t": "fetch", "site": "../../x", "head": 0},
         {"t": "ready", "seq": -1},
         {"t": "save", "path": "../../x"},

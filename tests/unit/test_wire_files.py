@@ -61,7 +61,7 @@ def test_a_stale_file_is_written_anew(run: Callable[..., int], stale: Path) -> N
 
 def test_every_synced_trait_is_on_the_page() -> None:
     text = typescript()
-    assert [name for name in wire.Traits.class_traits(sync=True) if f"  {name}: " not in text] == []
+    assert [name for name in wire.Traits.class_traits(sync=True) if f" */ {name}: " not in text] == []
 
 
 @pytest.mark.parametrize("text", [typescript(), markdown()], ids=["TypeScript", "documentation"])

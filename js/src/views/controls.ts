@@ -2,10 +2,10 @@
 import { effect } from "@preact/signals-core";
 import { html, iconButton, select, setEnabled, setOptions, setText } from "../dom.ts";
 import type { Store } from "../store.ts";
-import type { Site } from "../wire.ts";
 import { MEAN } from "../wire.gen.ts";
 import { shown, words } from "../words.ts";
 import { chooseSite } from "./site-choice.ts";
+import { groupsOf, siteName } from "./sites.ts";
 import type { View } from "./view.ts";
 
 /** Steps per second. */
@@ -28,9 +28,6 @@ export const controls: View = {
   },
 };
 
-/** Sites of one kind in one place of the network differ by their layer only. */
-const groupOf = (site: Site) => `${site.kind} ${site.name.replace(/\d+/g, "#")}`;
-
 function siteFields(store: Store, signal: AbortSignal): HTMLElement[] {
   const site = select(words.site);
   const layer = select(words.layer);
@@ -41,11 +38,10 @@ function siteFields(store: Store, signal: AbortSignal): HTMLElement[] {
   head.control.addEventListener("change", () => store.select({ head: Number(head.control.value) }), { signal });
   store.draw(signal, () => {
     const { site: index, head: chosen } = store.selection.value;
-    const groups = new Map<string, number[]>();
-    for (const [i, each] of sites().entries()) groups.set(groupOf(each), [...(groups.get(groupOf(each)) ?? []), i]);
+    const groups = groupsOf(sites());
     const current = sites()[index];
-    const layers = current ? (groups.get(groupOf(current)) ?? []) : [];
-    const choices = [...groups.values()].map((members): [string, string] => {
+    const layers = groups.find((members) => members.includes(index)) ?? [];
+    const choices = groups.map((members): [string, string] => {
       const first = members[0] ?? 0;
       return [String(members.includes(index) ? index : first), siteName(sites(), first, groups)];
     });
@@ -67,13 +63,6 @@ function siteFields(store: Store, signal: AbortSignal): HTMLElement[] {
     head.field.toggleAttribute("hidden", !current);
   });
   return [site.field, layer.field, head.field];
-}
-
-function siteName(sites: Site[], index: number, groups: Map<string, number[]>): string {
-  const site = sites[index];
-  if (!site) return "";
-  const twins = [...groups.values()].filter((members) => sites[members[0] ?? 0]?.kind === site.kind).length > 1;
-  return twins ? `${words.kinds[site.kind]} (${shown(site.name)})` : words.kinds[site.kind];
 }
 
 function player(store: Store, signal: AbortSignal): HTMLElement[] {

@@ -7,6 +7,7 @@ import diagramStyle from "../style/diagram.css";
 import heatmapStyle from "../style/heatmap.css";
 import panelStyle from "../style/panel.css";
 import rootStyle from "../style/root.css";
+import headsStyle from "../style/heads.css";
 import strengthStyle from "../style/strength.css";
 import sceneStyle from "../style/scene.css";
 import stripsStyle from "../style/strips.css";
@@ -15,6 +16,7 @@ import { words } from "../words.ts";
 import { controls } from "./controls.ts";
 import { diagram } from "./diagram.ts";
 import { flags } from "./flags.ts";
+import { grid } from "./grid.ts";
 import { heatmap } from "./heatmap.ts";
 import { columnsOf, watchLayout } from "./layout.ts";
 import { links } from "./links.ts";
@@ -36,8 +38,20 @@ const STYLES = [
   strengthStyle,
   panelStyle,
   whyStyle,
+  headsStyle,
 ];
-const PICTURE: View[] = [diagram, inputStrip, inputScene, links, outputStrip, outputScene, heatmap, strength, why];
+const PICTURE: View[] = [
+  diagram,
+  inputStrip,
+  inputScene,
+  links,
+  outputStrip,
+  outputScene,
+  heatmap,
+  strength,
+  why,
+  grid,
+];
 
 /** Draws everything into an element until the signal ends. */
 export function mount(host: HTMLElement, store: Store, signal: AbortSignal): void {
