@@ -30,7 +30,7 @@ export const words = {
   heatmapHelp: "Arrow keys move, Enter locks, Escape lets go.",
   strength: "strength",
   strengths: { sum: "strength so far", step: "strength in this step" },
-  strengthChoices: { sum: "all steps so far", step: "this step" },
+  strengthChoices: { sum: "steps so far", step: "this step" },
   rows: "rows",
   rowChoices: (query: string, key: string) => ({ query, key }),
   special: "special tokens",

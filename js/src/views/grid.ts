@@ -18,7 +18,7 @@ export const grid: View = {
   name: "heads",
   mount(host, store, layout, signal) {
     const id = `attnwidget-heads-${nGrids++}`;
-    const toggle = html("button", "heads-toggle", { type: "button", "aria-controls": id });
+    const toggle = html("button", "heads-toggle attnwidget-toggle", { type: "button", "aria-controls": id });
     const sortBy = select(words.sortBy);
     const note = html("span", "note attnwidget-heads-note");
     const canvas = html("canvas", "heads-canvas", { "aria-hidden": "true" });
@@ -89,11 +89,12 @@ export const grid: View = {
       box.setAttribute("aria-label", words.allHeads(heads.nHeads.value));
     });
     store.draw(signal, () => {
-      if (!heads.isOpen.value || !view.value.seen || !view.value.width) return;
-      const { top, ...size } = view.value;
+      if (!heads.isOpen.value || !view.value.width) return;
+      const { top, width, height } = view.value;
       paintGrid(canvas, heads.grid.value, {
         ...heads,
-        ...size,
+        width,
+        height,
         heads: store.heads.value,
         sort: heads.sort.value,
         selected: heads.selected.value,

@@ -1,5 +1,5 @@
 /** Why a weight is what it is: from query and key over their score to the softmax, number by number. */
-import { html, iconButton, setCount, setText, svg } from "../dom.ts";
+import { html, setCount, setText, svg } from "../dom.ts";
 import { at } from "../matrix.ts";
 import type { Store } from "../store.ts";
 import { exact, shown, words } from "../words.ts";
@@ -8,8 +8,6 @@ import type { Terms } from "../wire.ts";
 import { stepsOf, type Row } from "./why-steps.ts";
 import type { View } from "./view.ts";
 
-const OPEN = "M3 5.5l5 5 5-5z";
-const CLOSED = "M5.5 3l5 5-5 5z";
 /** CSS pixels. */
 const ROW_PX = 18;
 const MAX_CELL = 14;
@@ -17,9 +15,7 @@ const MAX_CELL = 14;
 export const why: View = {
   name: "why",
   mount(host, store, layout, signal) {
-    const button = iconButton("why-button", words.why, CLOSED);
-    const title = html("span", "why-title", {}, words.why);
-    button.append(title);
+    const button = html("button", "why-button attnwidget-toggle", { type: "button" }, words.why);
     const body = html("div", "why-body", { hidden: true, "aria-live": "polite" });
     const cell = html("p", "why-cell");
     const drawing = svg("svg", "why-drawing", { role: "img" });
@@ -31,7 +27,6 @@ export const why: View = {
     store.draw(signal, () => {
       const open = store.explaining.value;
       button.setAttribute("aria-expanded", String(open));
-      button.querySelector("path")?.setAttribute("d", open ? OPEN : CLOSED);
       body.toggleAttribute("hidden", !open);
       host.toggleAttribute("hidden", !store.slice.value.matrix.nQueries);
       if (!open) return;
