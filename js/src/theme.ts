@@ -60,6 +60,17 @@ export function luminance(rgb: Rgb): number {
 /** Black or white, whichever reads better on a colour. */
 export const ink = (rgb: Rgb): string => (luminance(rgb) > 0.179 ? "#000000" : "#ffffff");
 
+const accents = new WeakMap<Element, { dark: boolean; accent: string }>();
+
+/** The accent colour where an element stands; asked once for each theme, because to ask costs a layout. */
+export function accentOf(node: Element, dark: boolean): string {
+  const known = accents.get(node);
+  if (known?.dark === dark) return known.accent;
+  const accent = getComputedStyle(node).getPropertyValue("--attnwidget-accent").trim() || "#c2410c";
+  accents.set(node, { dark, accent });
+  return accent;
+}
+
 /** Tells whether the page around is dark, now and whenever it changes. */
 export function watchTheme(signal: AbortSignal): ReadonlySignal<boolean> {
   const media = matchMedia("(prefers-color-scheme: dark)");

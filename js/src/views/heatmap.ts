@@ -5,7 +5,8 @@ import { at } from "../matrix.ts";
 import { cellAt, cellOf, every, tokensOf, type Axis } from "../scales.ts";
 import type { Store } from "../store.ts";
 import { fits, shown, words } from "../words.ts";
-import { boxOf, paint } from "./heatmap-paint.ts";
+import { boxOf } from "./heatmap-cells.ts";
+import { paint } from "./heatmap-paint.ts";
 import { colourBar } from "./colour-bar.ts";
 import { columnsOf, rowsOf, type Layout } from "./layout.ts";
 import { axisName } from "./strip.ts";
@@ -111,7 +112,9 @@ export const heatmap: View = {
       setText(corner, words.corner(...names));
       grid.setAttribute("aria-label", `${words.heatmap}: ${words.axes(...names)}`);
       moveCell(cell, store, layout.value);
-      host.parentElement?.style.setProperty("--attnwidget-heatmap-top", `${host.offsetTop + grid.offsetTop}px`);
+      // To ask where something stands costs a layout, so it is asked only for the bars beside the rows.
+      if (turned)
+        host.parentElement?.style.setProperty("--attnwidget-heatmap-top", `${host.offsetTop + grid.offsetTop}px`);
       const binned = Math.max(keys.per, queries.per);
       const missing = store.nSteps.value ? words.noWeights : words.waiting;
       setText(note, absent ? missing : binned > 1 ? words.binned(keys.per * queries.per) : "");

@@ -1,6 +1,6 @@
 /** The pixels of a scene, and over them the weights: pure, the same scene and weights give the same picture. */
 import type { Store } from "../store.ts";
-import { colour, css } from "../theme.ts";
+import { accentOf, colour, css } from "../theme.ts";
 import type { Scene } from "../wire.ts";
 import { boxOf, type Box, type SceneLayout } from "./scene-layout.ts";
 
@@ -69,7 +69,7 @@ export function paintScene(
     }
     context.globalAlpha = 1;
   }
-  context.strokeStyle = styles.getPropertyValue("--attnwidget-accent").trim() || "#c2410c";
+  context.strokeStyle = accentOf(canvas, store.dark.value);
   for (const token of new Set([...locked, gazed])) {
     const box = boxOf(scene, layout, token);
     if (!box) continue;
