@@ -12,6 +12,7 @@ from nbclient import NotebookClient
 from playwright.sync_api import Page, expect
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+LESSONS = [path for path in NOTEBOOKS if path.stem[:2] >= "03"]
 CELL_S = 60
 LONG_MS = 30_000
 
@@ -27,6 +28,19 @@ def test_it_is_saved_without_outputs(path: Path) -> None:
     notebook = nbformat.read(path, 4)
     assert [cell.id for cell in notebook.cells if cell.get("outputs")] == []
     assert "widgets" not in notebook.metadata
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_what_a_reader_fills_in_is_checked_in_the_same_cell(path: Path) -> None:
+    to_fill_in = [cell for cell in nbformat.read(path, 4).cells if "# solution" in cell.source]
+    assert to_fill_in
+    assert [cell.id for cell in to_fill_in if "check(" not in cell.source.split("# solution")[1]] == []
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_it_says_where_attention_is_no_explanation(path: Path) -> None:
+    text = "\n".join(cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown")
+    assert text.index("Not an explanation") < text.index("## Exercises")
 
 
 def test_a_typed_number_is_translated_and_shown(page: Page, lab: labkit.Lab) -> None:
