@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 Form = Literal["", "dot", "additive"]
-CHANGED = 0.02  # part of a weight that rounding to half precision does not explain
+CHANGED = 0.005  # part of a weight that rounding to half precision does not explain
 
 
 @dataclass(frozen=True, eq=False)

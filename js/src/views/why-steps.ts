@@ -18,7 +18,7 @@ export interface Steps {
 }
 
 /** Weights that differ by more than this part were changed after the softmax. */
-const CHANGED = 0.02;
+const CHANGED = 0.005;
 
 /** The steps for one cell; null while it is not known what was recorded. */
 export function stepsOf(terms: Terms | undefined, key: number, matrix: Matrix | null, query: number): Steps | null {
