@@ -345,6 +345,16 @@ def test_bars_stand_beside_rows_that_are_inputs(opened: Page) -> None:
     assert bars["x"] > grid["x"] + grid["width"]
 
 
+def test_bars_stay_beside_their_rows_when_the_diagram_goes(page: Page, tmp_path: Path) -> None:
+    open_page(page, make_trace(make_weights()), tmp_path)
+    choose(page, "rows", "key")
+    page.get_by_role("button", name="hide diagram").click()
+    grid, bars = page.locator(GRID).bounding_box(), page.locator(".attnwidget-strength-drawing").bounding_box()
+    assert grid is not None
+    assert bars is not None
+    assert bars["y"] == pytest.approx(grid["y"], abs=1)
+
+
 def test_what_is_left_out_is_said_and_shared_out(page: Page, weights: np.ndarray, tmp_path: Path) -> None:
     make_trace(weights).to_html(tmp_path / "page.html", special="omit", special_keys=[2])
     page.goto((tmp_path / "page.html").as_uri())

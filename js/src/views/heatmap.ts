@@ -112,9 +112,6 @@ export const heatmap: View = {
       setText(corner, words.corner(...names));
       grid.setAttribute("aria-label", `${words.heatmap}: ${words.axes(...names)}`);
       moveCell(cell, store, layout.value);
-      // To ask where something stands costs a layout, so it is asked only for the bars beside the rows.
-      if (turned)
-        host.parentElement?.style.setProperty("--attnwidget-heatmap-top", `${host.offsetTop + grid.offsetTop}px`);
       const binned = Math.max(keys.per, queries.per);
       const missing = store.nSteps.value ? words.noWeights : words.waiting;
       setText(note, absent ? missing : binned > 1 ? words.binned(keys.per * queries.per) : "");

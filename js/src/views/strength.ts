@@ -62,6 +62,7 @@ export const strength: View = {
       setText(label, name);
       drawing.setAttribute("width", String(turned ? full : size));
       drawing.setAttribute("height", String(turned ? size : full));
+      host.style.setProperty("--attnwidget-bars", `${size}px`);
       drawing.setAttribute("aria-label", `${name}: ${bars.slice(0, 40).map(nameOf(store)).join("; ")}`);
       drawing.replaceChildren(
         hatching(id),
