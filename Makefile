@@ -36,7 +36,7 @@ picture: ## draw the pictures of the README again
 	@$(MAKE) --no-print-directory demo HEADLESS=1
 	@$(VENV) scripts/picture.py
 
-views: build ## write js/demo.html, every view without a kernel
+views: build ## write js/demo.html, every view without a kernel; vitest -u then renews js/test/pictures
 	@$(VENV) scripts/demo_page.py
 
 setup:

@@ -47,22 +47,30 @@ def explained(trace: Trace, site: int, head: int, query: int) -> Explained:
 
 
 def of_interest(trace: Trace, site: int, head: int, n_bytes: int) -> Iterator[Explained]:
-    """Yield the rows of the selected head, for the mean those of all heads, until they take `n_bytes`.
+    """Yield the rows of the selected head, then those of other heads and sites, until they take `n_bytes`.
 
     A head of which nothing was recorded is one row, ALL.
     """
-    if not trace.sites:
-        return
-    chosen = trace.sites[site]
-    for one in range(chosen.n_heads) if head == MEAN else (head,):
-        for query in range(chosen.n_queries):
-            found = explained(trace, site, one, query)
-            if found.terms is None and not query:
-                yield Explained(site, one, ALL, None)
+    for index, one in _by_interest(trace, site, head):
+        for query in range(trace.sites[index].n_queries):
+            found = explained(trace, index, one, query)
+            if found.terms is None:
+                if not query:
+                    yield Explained(index, one, ALL, None)
+                break
             n_bytes -= sum(4 * array.size for _, array in found.arrays())
-            if found.terms is None or n_bytes < 0:
+            if n_bytes < 0:
                 return
             yield found
+
+
+def _by_interest(trace: Trace, site: int, head: int) -> Iterator[tuple[int, int]]:
+    """Yield site and head, the selected ones first."""
+    sites = trace.sites
+    if sites and head != MEAN:
+        yield site, head
+    for index in sorted(range(len(sites)), key=lambda i: i != site):
+        yield from ((index, one) for one in range(sites[index].n_heads) if (index, one) != (site, head))
 
 
 def pack_terms(found: Explained, offset: int) -> tuple[TermsData, bytes]:
