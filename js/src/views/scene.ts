@@ -1,7 +1,6 @@
 /** The input and the output as what they are: a picture, a clip or a sound, with the weights over it. */
 import type { ReadonlySignal } from "@preact/signals-core";
 import { html, setCount, setText } from "../dom.ts";
-import { clamp, move, take } from "../keys.ts";
 import type { Store } from "../store.ts";
 import { colour, css, ink } from "../theme.ts";
 import type { Scene } from "../wire.ts";
@@ -9,7 +8,7 @@ import { exact, short, shown, words } from "../words.ts";
 import type { Layout } from "./layout.ts";
 import { boxOf, sceneLayout, tokenAt, type SceneLayout } from "./scene-layout.ts";
 import { paintScene, topOf } from "./scene-paint.ts";
-import { inputOf, outputOf, type Strip } from "./strip.ts";
+import { inputOf, outputOf, readByKeys, type Strip } from "./strip.ts";
 import type { View } from "./view.ts";
 
 export const inputScene: View = {
@@ -63,23 +62,7 @@ function mountScene(
   };
   beside.addEventListener("pointermove", (event) => strip.hover(chipOf(event)), { signal });
   beside.addEventListener("click", (event) => choose(chipOf(event)), { signal });
-  stage.addEventListener(
-    "keydown",
-    (event) => {
-      const step = move(event);
-      const scene = strip.scene();
-      if (step && scene) {
-        const by = step.columns + step.rows * scene.grid[2];
-        strip.hover(clamp(Math.max(0, strip.gazed()) + by, strip.texts().length));
-      } else if (event.key === "Enter" || event.key === " ") strip.choose(Math.max(0, strip.gazed()));
-      else if (event.key === "Escape") {
-        strip.hover(null);
-        store.select({ locked: [] });
-      } else return;
-      take(event);
-    },
-    { signal },
-  );
+  readByKeys(stage, store, strip, signal, () => strip.scene()?.grid[2] ?? 0);
 
   store.draw(signal, () => {
     const scene = strip.scene();

@@ -1,5 +1,6 @@
 /** What the input and the output are to those who draw them: tokens, their shades, and what pointing at one does. */
 import type { ReadonlySignal } from "@preact/signals-core";
+import { clamp, move, take } from "../keys.ts";
 import { at, row } from "../matrix.ts";
 import { readsItself } from "../outline.ts";
 import type { Axis } from "../scales.ts";
@@ -65,4 +66,29 @@ export function axisName(store: Store, side: "key" | "query"): string {
   if (side === "key" && site && readsItself(site)) return words.context;
   if (!site || site.query !== site.key) return side === "key" ? words.input : words.output;
   return side === "key" ? words.keys : words.queries;
+}
+
+/** Has arrow keys move from token to token, Enter choose one, and Escape let all go. `perRow` tokens are one row down. */
+export function readByKeys(
+  node: HTMLElement,
+  store: Store,
+  strip: Strip,
+  signal: AbortSignal,
+  perRow: () => number,
+): void {
+  node.addEventListener(
+    "keydown",
+    (event) => {
+      const step = move(event);
+      const by = step ? step.columns + step.rows * perRow() : 0;
+      if (by) strip.hover(clamp(Math.max(0, strip.gazed()) + by, strip.texts().length));
+      else if (event.key === "Enter" || event.key === " ") strip.choose(Math.max(0, strip.gazed()));
+      else if (event.key === "Escape") {
+        strip.hover(null);
+        store.select({ locked: [] });
+      } else return;
+      take(event);
+    },
+    { signal },
+  );
 }

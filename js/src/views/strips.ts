@@ -1,11 +1,10 @@
 /** The input and the output as strips of tokens. */
 import { cellAt, cellOf, pooled, tokensOf } from "../scales.ts";
 import { html, setCount, setText } from "../dom.ts";
-import { clamp, move, take } from "../keys.ts";
 import type { Store } from "../store.ts";
 import { colour, css, ink } from "../theme.ts";
 import { exact, fits, shown } from "../words.ts";
-import { inputOf, outputOf, type Strip } from "./strip.ts";
+import { inputOf, outputOf, readByKeys, type Strip } from "./strip.ts";
 import type { View } from "./view.ts";
 
 /** Cells narrower than this show their shade only, unless the text is as short as they are; in CSS pixels. */
@@ -48,20 +47,7 @@ function mountStrip(host: HTMLElement, store: Store, signal: AbortSignal, strip:
     },
     { signal },
   );
-  list.addEventListener(
-    "keydown",
-    (event) => {
-      const step = move(event);
-      if (step?.columns) strip.hover(clamp(Math.max(0, strip.gazed()) + step.columns, strip.texts().length));
-      else if (event.key === "Enter" || event.key === " ") strip.choose(Math.max(0, strip.gazed()));
-      else if (event.key === "Escape") {
-        strip.hover(null);
-        store.select({ locked: [] });
-      } else return;
-      take(event);
-    },
-    { signal },
-  );
+  readByKeys(list, store, strip, signal, () => 0);
 
   store.draw(signal, () => {
     host.toggleAttribute("hidden", strip.scene() !== null);
