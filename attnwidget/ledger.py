@@ -225,7 +225,7 @@ def _count_error(site: Site, axis: str, count: int, strip: str, tokens: Tokens) 
     if tokens.scene is not None:
         return (
             f"{site.name}: weights have {count} {axis} but strip {strip!r} has {len(tokens)} tokens, "
-            f"an {tokens.scene}. Give the grid that the model cuts its input into, and name tokens that stand beside "
+            f"{tokens.scene}. Give the grid that the model cuts its input into, and name tokens that stand beside "
             "it with before=."
         )
     return (

@@ -41,7 +41,8 @@ class Scene:
         frames, rows, columns = self.grid
         size = {"image": f"{rows} x {columns}", "video": f"{frames} x {rows} x {columns}", "audio": f"{columns}"}
         beside = f" behind {self.before} others" if self.before else ""
-        return f"{self.kind} of {size[self.kind]} patches{beside}"
+        article = "a" if self.kind == "video" else "an"
+        return f"{article} {self.kind} of {size[self.kind]} patches{beside}"
 
     def shrunk(self, n_bytes: int) -> Scene:
         """Return the scene with so few pixels that they take `n_bytes` at most, each the mean of several."""

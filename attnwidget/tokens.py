@@ -40,7 +40,7 @@ class Tokens:
         if type(self.texts) is not tuple or any(type(text) is not str for text in self.texts):
             object.__setattr__(self, "texts", _as_texts(self.texts, strip="tokens"))
         if self.scene is not None and len(self.texts) < self.scene.before + self.scene.n_patches:
-            raise ValueError(f"tokens: {len(self.texts)} texts came for an {self.scene}, one for each was expected.")
+            raise ValueError(f"tokens: {len(self.texts)} texts came for {self.scene}, one for each was expected.")
 
     @classmethod
     def image(
@@ -140,7 +140,7 @@ class Tokens:
     ) -> Tokens:
         own = names if texts is None else _as_texts(texts, strip="texts")
         if len(own) != scene.n_patches:
-            raise ValueError(f"texts: {len(own)} came for an {scene}, {scene.n_patches} were expected.")
+            raise ValueError(f"texts: {len(own)} came for {scene}, {scene.n_patches} were expected.")
         return cls((*_as_texts(before, strip="before"), *own, *_as_texts(after, strip="after")), scene)
 
     def __len__(self) -> int:

@@ -190,6 +190,12 @@ def test_a_scene_that_lies_is_no_trace(tmp_path: Path, lie: Callable[[dict[str, 
         rebuilt(header, tensors.__getitem__)
 
 
+def test_a_clip_that_does_not_fit_is_named_as_one() -> None:
+    clip = Tokens.video(np.stack([IMAGE] * 2), (2, 2))
+    with pytest.raises(ValueError, match=r"weights have 7 keys but strip 'source' has 8 tokens, a video of 2 x 2 x 2"):
+        aw.Trace.from_weights(rows(2, 7), source=clip, target=["a", "b"])
+
+
 def test_a_scene_is_saved_and_read_back(tmp_path: Path) -> None:
     tokens = Tokens.video(np.stack([IMAGE] * 2), (1, 2), before=["[CLS]"], seconds=1.5)
     aw.Trace.from_weights(rows(3, 5), source=tokens, target=list("abc")).save(tmp_path / "run.attn")
