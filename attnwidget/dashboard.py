@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import bqplot
 
     from attnwidget.outline import Site
+    from attnwidget.tokens import Tokens
     from attnwidget.trace import Trace
 
 BAR, LINE, ACCENT = "#6b7fc4", "#5c6370", "#c2410c"
@@ -166,7 +167,10 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
         step = min(widget.step, len(weights) - 1)
         own = widget.expected if len(widget.expected) == n_keys else []
         ratio = (step + 1) / n_keys
-        levels = {"one": [1.0] * n_keys, "ratio": [ratio] * n_keys, "none": [], "own": own}[widget.expectation]
+        rule = widget.expectation
+        if rule == "auto":
+            rule = "one" if all(_expects_one(site, self.trace.tokens[site.key]) for site in self._site()) else "none"
+        levels = {"one": [1.0] * n_keys, "ratio": [ratio] * n_keys, "none": [], "own": own}[rule]
         levels = levels if widget.strength == "sum" else []
         with self._bars.hold_sync():
             self._bars.x = np.arange(n_keys)
@@ -176,6 +180,12 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
             self._line.y = np.repeat(levels or [0.0] * n_keys, 2)
             self._line.visible = bool(levels)
         self._strength_axis.label = "strength so far" if widget.strength == "sum" else "strength in this step"
+
+
+def _expects_one(site: Site, keys: Tokens) -> bool:
+    """Tell whether each key may be expected to receive as much as one step gives: words that are read once."""
+    is_mask = any(flag.kind == "mask" for flag in site.flags)
+    return keys.scene is None and site.kind != "decoder" and not is_mask
 
 
 def _label(texts: tuple[str, ...], index: int) -> str:

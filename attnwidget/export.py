@@ -62,7 +62,7 @@ def to_html(trace: Trace, path: str | os.PathLike[str], **selection: object) -> 
         trace: what to show.
         path: the file to write; an existing one is replaced once the new one is whole.
         selection: how to look at it first, by the names of the widget's traits, as in `step=3, rows="key"`; by default
-            at the last step of what a decoder looks at.
+            at the last step of what a decoder looks at, or the first token of an encoder.
 
     Raises:
         FileNotFoundError: the front end was not built.

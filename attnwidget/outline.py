@@ -146,6 +146,11 @@ def first_shown(sites: Sequence[Site]) -> int:
     return next((kinds.index(kind) for kind in ("cross", "decoder") if kind in kinds), 0)
 
 
+def first_step(site: Site) -> int:
+    """Return the row that is shown before anybody chose one: of a decoder the last, of an encoder the first."""
+    return 0 if site.kind == "encoder" else max(site.n_queries - 1, 0)
+
+
 def merged(flags: Iterable[Flag]) -> tuple[Flag, ...]:
     """Add up flags of the same kind."""
     by_kind: dict[str, Flag] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traitlets
 
-from attnwidget.outline import Site, first_shown
+from attnwidget.outline import Site, first_shown, first_step
 from attnwidget.trace import Trace
 from attnwidget.wire import MEAN, Traits
 
@@ -38,7 +38,7 @@ def check(trace: Trace, name: str, value: object, site: object) -> None:
 
 
 def chosen(trace: Trace, choices: dict[str, object]) -> dict[str, object]:
-    """Return a whole selection: some choices of a person, and for the rest the last step of what is shown first.
+    """Return a whole selection: some choices of a person, and for the rest what is shown before anybody chose.
 
     Args:
         trace: what is looked at.
@@ -56,7 +56,7 @@ def chosen(trace: Trace, choices: dict[str, object]) -> dict[str, object]:
     site = choices.get("site", first_shown(sites))
     check(trace, "site", site, site)
     shown = sites[site] if isinstance(site, int) and sites else Site("", "cross", 0, 1, "", "")
-    first = {"site": site, "step": max(shown.n_queries - 1, 0), "head": MEAN if shown.n_heads > 1 else 0}
+    first = {"site": site, "step": first_step(shown), "head": MEAN if shown.n_heads > 1 else 0}
     traits = Traits(**{**first, **choices})
     for name in names:
         check(trace, name, getattr(traits, name), site)

@@ -9,7 +9,7 @@ from pathlib import Path
 import anywidget
 import traitlets
 
-from attnwidget.outline import first_shown
+from attnwidget.outline import first_shown, first_step
 from attnwidget.selection import check
 from attnwidget.stream import Publisher
 from attnwidget.subshell import keep_subshell
@@ -32,7 +32,7 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         trace: what to show; an empty one, to be filled later, by default.
         site: index into `trace.sites` of the one to show first; by default what a decoder looks at, once it is there.
         head: the head to show first; -1 for the mean over heads.
-        traits: initial values of other traits; `step` is the last one by default.
+        traits: initial values of other traits; `step` is by default the last of a decoder, the first of an encoder.
 
     Raises:
         FileNotFoundError: the front end was not built.
@@ -110,7 +110,8 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             if site != old:
                 self._set({"locked": [], **picture})
                 return
-            follows, last_step = self.step >= self.last_step, picture["last_step"]
+            last_step, grows = picture["last_step"], picture["step"] == picture["last_step"]
+            follows = grows and self.step >= self.last_step
             with self.hold_sync():
                 self.set_trait("head", self._fitting_head(site))
                 self.set_trait("last_step", last_step)
@@ -130,9 +131,10 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             super().notify_change(change)
 
     def _picture(self, site: int, head: int, seq: int = 0) -> dict[str, object]:
-        last_step = self._last_step(site)
+        sites = self.trace.sites
+        step = first_step(sites[site]) if sites else 0
         data = frame(self.trace, seq, site, head)
-        return {"site": site, "head": head, "last_step": last_step, "step": last_step, "frame": data}
+        return {"site": site, "head": head, "last_step": self._last_step(site), "step": step, "frame": data}
 
     def _wanted_site(self) -> int:
         sites = self.trace.sites

@@ -9,7 +9,7 @@ import traitlets
 from attnwidget.wire.limits import MEAN, PROTOCOL
 
 SCALES = ("absolute", "row")
-EXPECTATIONS = ("one", "ratio", "none", "own")
+EXPECTATIONS = ("auto", "one", "ratio", "none", "own")
 AXES = ("query", "key")
 STRENGTHS = ("sum", "step")
 SPECIALS = ("keep", "dim", "omit")
@@ -34,8 +34,9 @@ class Traits(traitlets.HasTraits):
     )
     expectation = traitlets.Enum(
         EXPECTATIONS,
-        "one",
-        help="expected strength: 1, number of queries / number of keys, none, or what `expected` says",
+        "auto",
+        help="expected strength: 1, number of queries / number of keys, none, or what `expected` says; auto is 1 where "
+        "keys are words that share out a sum and are no output of the decoder itself, else none",
     ).tag(sync=True, page_writes=True)
     expected = traitlets.List(
         traitlets.Float(min=0), help="strength that is expected of each key where `expectation` is own"

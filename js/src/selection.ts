@@ -1,4 +1,5 @@
 /** What is chosen, shared with Python. */
+import { isMask, type Site } from "./wire.ts";
 import { MEAN, type Traits } from "./wire.gen.ts";
 
 /** The traits that say how the picture is looked at. */
@@ -23,10 +24,20 @@ export const FIRST: Selection = {
   head: MEAN,
   locked: [],
   scale: "absolute",
-  expectation: "one",
+  expectation: "auto",
   expected: [],
   strength: "sum",
   special: "keep",
   special_keys: [],
   rows: "query",
 };
+
+/** What is expected where nobody chose: 1 of words that are read once, nothing of patches and of what a decoder wrote. */
+export function expectationOf(
+  { expectation }: Selection,
+  site: Site | undefined,
+  isScene: boolean,
+): Selection["expectation"] {
+  if (expectation !== "auto") return expectation;
+  return site && site.kind !== "decoder" && !isScene && !isMask(site) ? "one" : "none";
+}

@@ -8,7 +8,7 @@ import type { Window } from "./scales.ts";
 import type { Picture, Scene, Site, Terms } from "./wire.ts";
 import { Precision } from "./wire.ts";
 import { NOTHING, type Outline, readsItself, withPicture } from "./outline.ts";
-import { FIRST, type Selection } from "./selection.ts";
+import { expectationOf, FIRST, type Selection } from "./selection.ts";
 import { specialKeys, without } from "./special.ts";
 import { MEAN } from "./wire.gen.ts";
 
@@ -165,7 +165,8 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
 
   const expected = computed(() => {
     const { nKeys } = slice.value.matrix;
-    const { expectation, expected: own, strength: over } = selection.value;
+    const { expected: own, strength: over } = selection.value;
+    const expectation = expectationOf(selection.value, slice.value.site, slice.value.keyScene !== null);
     const ratio = (gaze.value.query + 1) / nKeys;
     if (expectation === "none" || !nKeys || over === "step") return () => null;
     if (expectation === "own") return (key: number) => (own.length === nKeys ? (own[key] ?? null) : null);
@@ -196,8 +197,9 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
       const told = before === NOTHING ? new Map<string, Terms>() : new Map(terms.value);
       for (const row of picture.terms) told.set(`${row.site}:${row.head}:${row.query}`, row);
       terms.value = told;
-      const last = Math.max(0, (outline.value.sites[site]?.nQueries ?? 0) - 1);
-      if (before !== NOTHING && wasLast) select({ step: last }, true);
+      const { nQueries = 0, kind } = outline.value.sites[site] ?? {};
+      const last = Math.max(0, nQueries - 1);
+      if (before !== NOTHING && wasLast && kind !== "encoder") select({ step: last }, true);
       else if (step > last) select({ step: last }, true);
     });
 

@@ -228,7 +228,7 @@ export type ToKernel = ReadyMessage | NeedMessage | FetchMessage | WhyMessage | 
 
 /** The synced traits. */
 export interface Traits {
-  /** expected strength: 1, number of queries / number of keys, none, or what `expected` says */ expectation: "one" | "ratio" | "none" | "own";
+  /** expected strength: 1, number of queries / number of keys, none, or what `expected` says; auto is 1 where keys are words that share out a sum and are no output of the decoder itself, else none */ expectation: "auto" | "one" | "ratio" | "none" | "own";
   /** strength that is expected of each key where `expectation` is own */ expected: number[];
   /** zlib of a packed picture: the whole trace, weights of the selection first */ frame: DataView;
   /** selected head; -1 for the mean over heads */ head: number;

@@ -14,8 +14,9 @@ export const words = {
   next: "next step",
   last: "last step",
   step: "step",
-  stepOf: (step: number, n: number) => (n ? `step ${step + 1} of ${n}` : "no steps yet"),
-  stepText: (step: number, n: number, token: string) => `step ${step + 1} of ${n}, token ${token}`,
+  stepOf: (step: number, n: number, row: string) => (n ? `${row} ${step + 1} of ${n}` : "no steps yet"),
+  stepText: (step: number, n: number, row: string, token: string) => `${row} ${step + 1} of ${n}, ${token}`,
+  rowNames: { encoder: "token", decoder: "step", cross: "step" },
   speed: "speed",
   perSecond: (n: number) => `${n}/s`,
   kinds: { encoder: "encoder self", decoder: "decoder self", cross: "decoder → encoder" },
@@ -93,7 +94,7 @@ export const words = {
   scale: "scale",
   scaleChoices: { absolute: "0 to 1", row: "row maximum" },
   expectation: "expected",
-  expectationChoices: { one: "1", ratio: "steps ÷ inputs", none: "none", own: "your own" },
+  expectationChoices: { auto: "automatic", one: "1", ratio: "steps ÷ inputs", none: "none", own: "your own" },
   zoomIn: "zoom in",
   zoomOut: "show everything",
   why: "Why this weight?",
@@ -164,12 +165,12 @@ export const words = {
   headsLegend: (turned: boolean) => `Each ${turned ? "column" : "row"} of a tile is scaled to its largest weight.`,
   headsAbsent: "Dashed heads need a running kernel.",
   headsComing: "Dashed heads are told once all steps are there.",
-  sentence: (step: number, token: string, percent: string, key: string) =>
-    `Step ${step + 1}, “${token}”: ${percent} of the attention is on “${key}”.`,
+  sentence: (row: string, step: number, token: string, percent: string, key: string) =>
+    `${row} ${step + 1}, “${token}”: ${percent} of the attention is on “${key}”.`,
   other: (key: string, percent: string) => ` The strongest other input is “${key}” with ${percent}.`,
-  maskSentence: (step: number, token: string, weight: string, key: string) =>
-    `Step ${step + 1}, “${token}”: the mask is strongest at “${key}”, with ${weight}. Its weights do not share out a sum.`,
-  noSentence: (step: number, token: string) => `Step ${step + 1}, “${token}”: no weights to read.`,
+  maskSentence: (row: string, step: number, token: string, weight: string, key: string) =>
+    `${row} ${step + 1}, “${token}”: the mask is strongest at “${key}”, with ${weight}. Its weights do not share out a sum.`,
+  noSentence: (row: string, step: number, token: string) => `${row} ${step + 1}, “${token}”: no weights to read.`,
   flags: {
     nan: (n: number) => `${n} ${n === 1 ? "weight is" : "weights are"} NaN`,
     infinite: (n: number) => `${n} ${n === 1 ? "weight is" : "weights are"} infinite`,

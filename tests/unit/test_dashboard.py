@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from attnwidget import AttentionWidget, Trace, dashboard, show, stream
+from attnwidget import AttentionWidget, Tokens, Trace, dashboard, show, stream
 from attnwidget.dashboard import Dashboard
+from attnwidget.outline import Kind, Site
 from attnwidget.wire import MEAN
 
 
@@ -52,6 +53,20 @@ def test_the_line_is_the_expectation(board: Dashboard, expectation: str, level: 
     board.widget.step = 1
     board.widget.expectation = expectation
     assert board._line.y == pytest.approx([level] * 10)
+
+
+@pytest.mark.parametrize(("kind", "has_line"), [("cross", True), ("encoder", True), ("decoder", False)])
+def test_nothing_is_expected_of_what_a_decoder_wrote_itself(kind: Kind, has_line: bool, weights: np.ndarray) -> None:
+    trace = Trace(source=list("abcde"), target=list("vwxy"))
+    trace.add_site(Site("one", kind, 0, 3, "target", "source"))
+    trace.append({"one": weights[0]})
+    assert Dashboard(AttentionWidget(trace))._line.visible is has_line
+
+
+def test_nothing_is_expected_of_patches() -> None:
+    picture = Tokens.image(np.zeros((4, 4), np.uint8), grid=(2, 2))
+    trace = Trace.from_weights(np.full((1, 1, 2, 4), 0.25), source=picture, target=["a", "cat"])
+    assert Dashboard(AttentionWidget(trace))._line.visible is False
 
 
 def test_an_own_expectation_is_a_line_with_steps(board: Dashboard) -> None:

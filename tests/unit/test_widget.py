@@ -38,6 +38,15 @@ def test_a_complete_trace_is_shown_at_its_last_step(widget: Heard) -> None:
     assert (widget.step, widget.last_step) == (3, 3)
 
 
+def test_an_encoder_is_shown_at_its_first_token() -> None:
+    trace = Trace(source=list("abcd"))
+    widget = AttentionWidget(trace)
+    trace.add_site(Site("self", "encoder", 0, 3, "source", "source"))
+    trace.append({"self": np.full((3, 4, 4), 0.25)})
+    trace.finish()
+    assert (widget.step, AttentionWidget(trace).step, widget.last_step) == (0, 0, 3)
+
+
 def test_another_step_may_be_shown_first(complete: Trace) -> None:
     assert AttentionWidget(complete, step=1).step == 1
 

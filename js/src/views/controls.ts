@@ -23,7 +23,7 @@ export const controls: View = {
   name: "controls",
   mount(host, store, _layout, signal) {
     const title = html("strong", "title");
-    host.append(title, ...siteFields(store, signal), ...player(store, signal));
+    host.append(title, ...siteFields(store, signal), player(store, signal));
     store.draw(signal, () => setText(title, store.outline.value.title || words.name));
   },
 };
@@ -65,7 +65,7 @@ function siteFields(store: Store, signal: AbortSignal): HTMLElement[] {
   return [site.field, layer.field, head.field];
 }
 
-function player(store: Store, signal: AbortSignal): HTMLElement[] {
+function player(store: Store, signal: AbortSignal): HTMLElement {
   const last = () => Math.max(0, store.nSteps.value - 1);
   const go = (step: number) => {
     store.playing.value = false;
@@ -101,14 +101,15 @@ function player(store: Store, signal: AbortSignal): HTMLElement[] {
   );
   playOn(store, signal, () => 1000 / Number(speed.control.value), last);
   store.draw(signal, () => {
-    const { queries } = store.slice.value;
+    const { queries, site } = store.slice.value;
+    const name = words.rowNames[site?.kind ?? "cross"];
     const n = store.nSteps.value;
     const on = store.playing.value;
     slider.max = String(last());
     slider.value = String(step());
     slider.style.setProperty("--attnwidget-done", `${n > 1 ? (100 * step()) / (n - 1) : 100}%`);
-    slider.setAttribute("aria-valuetext", words.stepText(step(), n, shown(queries[step()] ?? "")));
-    setText(label, words.stepOf(step(), n));
+    slider.setAttribute("aria-valuetext", words.stepText(step(), n, name, shown(queries[step()] ?? "")));
+    setText(label, words.stepOf(step(), n, name));
     play.setAttribute("aria-label", on ? words.pause : words.play);
     play.title = on ? words.pause : words.play;
     play.querySelector("path")?.setAttribute("d", on ? ICONS.pause : ICONS.play);
@@ -126,7 +127,7 @@ function player(store: Store, signal: AbortSignal): HTMLElement[] {
     next,
     end,
   );
-  return [buttons, slider, label, speed.field];
+  return html("div", "player", {}, buttons, slider, label, speed.field);
 }
 
 /** Goes on by one step at a time while playing; a step that did not come yet is waited for. */

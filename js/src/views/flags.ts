@@ -1,7 +1,7 @@
 /** What a reader must know of the numbers before trusting the picture. */
 import { html, setCount, setText } from "../dom.ts";
 import type { Store } from "../store.ts";
-import { Precision } from "../wire.ts";
+import { Precision, type Site } from "../wire.ts";
 import { words } from "../words.ts";
 import type { View } from "./view.ts";
 
@@ -14,9 +14,13 @@ export const flags: View = {
     host.setAttribute("role", "status");
     store.draw(signal, () => {
       const warnings = warningsOf(store);
-      host.toggleAttribute("hidden", !warnings.length);
-      const nodes = setCount(host, warnings.length, () => html("span", "flag"));
-      for (const [i, node] of nodes.entries()) setText(node, warnings[i] ?? "");
+      const notes = notesOf(store);
+      const told = [...warnings, ...notes];
+      host.toggleAttribute("hidden", !told.length);
+      for (const [i, node] of setCount(host, told.length, () => html("span", "flag")).entries()) {
+        setText(node, told[i] ?? "");
+        node.toggleAttribute("data-note", i >= warnings.length);
+      }
     });
   },
 };
@@ -25,11 +29,7 @@ export const flags: View = {
 export function warningsOf(store: Store): string[] {
   const { site, precision, matrix, special } = store.slice.value;
   const { status, steps } = store.outline.value;
-  const notes = (site?.flags ?? []).map(({ kind, count, where }) => {
-    const [head = -1, query = -1, key = -1] = where[0] ?? [];
-    const place = words.first_place(head, query, key);
-    return (words.flags[kind]?.(count) ?? `${kind}: ${count}`) + (place && ` (${place})`) + (words.hints[kind] ?? "");
-  });
+  const notes = flagsOf(site, (kind) => kind !== "mask");
   if (store.problem.value) notes.unshift(store.problem.value);
   if (store.nMissing.value) notes.push(words.missing(store.nMissing.value));
   if (status === "stopped") notes.push(words.stopped(steps.length || matrix.nQueries));
@@ -40,6 +40,18 @@ export function warningsOf(store: Store): string[] {
     notes.push(words.unfitting(expected.length, matrix.nKeys));
   return notes;
 }
+
+/** Notes: the numbers are as they should be, and yet not what most attention is. */
+export const notesOf = (store: Store): string[] => flagsOf(store.slice.value.site, (kind) => kind === "mask");
+
+const flagsOf = (site: Site | undefined, isTold: (kind: string) => boolean): string[] =>
+  (site?.flags ?? [])
+    .filter(({ kind }) => isTold(kind))
+    .map(({ kind, count, where }) => {
+      const [head = -1, query = -1, key = -1] = where[0] ?? [];
+      const place = words.first_place(head, query, key);
+      return (words.flags[kind]?.(count) ?? `${kind}: ${count}`) + (place && ` (${place})`) + (words.hints[kind] ?? "");
+    });
 
 /** Remarks: how the picture is drawn. They stand where they move nothing when they come and go. */
 export function remarksOf(store: Store): string[] {

@@ -2,6 +2,7 @@
 import { heading, html, setCount, setText } from "../dom.ts";
 import { row, strongest } from "../matrix.ts";
 import type { Store } from "../store.ts";
+import type { Step } from "../wire.ts";
 import { percent, shown, words } from "../words.ts";
 import { choices } from "./choices.ts";
 import { remarksOf } from "./flags.ts";
@@ -32,7 +33,7 @@ function candidates(store: Store, signal: AbortSignal): HTMLElement {
   const title = heading(words.thisStep);
   store.draw(signal, () => {
     const rows = candidatesOf(store);
-    const told = (store.outline.value.steps[store.gaze.value.query]?.candidates.length ?? 0) > 0;
+    const told = chosenStep(store)?.candidates.length;
     setText(title, told ? words.thisStep : words.strongestInputs);
     list.setAttribute("aria-label", told ? words.candidates : words.strongestInputs);
     const nodes = setCount(list, rows.length, () =>
@@ -61,9 +62,9 @@ function candidates(store: Store, signal: AbortSignal): HTMLElement {
 
 /** The step's candidates, or its strongest inputs where the decode loop told none: token, share, chosen. */
 function candidatesOf(store: Store): [string, number, boolean][] {
-  const { site, matrix, keys } = store.slice.value;
+  const { matrix, keys } = store.slice.value;
   const { query } = store.gaze.value;
-  const step = site?.query === "target" ? store.outline.value.steps[query] : undefined;
+  const step = chosenStep(store);
   if (step?.candidates.length)
     return step.candidates
       .slice(0, MAX_CANDIDATES)
@@ -71,6 +72,10 @@ function candidatesOf(store: Store): [string, number, boolean][] {
   const weights = row(matrix, query);
   return strongest(weights, 4).map((key, i) => [keys[key] ?? "", weights[key] ?? 0, i === 0]);
 }
+
+/** The decoder step that the gazed row is, if rows are steps. */
+const chosenStep = (store: Store): Step | undefined =>
+  store.slice.value.site?.query === "target" ? store.outline.value.steps[store.gaze.value.query] : undefined;
 
 function remarks(store: Store, signal: AbortSignal): HTMLElement {
   const line = html("p", "note attnwidget-remarks", { role: "status" });

@@ -36,9 +36,11 @@ export function sentenceOf(store: Store): string {
   const weights = row(matrix, query);
   const [first, second] = strongest(weights, 2);
   const token = shown(queries[query] ?? "");
-  if (first === undefined) return words.noSentence(query, token);
+  const name = words.rowNames[site?.kind ?? "cross"];
+  const told = name.charAt(0).toUpperCase() + name.slice(1);
+  if (first === undefined) return words.noSentence(told, query, token);
   if (site && isMask(site))
-    return words.maskSentence(query, token, (weights[first] ?? 0).toFixed(2), shown(keys[first] ?? ""));
-  const main = words.sentence(query, token, percent(weights[first] ?? 0), shown(keys[first] ?? ""));
+    return words.maskSentence(told, query, token, (weights[first] ?? 0).toFixed(2), shown(keys[first] ?? ""));
+  const main = words.sentence(told, query, token, percent(weights[first] ?? 0), shown(keys[first] ?? ""));
   return second === undefined ? main : main + words.other(shown(keys[second] ?? ""), percent(weights[second] ?? 0));
 }

@@ -2,7 +2,7 @@
 import { html, setCount, setText, svg } from "../dom.ts";
 import { at } from "../matrix.ts";
 import type { Store } from "../store.ts";
-import { exact, shown, words } from "../words.ts";
+import { exact, short, shown, words } from "../words.ts";
 import { MEAN } from "../wire.gen.ts";
 import type { Terms } from "../wire.ts";
 import { stepsOf, type Row } from "./why-steps.ts";
@@ -11,6 +11,9 @@ import type { View } from "./view.ts";
 /** CSS pixels. */
 const ROW_PX = 18;
 const MAX_CELL = 14;
+/** Vectors of so few features are written out, each number beside its bar. */
+const WRITTEN = 8;
+const WRITTEN_CELL = 64;
 
 export const why: View = {
   name: "why",
@@ -62,7 +65,9 @@ function cellOf(store: Store): { query: number; key: number; head: number } {
 function drawRows(drawing: SVGElement, rows: Row[], terms: Terms | undefined, width: number): void {
   const label = 96;
   const n = Math.max(0, ...rows.map((row) => row.values.length));
-  const size = Math.min(MAX_CELL, (width - label) / Math.max(1, n));
+  const isWritten = n <= WRITTEN && n * WRITTEN_CELL <= width - label;
+  const pitch = isWritten ? WRITTEN_CELL : Math.min(MAX_CELL, (width - label) / Math.max(1, n));
+  const size = Math.min(MAX_CELL, pitch);
   drawing.setAttribute("width", String(width));
   drawing.setAttribute("height", String(rows.length * (ROW_PX + 4)));
   drawing.setAttribute("aria-label", terms ? rows.map((row) => row.name).join(", ") : "");
@@ -72,17 +77,21 @@ function drawRows(drawing: SVGElement, rows: Row[], terms: Terms | undefined, wi
       const middle = i * (ROW_PX + 4) + ROW_PX / 2;
       const bars = Array.from(values, (value, k) => {
         const reach = (Math.min(Math.abs(value), top) / top) * (ROW_PX / 2);
-        const x = label + k * size;
+        const x = label + k * pitch;
         const y = value > 0 ? middle - reach : middle;
         return `M${x} ${y}h${Math.max(0.5, size - 1)}v${Math.max(0.5, reach)}h${-Math.max(0.5, size - 1)}z`;
       });
+      const numbers = isWritten ? [...values] : [];
       return svg(
         "g",
         "why-row",
         {},
         svg("text", "why-label", { x: 0, y: middle + 4 }, name),
-        svg("path", "why-base", { d: `M${label} ${middle}h${n * size}` }),
+        svg("path", "why-base", { d: `M${label} ${middle}h${n * pitch}` }),
         svg("path", "why-bars", { d: bars.join("") }),
+        ...numbers.map((value, k) =>
+          svg("text", "why-number", { x: label + k * pitch + size + 4, y: middle + 4 }, short(value)),
+        ),
       );
     }),
   );
