@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 import json
+import math
 import os
 import re
 from pathlib import Path
@@ -13,17 +14,24 @@ from typing import TYPE_CHECKING, cast
 
 from attnwidget.file import write_whole
 from attnwidget.selection import chosen
-from attnwidget.wire.fit import frame
+from attnwidget.wire import HEADS_WEIGHTS
+from attnwidget.wire.fit import Budget, frame
 
 if TYPE_CHECKING:
     from attnwidget.trace import Trace
 
 SCRIPT = Path(__file__).parent / "static" / "standalone.js"
 
-PAGE_BYTES = 8 * 1024 * 1024  # compressed weights in one page; what does not fit is left out, the last sites first
-EXACT_BYTES = 512 * 1024  # weights that a page holds as float32
-HEADS = 8  # times as much as a frame does, a page tells of heads as a whole
-TERMS_BYTES = 256 * 1024  # what the weights that are shown first came of
+PAGE = Budget(  # what does not fit is left out, the last sites first
+    n_bytes=8 << 20,
+    exact=512 << 10,
+    terms=256 << 10,
+    whole=8 << 20,
+    weights=32 << 20,
+    heads=8 * HEADS_WEIGHTS,
+    times=8,
+    seconds=math.inf,
+)
 
 _STYLE = """\
 :root { color-scheme: light dark; }
@@ -90,9 +98,8 @@ def embedded(trace: Trace, **selection: object) -> tuple[str, str]:
         TraitError, TypeError: as `to_html` raises them.
     """
     look = chosen(trace, selection)
-    packed = frame(
-        trace, 0, cast("int", look["site"]), cast("int", look["head"]), PAGE_BYTES, EXACT_BYTES, TERMS_BYTES, HEADS
-    )
+    site, head, step = (cast("int", look[name]) for name in ("site", "head", "step"))
+    packed = frame(trace, 0, site, head, step, PAGE)
     return html.escape(json.dumps(look)), base64.b64encode(packed).decode("ascii")
 
 

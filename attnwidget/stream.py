@@ -5,16 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Hashable
-from functools import partial
+from collections.abc import Callable
 from typing import Protocol
 
+from attnwidget.answers import Answers, Message
 from attnwidget.trace import Trace
 from attnwidget.wire import FRAMES_PER_SECOND, MESSAGES_PER_SECOND, DigestData, EndMessage, RowsMessage
 from attnwidget.wire.codec import pack
-from attnwidget.wire.explain import explained
-from attnwidget.wire.fit import limited, new_blocks, streamed, whole_block
-from attnwidget.wire.glances import glance_from
+from attnwidget.wire.fit import limited, new_blocks, streamed
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +53,7 @@ class Publisher:
         self.trace, self._page, self._clock, self._sleep = trace, page, clock, sleep
         self._cursors = [trace.cursor]  # cursor i is where message i begins; what is there now, the frame holds
         self._ended = trace.status in ("complete", "stopped")
-        self._asked: dict[Hashable, Callable[[], None]] = {}  # what the page waits for, each once, oldest first
+        self.answers = Answers(trace)
         self._lock = threading.RLock()  # one sender at a time
         self._news, self._gate, self._running = threading.Event(), threading.Lock(), False
         self._closed = self._stale = self._selected = False  # stale: the frame lacks rows; selected: it shows others
@@ -77,30 +75,14 @@ class Publisher:
         """Send some rows messages again."""
         for seq in dict.fromkeys(seqs):
             if 0 <= seq < self.seq:
-                self._ask(("rows", seq), partial(self._send_rows, seq))
-
-    def fetch(self, site: int, head: int) -> None:
-        """Send all weights of one head."""
-        sites = self.trace.sites
-        if 0 <= site < len(sites) and -1 <= head < sites[site].n_heads and sites[site].n_queries:
-            self._ask(("blocks", site, head), partial(self._send_blocks, site, head))
-
-    def tell_heads(self, site: int, at: int = 0) -> None:
-        """Tell of the heads of one site as a whole, from one of them on; a few at a time, so that all else goes on."""
-        sites = self.trace.sites
-        if 0 <= site < len(sites) and at < sites[site].n_heads and sites[site].n_queries:
-            self._ask(("heads", site, at), partial(self._send_heads, site, at))
-
-    def explain(self, site: int, head: int, query: int) -> None:
-        """Send what the weights of one row of one head came of."""
-        sites = self.trace.sites
-        if 0 <= site < len(sites) and 0 <= head < sites[site].n_heads and 0 <= query < sites[site].n_queries:
-            self._ask(("terms", site, head, query), partial(self._send_terms, site, head, query))
+                self.answers.ask(("rows", seq), lambda _, seq=seq: self._rows(seq))  # type: ignore[misc]
+        self._wake()
 
     def tell_end(self) -> None:
         """Send the end message again, if the run has ended."""
         if self._ended:
-            self._ask("end", self._send_end)
+            self.answers.ask("end", lambda _: self._end())
+            self._wake()
 
     def renew_frame(self) -> None:
         """Renew the frame, because the selection changed."""
@@ -127,9 +109,9 @@ class Publisher:
         else:
             self._wake()
 
-    def _ask(self, what: Hashable, answer: Callable[[], None]) -> None:
-        with self._gate:
-            self._asked.setdefault(what, answer)
+    def ask(self, ask: Callable[[Answers], None]) -> None:
+        """Take up what the page asks for; the answer comes when its turn does."""
+        ask(self.answers)
         self._wake()
 
     def _wake(self) -> None:
@@ -148,7 +130,14 @@ class Publisher:
                 _log.exception("the widget could not be told what is new")
             if not self._is_done():
                 self._news.set()
-            self._sleep(max(1 / MESSAGES_PER_SECOND, self._free_at - self._clock()))
+            self._wait_turn(max(1 / MESSAGES_PER_SECOND, self._free_at - self._clock()))
+
+    def _wait_turn(self, seconds: float) -> None:
+        """Wait until the next message may leave, and use that time for what takes long to read."""
+        until = self._clock() + seconds
+        while self.answers.is_reading and not self._closed and self._clock() < until:
+            self.answers.work()
+        self._sleep(max(0.0, until - self._clock()))
 
     def _waited_for_news(self) -> bool:
         if not self._news.wait(IDLE_SECONDS):
@@ -161,20 +150,16 @@ class Publisher:
         with self._lock:
             if self._closed:
                 return
-            answer = self._next_answer()
+            answer = self.answers.next(self.seq)
             if answer is not None:
-                answer()
+                self._send(*answer)
             self._advance()
             if self._clock() - self._framed_at >= 1 / FRAMES_PER_SECOND:
                 self._settle()
 
-    def _next_answer(self) -> Callable[[], None] | None:
-        with self._gate:
-            return self._asked.pop(next(iter(self._asked))) if self._asked else None
-
     def _is_done(self) -> bool:
         """Tell whether nothing waits to be sent."""
-        return not (self._asked or self._stale or self._selected or self._ends()) and self._is_idle()
+        return not (self.answers or self._stale or self._selected or self._ends()) and self._is_idle()
 
     def _ends(self) -> bool:
         return not self._ended and self.trace.status in ("complete", "stopped")
@@ -188,7 +173,7 @@ class Publisher:
         if since != until:
             self._cursors.append(limited(self.trace, since, until))
             self._stale = True
-            self._send_rows(self.seq - 1)
+            self._send(*self._rows(self.seq - 1))
 
     def _settle(self) -> None:
         """Renew the frame if it lacks rows, and say the end once everything is out."""
@@ -201,29 +186,14 @@ class Publisher:
             self._page.update_frame(self.trace, self.seq)
         if self._ends() and self._is_idle():
             self._ended = True
-            self._send_end()
+            self._send(*self._end())
 
-    def _send_rows(self, seq: int) -> None:
+    def _rows(self, seq: int) -> Message:
         since, until = self._cursors[seq], self._cursors[seq + 1]
         data = pack(self.trace, seq + 1, list(new_blocks(self.trace, since, until)), since, until)
-        self._send(dict(RowsMessage(t="rows", run=self.trace.run, seq=seq)), [data])
+        return dict(RowsMessage(t="rows", run=self.trace.run, seq=seq)), [data]
 
-    def _send_blocks(self, site: int, head: int) -> None:
-        data = pack(self.trace, self.seq, [whole_block(self.trace, site, head)], self.trace.cursor)
-        self._send({"t": "blocks", "run": self.trace.run}, [data])
-
-    def _send_heads(self, site: int, at: int) -> None:
-        glance = glance_from(self.trace, site, at)
-        data = pack(self.trace, self.seq, [], self.trace.cursor, heads=[(site, glance)])
-        self._send({"t": "blocks", "run": self.trace.run}, [data])
-        self.tell_heads(site, glance.heads.stop)
-
-    def _send_terms(self, site: int, head: int, query: int) -> None:
-        row = explained(self.trace, site, head, query)
-        data = pack(self.trace, self.seq, [], self.trace.cursor, terms=[row])
-        self._send({"t": "blocks", "run": self.trace.run}, [data])
-
-    def _send_end(self) -> None:
+    def _end(self) -> Message:
         digests = [
             DigestData(site=index, head=head, crc=self.trace.digest(site, head))
             for index, site in enumerate(self.trace.sites)
@@ -231,7 +201,7 @@ class Publisher:
             for head in range(site.n_heads)
         ]
         end = EndMessage(t="end", run=self.trace.run, count=self.seq, digests=digests)
-        self._send(dict(end), [])
+        return dict(end), []
 
     def _send(self, content: dict[str, object], buffers: list[bytes]) -> None:
         if not self._closed:

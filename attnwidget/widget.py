@@ -13,9 +13,10 @@ from attnwidget.outline import first_shown, first_step
 from attnwidget.selection import check
 from attnwidget.stream import Publisher
 from attnwidget.subshell import keep_subshell
+from attnwidget.sweep import Span
 from attnwidget.trace import Trace
 from attnwidget.wire import MEAN, Traits
-from attnwidget.wire.fit import frame
+from attnwidget.wire.fit import FIRST, FRAME, Budget, fits_first, frame
 
 STATIC = Path(__file__).parent / "static"
 
@@ -57,13 +58,14 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             try:
                 check(self.trace, "site", site, site)
                 check(self.trace, "head", head, site)
-                super().__init__(**{**self._picture(site, head), **traits})
+                super().__init__(**{**self._picture(site, head, FIRST), **traits})
             except BaseException:
                 self._publisher.close()
                 raise
         keep_subshell(self.comm)
         self.on_msg(self._on_message)
         self.observe(self._on_selection, names=["site", "head"])
+        self._complete()
 
     @property
     def trace(self) -> Trace:
@@ -78,7 +80,8 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             self._publisher.close()
             self._publisher = Publisher(trace, self)
             site = self._wanted_site()
-            self._set({"locked": [], **self._picture(site, self._fitting_head(site))})
+            self._set({"locked": [], **self._picture(site, self._fitting_head(site), FIRST)})
+            self._complete()
 
     def close(self) -> None:
         """Close the widget and stop watching its trace."""
@@ -103,7 +106,7 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         with self._turn:
             old, site = self.site, self._wanted_site()
             head = self._fitting_head(site)
-        picture = self._picture(site, head, seq) if trace is self.trace else {}
+        picture = self._picture(site, head, FRAME, seq) if trace is self.trace else {}
         with self._turn:
             if not picture or trace is not self.trace or self.site != old:
                 return  # another trace or site was chosen meanwhile, and its frame is due
@@ -130,10 +133,15 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         else:
             super().notify_change(change)
 
-    def _picture(self, site: int, head: int, seq: int = 0) -> dict[str, object]:
+    def _complete(self) -> None:
+        """Let a frame follow that holds what the first one had no time for."""
+        if not fits_first(self.trace):
+            self._publisher.renew_frame()
+
+    def _picture(self, site: int, head: int, budget: Budget, seq: int = 0) -> dict[str, object]:
         sites = self.trace.sites
         step = first_step(sites[site]) if sites else 0
-        data = frame(self.trace, seq, site, head)
+        data = frame(self.trace, seq, site, head, step, budget, self._publisher.answers.sweeps)
         return {"site": site, "head": head, "last_step": self._last_step(site), "step": step, "frame": data}
 
     def _wanted_site(self) -> int:
@@ -204,13 +212,24 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         if kind == "need" and isinstance(numbers, list) and all(type(seq) is int for seq in numbers):
             self._publisher.resend(numbers)
         elif kind == "fetch" and _are_ints(content, "site", "head"):
-            self._publisher.fetch(content["site"], content["head"])
+            self._publisher.ask(lambda answers: answers.fetch(content["site"], content["head"]))
         elif kind == "heads" and _are_ints(content, "site"):
-            self._publisher.tell_heads(content["site"])
+            self._publisher.ask(lambda answers: answers.heads(content["site"]))
         elif kind == "why" and _are_ints(content, "site", "head", "query"):
-            self._publisher.explain(content["site"], content["head"], content["query"])
+            self._publisher.ask(lambda answers: answers.explain(content["site"], content["head"], content["query"]))
+        elif kind == "view" and _are_ints(content, "site", "head", "step"):
+            queries, keys = _span(content.get("queries")), _span(content.get("keys"))
+            if queries and keys:
+                place = content["site"], content["head"], queries, keys, content["step"]
+                self._publisher.ask(lambda answers: answers.view(*place))
         elif kind == "ready":
             self._publisher.tell_end()
+
+
+def _span(value: object) -> Span | None:
+    if not isinstance(value, list) or len(value) != 3 or not all(type(number) is int for number in value):
+        return None
+    return Span(*value)
 
 
 def _are_ints(content: dict[str, object], *names: str) -> bool:

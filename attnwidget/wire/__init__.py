@@ -2,8 +2,8 @@
 
 Traits hold the current picture, messages carry what is new, and both carry the same thing: a *picture*, which is a JSON
 header with blocks of weights behind it. A picture may be whole or a part; merging one twice changes nothing.
-Numbers stand in `limits.py`, traits in `traits.py`, all else here; `python -m attnwidget.wire` writes
-`js/src/wire.gen.ts` and `docs/wire.md` from them.
+Numbers stand in `limits.py`, traits in `traits.py`, messages in `messages.py`, all else here;
+`python -m attnwidget.wire` writes `js/src/wire.gen.ts` and `docs/wire.md` from them.
 """
 
 from __future__ import annotations
@@ -26,6 +26,20 @@ from attnwidget.wire.limits import (
     SCENE_BYTES,
     STEP_BYTES,
     TERMS_BYTES,
+    WHOLE_WEIGHTS,
+)
+from attnwidget.wire.messages import (
+    BlocksMessage,
+    DigestData,
+    EndMessage,
+    FetchMessage,
+    HeadsMessage,
+    NeedMessage,
+    ReadyMessage,
+    RefusedMessage,
+    RowsMessage,
+    ViewMessage,
+    WhyMessage,
 )
 from attnwidget.wire.traits import Traits
 
@@ -43,6 +57,11 @@ __all__ = [
     "SCENE_BYTES",
     "STEP_BYTES",
     "TERMS_BYTES",
+    "WHOLE_WEIGHTS",
+    "DigestData",
+    "EndMessage",
+    "RefusedMessage",
+    "RowsMessage",
     "Traits",
 ]
 
@@ -105,18 +124,26 @@ class StepData(TypedDict):
 
 
 class BlockData(TypedDict):
-    """Rows of one head of one site; its bytes stand at `offset` behind the header."""
+    """Weights of one head of one site, or the largest of small rectangles of them; bytes stand at `offset`."""
 
     site: Annotated[int, "index into sites"]
     head: Annotated[int, "index of the head; -1 for the mean over heads"]
-    at: Annotated[int, "the first of these queries"]
-    n_queries: Annotated[int, "number of queries, before pooling"]
-    n_keys: Annotated[int, "number of keys, before pooling"]
+    queries: Annotated[list[int], "first and end of its rows, and of how many one value is the largest"]
+    keys: Annotated[list[int], "first and end of its columns, likewise"]
+    sampled: Annotated[bool, "not all of its rows were read yet: there may be larger weights"]
     dtype: Annotated[Literal["f4", "f2", "u1"], "f4, f2: floats. u1: see below"]
-    pool: Annotated[int, "side of the square of weights that one stored value is the maximum of; 1 for each its own"]
     offset: Annotated[int, "where its bytes begin, a multiple of 4, counted from the end of the header"]
     n_bytes: Annotated[int, "how many bytes it has"]
     n_odd: Annotated[int, "u1 only: how many values are not finite"]
+
+
+class SumsData(TypedDict):
+    """What each key of a head received from its first rows: float32 [key] at `offset` behind the header."""
+
+    site: Annotated[int, "index into sites"]
+    head: Annotated[int, "index of the head; -1 for the mean over heads"]
+    n_steps: Annotated[int, "how many rows are in it"]
+    offset: Annotated[int, "where its bytes begin, counted from the end of the header"]
 
 
 class ArrayData(TypedDict):
@@ -153,89 +180,15 @@ class PictureData(TypedDict):
     steps_at: Annotated[int, "index of the first of these steps"]
     steps: Annotated[list[StepData], "steps"]
     blocks: Annotated[list[BlockData], "weights"]
+    sums: Annotated[list[SumsData], "strength of keys, where not all weights are here"]
     terms: Annotated[list[TermsData], "what some of the weights came of"]
     heads: Annotated[list[HeadsData], "heads as a whole, of some sites or none"]
     architecture: Annotated[ArchitectureData | None, "the diagram; null where this picture changes nothing in it"]
 
 
-class DigestData(TypedDict):
-    """What a head's weights must come to once all its rows are there."""
-
-    site: Annotated[int, "index into sites"]
-    head: Annotated[int, "index of the head"]
-    crc: Annotated[int, "CRC-32 of its weights as little-endian float32 [query, key]"]
-
-
-class RowsMessage(TypedDict):
-    """kernel -> page: new steps. Its one buffer is a packed picture."""
-
-    t: Literal["rows"]
-    run: Annotated[str, "run of the picture"]
-    seq: Annotated[int, "number of this message in the run, from 0, without gaps"]
-
-
-class EndMessage(TypedDict):
-    """kernel -> page: nothing more will come, and this is what must have arrived."""
-
-    t: Literal["end"]
-    run: Annotated[str, "which recording"]
-    count: Annotated[int, "number of rows messages in the run"]
-    digests: Annotated[list[DigestData], "one for each head that was streamed"]
-
-
-class BlocksMessage(TypedDict):
-    """kernel -> page: the answer to fetch, why and heads. Its one buffer is a packed picture."""
-
-    t: Literal["blocks"]
-    run: Annotated[str, "run of the picture"]
-
-
-class ReadyMessage(TypedDict):
-    """page -> kernel: a view was made; it has everything before message `seq`."""
-
-    t: Literal["ready"]
-    run: Annotated[str, "which recording"]
-    seq: Annotated[int, "the first message that it lacks"]
-
-
-class NeedMessage(TypedDict):
-    """page -> kernel: send these rows messages again."""
-
-    t: Literal["need"]
-    run: Annotated[str, "which recording"]
-    seqs: Annotated[list[int], "numbers of the messages that did not come"]
-
-
-class FetchMessage(TypedDict):
-    """page -> kernel: send all weights of one head."""
-
-    t: Literal["fetch"]
-    run: Annotated[str, "which recording"]
-    site: Annotated[int, "index into sites"]
-    head: Annotated[int, "index of the head; -1 for the mean over heads"]
-
-
-class WhyMessage(TypedDict):
-    """page -> kernel: say what the weights of one row of one head came of."""
-
-    t: Literal["why"]
-    run: Annotated[str, "which recording"]
-    site: Annotated[int, "index into sites"]
-    head: Annotated[int, "index of the head"]
-    query: Annotated[int, "index of the row"]
-
-
-class HeadsMessage(TypedDict):
-    """page -> kernel: tell of all heads of one site. The answers tell of some of them each."""
-
-    t: Literal["heads"]
-    run: Annotated[str, "which recording"]
-    site: Annotated[int, "index into sites"]
-
-
 DATA = (
-    *(SceneData, StripData, FlagData, SiteData, CandidateData, StepData, BlockData),
+    *(SceneData, StripData, FlagData, SiteData, CandidateData, StepData, BlockData, SumsData),
     *(ArrayData, TermsData, StatisticsData, HeadsData, NodeData, EdgeData, ArchitectureData, PictureData, DigestData),
 )
-TO_PAGE = (RowsMessage, EndMessage, BlocksMessage)
-TO_KERNEL = (ReadyMessage, NeedMessage, FetchMessage, WhyMessage, HeadsMessage)
+TO_PAGE = (RowsMessage, EndMessage, BlocksMessage, RefusedMessage)
+TO_KERNEL = (ReadyMessage, NeedMessage, FetchMessage, ViewMessage, WhyMessage, HeadsMessage)

@@ -5,22 +5,59 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from attnwidget.ledger import Cursor
+from attnwidget.sweep import Sweeps
 from attnwidget.trace import Trace
 from attnwidget.wire import EXACT_BYTES, FRAME_BYTES, MEAN, MESSAGE_BYTES, STEP_BYTES, TERMS_BYTES
-from attnwidget.wire.codec import Block, Dtype, describe, pack
+from attnwidget.wire.blocks import Block, Dtype, Sums
+from attnwidget.wire.codec import describe, pack
 from attnwidget.wire.explain import of_interest
 from attnwidget.wire.glances import glances
+from attnwidget.wire.limits import FRAME_WEIGHTS, HEADS_WEIGHTS, WHOLE_WEIGHTS
+from attnwidget.wire.parts import Part, part_of, whole_span
 
-CELLS_PER_BYTE = 8  # more weights than this do not fit into a byte, however well they compress
-OVERVIEW = 512  # squares along an axis, of which a head has weights in a frame that is too small for all
-MESSAGE_CELLS = 1 << 24  # a head of more weights is answered with an overview
 BLOCK_BYTES = 160  # what the header says of a block, about
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much of a trace goes into a picture of it.
+
+    Args:
+        n_bytes: of the picture, compressed. Where words alone take most of it, weights get a quarter of it more.
+        exact: bytes of weights up to which they are stored as float32, or at twice that as float16.
+        terms: bytes for what the selected weights came of.
+        whole: weights of the largest head that goes in whole; of larger ones, the part that is looked at.
+        weights: of all heads together, before they are compressed.
+        heads: weights of the heads of which it is told what they are like as a whole.
+        times: how often more is told of them than HEADS_BYTES allows.
+        seconds: for reading a head that is too large to go in whole.
+        level: of zlib.
+    """
+
+    n_bytes: int = FRAME_BYTES
+    exact: int = EXACT_BYTES
+    terms: int = TERMS_BYTES
+    whole: int = WHOLE_WEIGHTS
+    weights: int = FRAME_WEIGHTS
+    heads: int = HEADS_WEIGHTS
+    times: int = 1
+    seconds: float = 0.01
+    level: int = 6
+
+
+FRAME = Budget()
+FIRST = Budget(weights=1 << 18, heads=1 << 20, level=1)  # what takes some milliseconds; the rest follows as a FRAME
+
+
+def fits_first(trace: Trace) -> bool:
+    """Tell whether FIRST leaves nothing out that FRAME has."""
+    return sum(site.n_heads * site.n_queries * site.n_keys for site in trace.sites) <= FIRST.weights
 
 
 def frame(
@@ -28,10 +65,9 @@ def frame(
     seq: int,
     site: int,
     head: int,
-    budget: int = FRAME_BYTES,
-    exact: int = EXACT_BYTES,
-    terms: int = TERMS_BYTES,
-    times: int = 1,
+    step: int = 0,
+    budget: Budget = FRAME,
+    sweeps: Sweeps | None = None,
 ) -> bytes:
     """Return a compressed picture of the whole trace: as many heads as fit, the selected one first, as exact as fits.
 
@@ -40,36 +76,56 @@ def frame(
         seq: number of messages that this picture includes.
         site: the selected site.
         head: the selected head.
-        times: how often more is told of heads as a whole than HEADS_BYTES and HEADS_WEIGHTS allow.
-        exact: bytes of weights up to which they are stored as float32, or at twice that as float16.
-        budget: bytes, after compression. A head that is too large even so is pooled until it fits; where the words
-            alone take most of the budget, the weights get a quarter of it more.
-        terms: bytes for what the selected weights came of.
+        step: the selected step.
+        budget: how much goes in.
+        sweeps: what was read of large heads before.
     """
-    told = list(of_interest(trace, site, head, terms))
-    most = CELLS_PER_BYTE * budget
-    wanted = list(_up_to(most, _by_interest(trace, site, head, most)))
+    told = list(of_interest(trace, site, head, budget.terms))
+    wanted, sums = _wanted(trace, site, head, step, budget, sweeps or Sweeps(trace))
     n_cells = sum(block.weights.size for block in wanted)
-    dtype: Dtype = "f4" if n_cells * 4 <= exact else "f2" if n_cells * 2 <= exact else "u1"
+    dtype: Dtype = "f4" if n_cells * 4 <= budget.exact else "f2" if n_cells * 2 <= budget.exact else "u1"
     if dtype == "f2" and any(np.abs(block.weights).max(initial=0) > 1 for block in wanted):
         dtype = "u1"  # float16 ends at 65,504; weights above 1 are odd already and keep their range in u1
-    if wanted and wanted[0].weights.size * 4 <= exact:
+    if wanted and wanted[0].weights.size * 4 <= budget.exact:
         wanted[0] = replace(wanted[0], dtype="f4")  # what is looked at is exact where it alone would be
-    heads = list(glances(trace, site, times))
-    least = len(zlib.compress(pack(trace, seq, [], terms=told, heads=heads), 6))  # without any weights
-    budget = max(budget, least + budget // 4)
-    while True:
-        shown = _without_needless_mean(trace, wanted, dtype)
-        data = zlib.compress(pack(trace, seq, shown, dtype=dtype, terms=told, heads=heads), 6)
-        if len(data) <= budget or len(wanted) <= 1:
-            break
-        share = (budget - least) / (len(data) - least)
+    heads = list(glances(trace, site, budget.heads, budget.times))
+
+    def packed(blocks: list[Block], sums: list[Sums]) -> bytes:
+        picture = pack(trace, seq, blocks, dtype=dtype, sums=sums, terms=told, heads=heads)
+        return zlib.compress(picture, budget.level)
+
+    data = packed(_without_needless_mean(trace, wanted, dtype), sums)
+    if len(data) <= budget.n_bytes:
+        return data
+    least = len(packed([], []))  # without any weights
+    n_bytes = max(budget.n_bytes, least + budget.n_bytes // 4)
+    while len(data) > n_bytes and len(wanted) > 1:
+        share = (n_bytes - least) / (len(data) - least)
         wanted = wanted[: max(1, min(len(wanted) - 1, int(len(wanted) * share)))]
+        data = packed(_without_needless_mean(trace, wanted, dtype), sums)
     pool = 1
-    while len(data) > budget and wanted and pool < max(wanted[0].weights.shape):
+    while len(data) > n_bytes and wanted and pool < max(wanted[0].weights.shape):
         pool *= 2
-        data = zlib.compress(pack(trace, seq, wanted, dtype=dtype, pool=pool, terms=told, heads=heads), 6)
+        data = packed([block.pooled(pool) for block in wanted], [])
     return data
+
+
+def _wanted(
+    trace: Trace, site: int, head: int, step: int, budget: Budget, sweeps: Sweeps
+) -> tuple[list[Block], list[Sums]]:
+    """Return heads by interest, until they hold more weights than can fit, and sums of a head that is not whole."""
+    sites = trace.sites
+    head = 0 if sites and sites[site].n_heads == 1 else head
+    if not sites or not sites[site].n_queries:
+        return list(_up_to(budget.weights, _others(trace, site, head, budget.whole))), []
+    if sites[site].n_queries * sites[site].n_keys <= budget.whole:
+        first = Part([whole_block(trace, site, head)], [])
+    else:
+        sweep = sweeps.sweep(site, None if head == MEAN else head, *whole_span(trace, site))
+        sweep.run(budget.seconds)
+        first = part_of(trace, sweep, min(step, sites[site].n_queries - 1), budget.n_bytes // 4)
+    left = budget.weights - sum(block.weights.size for block in first.blocks)
+    return [*first.blocks, *_up_to(left, _others(trace, site, head, budget.whole))], first.sums
 
 
 def streamed(n_heads: int, n_keys: int) -> bool:
@@ -84,7 +140,7 @@ def new_blocks(trace: Trace, since: Cursor, until: Cursor) -> Iterator[Block]:
         n_keys = until.n_keys.get(site.name, 0)
         if last > first and streamed(site.n_heads, n_keys):
             rows = trace.weights(site, queries=slice(first, last), keys=slice(n_keys))
-            yield from (Block(index, head, first, rows[head]) for head in range(site.n_heads))
+            yield from (Block.of_rows(index, head, first, rows[head]) for head in range(site.n_heads))
 
 
 def limited(trace: Trace, since: Cursor, until: Cursor, budget: int = MESSAGE_BYTES) -> Cursor:
@@ -118,7 +174,7 @@ def _growth(since: Cursor, until: Cursor) -> Iterator[int]:
 
 def _n_bytes(trace: Trace, since: Cursor, until: Cursor) -> int:
     """Return about how many bytes the difference between two cursors takes, without making it."""
-    n_bytes = len(json.dumps(describe(trace, 0, since, until, [])))
+    n_bytes = len(json.dumps(describe(trace, 0, since, until)))
     for site in trace.sites:
         n_rows = until.n_queries.get(site.name, 0) - since.n_queries.get(site.name, 0)
         n_keys = until.n_keys.get(site.name, 0)
@@ -127,38 +183,33 @@ def _n_bytes(trace: Trace, since: Cursor, until: Cursor) -> int:
     return n_bytes
 
 
-def whole_block(trace: Trace, site: int, head: int, most: int = MESSAGE_CELLS) -> Block:
-    """Return all weights of one head, or an overview of them where there are more than `most`."""
+def whole_block(trace: Trace, site: int, head: int) -> Block:
+    """Return all weights of one head."""
     chosen: int | Literal["mean"] = "mean" if head == MEAN else head
-    with trace.lock:
-        shape = trace.sites[site].n_queries, trace.sites[site].n_keys
-        if shape[0] * shape[1] <= most:
-            return Block(site, head, 0, trace.weights(site, chosen))
-        cells, pool = trace.overview(site, chosen, OVERVIEW)
-        return Block(site, head, 0, cells, shape=shape, pool=pool)
+    return Block.of_rows(site, head, 0, trace.weights(site, chosen))
 
 
-def _by_interest(trace: Trace, site: int, head: int, most: int) -> Iterator[Block]:
-    """Yield heads as blocks: the selected one, then its neighbours in its site, then the other sites.
+def is_whole(trace: Trace, site: int) -> bool:
+    """Tell whether heads of a site travel whole when they are asked for."""
+    return trace.sites[site].n_queries * trace.sites[site].n_keys <= WHOLE_WEIGHTS
 
-    Heads of more than `most` weights are yielded as overviews.
-    """
+
+def _others(trace: Trace, site: int, head: int, whole: int) -> Iterator[Block]:
+    """Yield the heads that are not selected and not too large: neighbours in the site first, then the other sites."""
     sites = trace.sites
-    order = sorted(range(len(sites)), key=lambda i: (i != site, abs(i - site)))
-    for index in order:
-        heads = list(range(sites[index].n_heads))
-        if index == site and head in heads:
+    for index in sorted(range(len(sites)), key=lambda i: (i != site, abs(i - site))):
+        heads = [h for h in range(sites[index].n_heads) if (index, h) != (site, head)]
+        if index == site and head != MEAN:
             heads.sort(key=lambda h: abs(h - head))
-        if index == site and head == MEAN and sites[index].n_heads > 1:
-            heads.insert(0, MEAN)
-        yield from (whole_block(trace, index, h, most) for h in heads if sites[index].n_queries)
+        if 0 < sites[index].n_queries * sites[index].n_keys <= whole:
+            yield from (whole_block(trace, index, h) for h in heads)
 
 
 def _up_to(n_cells: int, blocks: Iterable[Block]) -> Iterator[Block]:
     """Yield blocks until they hold more weights than can ever fit."""
     for block in blocks:
         yield block
-        n_cells -= block.size
+        n_cells -= block.weights.size
         if n_cells < 0:
             return
 

@@ -14,17 +14,18 @@ from attnwidget.wire.heads import HeadsData, StatisticsData
 SIDES = (6, 32)  # a picture of a head has at most this many rows and columns, and none has fewer than there is room for
 
 
-def glances(trace: Trace, site: int, times: int = 1) -> Iterator[tuple[int, Glance]]:
+def glances(trace: Trace, site: int, most: int = HEADS_WEIGHTS, times: int = 1) -> Iterator[tuple[int, Glance]]:
     """Yield what a frame tells of heads, with the index of their site: the selected one first, then as many as may be.
 
     Args:
         trace: what to show.
         site: the selected site.
-        times: how often more bytes and weights there may be than usual.
+        most: weights that are read for it, where nothing is being recorded.
+        times: how often more bytes of pictures there may be than usual.
     """
     sites = trace.sites
     size = _size(sum(each.n_heads for each in sites), times * HEADS_BYTES)
-    left = HEADS_WEIGHTS_LIVE if trace.status == "recording" else times * HEADS_WEIGHTS
+    left = min(most, HEADS_WEIGHTS_LIVE) if trace.status == "recording" else most
     for index in sorted(range(len(sites)), key=lambda i: (i != site, i)):
         n_weights = sites[index].n_heads * sites[index].n_queries * sites[index].n_keys
         if 0 < n_weights <= left:

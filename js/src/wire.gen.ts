@@ -1,10 +1,12 @@
 // Written by `python -m attnwidget.wire` from attnwidget/wire. Do not edit.
 
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 export const MEAN = -1;
 
 export const HEADS_WEIGHTS = 16777216;
+
+export const WHOLE_WEIGHTS = 262144;
 
 /** What the tokens of a strip are parts of; its pixels stand at `offset` behind the header. */
 export interface SceneData {
@@ -57,18 +59,25 @@ export interface StepData {
   /** the most probable tokens, best first */ candidates: CandidateData[];
 }
 
-/** Rows of one head of one site; its bytes stand at `offset` behind the header. */
+/** Weights of one head of one site, or the largest of small rectangles of them; bytes stand at `offset`. */
 export interface BlockData {
   /** index into sites */ site: number;
   /** index of the head; -1 for the mean over heads */ head: number;
-  /** the first of these queries */ at: number;
-  /** number of queries, before pooling */ n_queries: number;
-  /** number of keys, before pooling */ n_keys: number;
+  /** first and end of its rows, and of how many one value is the largest */ queries: number[];
+  /** first and end of its columns, likewise */ keys: number[];
+  /** not all of its rows were read yet: there may be larger weights */ sampled: boolean;
   /** f4, f2: floats. u1: see below */ dtype: "f4" | "f2" | "u1";
-  /** side of the square of weights that one stored value is the maximum of; 1 for each its own */ pool: number;
   /** where its bytes begin, a multiple of 4, counted from the end of the header */ offset: number;
   /** how many bytes it has */ n_bytes: number;
   /** u1 only: how many values are not finite */ n_odd: number;
+}
+
+/** What each key of a head received from its first rows: float32 [key] at `offset` behind the header. */
+export interface SumsData {
+  /** index into sites */ site: number;
+  /** index of the head; -1 for the mean over heads */ head: number;
+  /** how many rows are in it */ n_steps: number;
+  /** where its bytes begin, counted from the end of the header */ offset: number;
 }
 
 /** One array of numbers, float32; its bytes stand at `offset` behind the header. */
@@ -151,6 +160,7 @@ export interface PictureData {
   /** index of the first of these steps */ steps_at: number;
   /** steps */ steps: StepData[];
   /** weights */ blocks: BlockData[];
+  /** strength of keys, where not all weights are here */ sums: SumsData[];
   /** what some of the weights came of */ terms: TermsData[];
   /** heads as a whole, of some sites or none */ heads: HeadsData[];
   /** the diagram; null where this picture changes nothing in it */ architecture: ArchitectureData | null;
@@ -184,6 +194,13 @@ export interface BlocksMessage {
   /** run of the picture */ run: string;
 }
 
+/** kernel -> page: what was asked for is not in the trace. */
+export interface RefusedMessage {
+  /** its type */ t: "refused";
+  /** which recording */ run: string;
+  /** what came and what was expected */ reason: string;
+}
+
 /** page -> kernel: a view was made; it has everything before message `seq`. */
 export interface ReadyMessage {
   /** its type */ t: "ready";
@@ -206,6 +223,17 @@ export interface FetchMessage {
   /** index of the head; -1 for the mean over heads */ head: number;
 }
 
+/** page -> kernel: this part of a head is looked at. The answers are blocks: coarse ones at first, then exact. */
+export interface ViewMessage {
+  /** its type */ t: "view";
+  /** which recording */ run: string;
+  /** index into sites */ site: number;
+  /** index of the head; -1 for the mean over heads */ head: number;
+  /** first and end of the rows, and how many make a cell */ queries: number[];
+  /** first and end of the columns, and how many make a cell */ keys: number[];
+  /** the row that is read in full, and up to which strength is summed */ step: number;
+}
+
 /** page -> kernel: say what the weights of one row of one head came of. */
 export interface WhyMessage {
   /** its type */ t: "why";
@@ -222,9 +250,9 @@ export interface HeadsMessage {
   /** index into sites */ site: number;
 }
 
-export type ToPage = RowsMessage | EndMessage | BlocksMessage;
+export type ToPage = RowsMessage | EndMessage | BlocksMessage | RefusedMessage;
 
-export type ToKernel = ReadyMessage | NeedMessage | FetchMessage | WhyMessage | HeadsMessage;
+export type ToKernel = ReadyMessage | NeedMessage | FetchMessage | ViewMessage | WhyMessage | HeadsMessage;
 
 /** The synced traits. */
 export interface Traits {

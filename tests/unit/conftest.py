@@ -69,7 +69,7 @@ def hostile_texts() -> list[str]:
 
 @dataclass(frozen=True)
 class Read:
-    """A picture as a page reads it: its header, and its blocks by (site, head)."""
+    """A picture as a page reads it: its header, and the first block of each (site, head), cells repeated."""
 
     header: dict[str, Any]
     blocks: dict[tuple[int, int], np.ndarray]
@@ -77,7 +77,8 @@ class Read:
     def merged_into(self, heads: dict[tuple[int, int], np.ndarray]) -> None:
         """Put the rows where they belong; keys that a row did not see are 0, rows that did not come NaN."""
         for block in self.header["blocks"]:
-            name, at, rows = (block["site"], block["head"]), block["at"], self.blocks[block["site"], block["head"]]
+            name, at = (block["site"], block["head"]), block["queries"][0]
+            rows = self.blocks[name]
             old = heads.get(name, np.zeros((0, 0), np.float32))
             new = np.full((max(len(old), at + len(rows)), max(old.shape[1], rows.shape[1])), np.nan, np.float32)
             come = ~np.isnan(old).all(1)
@@ -109,14 +110,15 @@ def read_picture() -> Callable[[bytes], Read]:
             start = 4 + length + block["offset"]
             own = data[start : start + block["n_bytes"]]
             assert len(own) == block["n_bytes"]
-            n_rows, n_columns = (-(-block[axis] // block["pool"]) for axis in ("n_queries", "n_keys"))
+            spans = block["queries"], block["keys"]
+            n_rows, n_columns = (-(-(end - first) // per) for first, end, per in spans)
             if block["dtype"] == "u1":
                 values = levels(own, n_rows, n_columns, block["n_odd"])
             else:
                 values = np.frombuffer(own, "<" + block["dtype"]).reshape(n_rows, n_columns).astype("<f4")
-            if block["pool"] > 1:
-                values = values.repeat(block["pool"], 0).repeat(block["pool"], 1)
-            blocks[block["site"], block["head"]] = values[: block["n_queries"], : block["n_keys"]]
+            (first, end, per), (left, right, across) = spans
+            values = values.repeat(per, 0).repeat(across, 1)[: end - first, : right - left]
+            blocks.setdefault((block["site"], block["head"]), values)
         return Read(header, blocks)
 
     return read

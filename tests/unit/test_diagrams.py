@@ -234,7 +234,7 @@ def test_the_diagram_travels_when_it_changed(live: aw.Trace) -> None:
     live.append({"cross": np.full((3, 1, 5), 0.2)}, token="a")
     before = live.cursor
     live.append({"cross": np.full((3, 1, 5), 0.2)}, token="b")
-    assert describe(live, 0, Cursor(), None, [])["architecture"] is not None
-    assert describe(live, 0, before, None, [])["architecture"] is None
+    assert describe(live, 0, Cursor(), None)["architecture"] is not None
+    assert describe(live, 0, before, None)["architecture"] is None
     live.set_architecture(Module("", "Network"))
-    assert describe(live, 0, before, None, [])["architecture"] is not None
+    assert describe(live, 0, before, None)["architecture"] is not None

@@ -169,7 +169,7 @@ def test_a_trace_that_is_whole_says_its_end_when_asked(complete: Trace, page: Pa
 def test_an_end_that_has_not_come_is_not_said(live: Trace, page: Page) -> None:
     publisher = published(live, page)
     publisher.tell_end()
-    assert publisher._asked == {}
+    assert not publisher.answers
 
 
 def test_a_stopped_recording_has_an_end_too(live: Trace, page: Page) -> None:
@@ -215,7 +215,7 @@ def test_a_large_site_has_no_digest(large: Trace, page: Page) -> None:
 def test_a_large_site_can_be_fetched(large: Trace, page: Page, read_picture: Reader) -> None:
     publisher = published(large, page)
     large.append({"large": np.full((20, 1, 1000), 1e-3)}, token="die")
-    publisher.fetch(0, 7)
+    publisher.ask(lambda answers: answers.fetch(0, 7))
     page.wait(lambda: "blocks" in page.kinds())
     (data,) = next(buffers for content, buffers in page.messages if content["t"] == "blocks")
     assert np.array_equal(read_picture(data).blocks[0, 7], large.weights(0, 7))

@@ -23,7 +23,7 @@ ODD = np.array(
 def test_weights_come_back_as_exactly_as_promised(
     complete: Trace, weights: np.ndarray, read_picture: Reader, dtype: Dtype, error: float
 ) -> None:
-    picture = read_picture(pack(complete, 0, [Block(1, 2, 0, weights[1, 2])], dtype=dtype))
+    picture = read_picture(pack(complete, 0, [Block.of_rows(1, 2, 0, weights[1, 2])], dtype=dtype))
     span = weights[1, 2].max(-1, keepdims=True)
     assert (np.abs(picture.blocks[1, 2] - weights[1, 2]) <= error * span).all()
 
@@ -32,27 +32,27 @@ def test_levels_keep_to_each_rows_own_range(complete: Trace, read_picture: Reade
     rows = np.random.default_rng(4).normal(0, 1, (4, 5)).astype(np.float32) * np.array(
         [[1e-6], [1], [1e3], [1e30]], "f4"
     )
-    picture = read_picture(pack(complete, 0, [Block(0, 0, 0, rows)], dtype="u1"))
+    picture = read_picture(pack(complete, 0, [Block.of_rows(0, 0, 0, rows)], dtype="u1"))
     span = rows.max(-1, initial=0, keepdims=True).astype("f8") - rows.min(-1, initial=0, keepdims=True)
     assert (np.abs(picture.blocks[0, 0].astype("f8") - rows) <= span / 510 * (1 + 1e-4)).all()
 
 
 @pytest.mark.parametrize("dtype", ["f4", "u1"])
 def test_odd_values_come_back_exactly(complete: Trace, read_picture: Reader, dtype: Dtype) -> None:
-    got = read_picture(pack(complete, 0, [Block(0, 0, 0, ODD)], dtype=dtype)).blocks[0, 0]
+    got = read_picture(pack(complete, 0, [Block.of_rows(0, 0, 0, ODD)], dtype=dtype)).blocks[0, 0]
     odd = ~np.isfinite(ODD)
     assert np.array_equal(got[odd], ODD[odd], equal_nan=True)
 
 
 @pytest.mark.filterwarnings("error")
 def test_odd_values_stay_where_they_are(complete: Trace, read_picture: Reader) -> None:
-    got = read_picture(pack(complete, 0, [Block(0, 0, 0, ODD)], dtype="u1")).blocks[0, 0]
+    got = read_picture(pack(complete, 0, [Block.of_rows(0, 0, 0, ODD)], dtype="u1")).blocks[0, 0]
     assert np.array_equal(np.isfinite(got), np.isfinite(ODD))
 
 
 def test_zero_is_exact_in_levels(complete: Trace, read_picture: Reader) -> None:
-    got = read_picture(pack(complete, 0, [Block(0, 0, 0, np.zeros((4, 5), np.float32))], dtype="u1")).blocks[0, 0]
-    assert not got.any()
+    block = Block.of_rows(0, 0, 0, np.zeros((4, 5), np.float32))
+    assert not read_picture(pack(complete, 0, [block], dtype="u1")).blocks[0, 0].any()
 
 
 @pytest.mark.parametrize("pool", [2, 4, 8])
@@ -61,7 +61,7 @@ def test_pooling_keeps_the_maximum_of_each_square(
     complete: Trace, read_picture: Reader, pool: int, dtype: Dtype
 ) -> None:
     rows = np.random.default_rng(1).random((13, 22)).astype(np.float32)
-    got = read_picture(pack(complete, 0, [Block(0, 0, 0, rows)], dtype=dtype, pool=pool)).blocks[0, 0]
+    got = read_picture(pack(complete, 0, [Block.of_rows(0, 0, 0, rows).pooled(pool)], dtype=dtype)).blocks[0, 0]
     for query in range(0, 13, pool):
         for key in range(0, 22, pool):
             square = (slice(query, query + pool), slice(key, key + pool))
@@ -71,11 +71,11 @@ def test_pooling_keeps_the_maximum_of_each_square(
 def test_pooling_loses_no_spike(complete: Trace, read_picture: Reader) -> None:
     rows = np.zeros((13, 22), np.float32)
     rows[12, 21] = 1
-    assert read_picture(pack(complete, 0, [Block(0, 0, 0, rows)], pool=8)).blocks[0, 0][12, 21] == 1
+    assert read_picture(pack(complete, 0, [Block.of_rows(0, 0, 0, rows).pooled(8)])).blocks[0, 0][12, 21] == 1
 
 
 def test_blocks_stand_side_by_side(complete: Trace, weights: np.ndarray, read_picture: Reader) -> None:
-    blocks = [Block(layer, head, 0, weights[layer, head]) for layer in range(2) for head in range(3)]
+    blocks = [Block.of_rows(layer, head, 0, weights[layer, head]) for layer in range(2) for head in range(3)]
     got = read_picture(pack(complete, 0, blocks, dtype="u1")).blocks
     assert [np.abs(got[b.site, b.head] - b.weights).max() < 0.004 for b in blocks] == [True] * 6
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from attnwidget.ledger import Cursor
 from attnwidget.stores import Factors, Visible
 from attnwidget.wire import FRAME_BYTES, MEAN, MESSAGE_BYTES
 from attnwidget.wire.codec import pack
-from attnwidget.wire.fit import frame, limited, new_blocks, whole_block
+from attnwidget.wire.fit import Budget, frame, limited, new_blocks, whole_block
 
 Reader = Callable[[bytes], Any]
 
@@ -65,7 +66,7 @@ def test_the_selected_head_comes_first(complete: Trace, read_picture: Reader, si
 
 def test_a_head_too_large_is_pooled_by_maximum(read_picture: Reader) -> None:
     trace = traced(1, 1, 1200, 1300)
-    got = read_picture(zlib.decompress(frame(trace, 0, 0, 0, budget=20_000))).blocks[0, 0]
+    got = read_picture(zlib.decompress(frame(trace, 0, 0, 0, budget=Budget(20_000, seconds=math.inf)))).blocks[0, 0]
     assert (got >= trace.weights(0, 0) - 1 / 400).all()
 
 
@@ -78,16 +79,25 @@ def test_a_head_far_too_large_is_never_made_whole(read_picture: Reader, head: in
     trace.append({"own": Factors(queries, keys, Visible.causal(n, n), 0.5)})
     tracemalloc.start()
     try:
-        data = frame(trace, 0, 0, head)
+        data = frame(trace, 0, 0, head, 2050, budget=Budget(seconds=math.inf))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     picture = read_picture(zlib.decompress(data))
-    (block,) = picture.header["blocks"]
-    assert (block["n_queries"], block["n_keys"], block["pool"]) == (n, n, 8)
+    cells, rows = picture.header["blocks"]
+    assert (cells["queries"], cells["keys"], cells["sampled"]) == ([0, n, 16], [0, n, 16], False)
+    assert (rows["queries"], rows["keys"]) == ([2048, 2053, 1], [0, n, 1])
     assert peak < n * n * 4
-    weights = trace.weights(0, "mean" if head == MEAN else head, slice(2000, 2100))
-    assert (picture.blocks[0, head][2000:2100] >= weights - 1 / 400).all()
+    weights = trace.weights(0, "mean" if head == MEAN else head)
+    assert (picture.blocks[0, head] >= weights - 1 / 400).all()
+    (sums,) = picture.header["sums"]
+    assert sums["n_steps"] == 2051
+
+
+def test_a_frame_of_a_large_head_is_made_at_once_of_some_rows(read_picture: Reader) -> None:
+    trace = traced(1, 1, 1200, 1300)
+    (cells, *_) = read_picture(zlib.decompress(frame(trace, 0, 0, 0, budget=Budget(seconds=0)))).header["blocks"]
+    assert cells["sampled"] is True
 
 
 def test_many_words_leave_room_for_weights(read_picture: Reader) -> None:
@@ -95,8 +105,8 @@ def test_many_words_leave_room_for_weights(read_picture: Reader) -> None:
     trace = Trace(source=["".join(map(chr, rng.integers(33, 900, 40))) for _ in range(50)])
     trace.add_site(Site("own", "encoder", 0, 1, "source", "source"))
     trace.append({"own": softmax(1, 50, 50)})
-    (block,) = read_picture(zlib.decompress(frame(trace, 0, 0, 0, budget=2_000))).header["blocks"]
-    assert block["pool"] <= 8
+    (block,) = read_picture(zlib.decompress(frame(trace, 0, 0, 0, budget=Budget(2_000)))).header["blocks"]
+    assert block["keys"][2] <= 8
 
 
 def test_a_frame_of_an_empty_trace_has_no_blocks(read_picture: Reader) -> None:

@@ -81,8 +81,7 @@ def test_pictures_stay_within_their_budget(n_heads: int) -> None:
 
 def test_heads_of_too_many_weights_are_left_for_asking(monkeypatch: pytest.MonkeyPatch) -> None:
     trace = random_trace(3, 2, 10, 10)
-    monkeypatch.setattr("attnwidget.wire.glances.HEADS_WEIGHTS", 450)
-    assert [site for site, _ in glances(trace, 1)] == [1, 0]
+    assert [site for site, _ in glances(trace, 1, 450)] == [1, 0]
     assert glance_from(trace, 2, 0).heads == range(2)
     monkeypatch.setattr("attnwidget.wire.glances.HEADS_WEIGHTS", 150)
     assert [glance_from(trace, 2, at).heads for at in (0, 1)] == [range(1), range(1, 2)]
