@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from functools import partial
 
 from attnwidget.sweep import Span, Sweep, Sweeps, check
@@ -13,6 +14,7 @@ from attnwidget.wire.codec import pack
 from attnwidget.wire.explain import explained
 from attnwidget.wire.fit import is_whole, whole_block
 from attnwidget.wire.glances import glance_from
+from attnwidget.wire.limits import TEXTS_TOKENS
 from attnwidget.wire.parts import part_of, whole_span
 
 Message = tuple[dict[str, object], list[bytes]]
@@ -38,6 +40,29 @@ class Answers:
     def __bool__(self) -> bool:
         """Tell whether the page waits for something."""
         return bool(self._asked or self._open)
+
+    def hear(self, message: dict[str, object]) -> None:
+        """Take up what the page asks for; what is no question, or not a whole one, is left alone."""
+        if any(isinstance(value, bool) for value in message.values()):
+            return
+        match message:
+            case {"t": "fetch", "site": int(site), "head": int(head)}:
+                self.fetch(site, head)
+            case {"t": "heads", "site": int(site)}:
+                self.heads(site)
+            case {"t": "texts", "strip": str(strip), "at": int(at)}:
+                self.texts(strip, at)
+            case {"t": "why", "site": int(site), "head": int(head), "query": int(query)}:
+                self.explain(site, head, query)
+            case {
+                "t": "view",
+                "site": int(site),
+                "head": int(head),
+                "queries": [int(top), int(bottom), int(down)],
+                "keys": [int(left), int(right), int(across)],
+                "step": int(step),
+            }:
+                self.view(site, head, Span(top, bottom, down), Span(left, right, across), step)
 
     def fetch(self, site: int, head: int) -> None:
         """Send all weights of one head, or the whole of it in cells where it is too large for that."""
@@ -66,6 +91,11 @@ class Answers:
         sites = self._trace.sites
         if 0 <= site < len(sites) and at < sites[site].n_heads and sites[site].n_queries:
             self.ask(("heads", site, at), partial(self._heads, site, at))
+
+    def texts(self, strip: str, at: int) -> None:
+        """Send tokens of a strip from a position on."""
+        if 0 <= at < self._trace.n_tokens.get(strip, 0):
+            self.ask(("texts", strip, at), partial(self._texts, strip, at))
 
     def explain(self, site: int, head: int, query: int) -> None:
         """Send what the weights of one row of one head came of."""
@@ -123,6 +153,12 @@ class Answers:
         glance = glance_from(self._trace, site, at)
         self.heads(site, glance.heads.stop)
         return self._told(pack(self._trace, seq, [], self._trace.cursor, heads=[(site, glance)]))
+
+    def _texts(self, strip: str, at: int, seq: int) -> Message:
+        cursor = self._trace.cursor
+        since = {**cursor.n_tokens, strip: at}
+        until = {**cursor.n_tokens, strip: min(at + TEXTS_TOKENS, cursor.n_tokens[strip])}
+        return self._told(pack(self._trace, seq, [], replace(cursor, n_tokens=since), replace(cursor, n_tokens=until)))
 
     def _terms(self, site: int, head: int, query: int, seq: int) -> Message:
         return self._told(

@@ -31,6 +31,7 @@ PAGE = Budget(  # what does not fit is left out, the last sites first
     heads=8 * HEADS_WEIGHTS,
     times=8,
     seconds=math.inf,
+    tokens=None,
 )
 
 _STYLE = """\

@@ -109,9 +109,9 @@ class Publisher:
         else:
             self._wake()
 
-    def ask(self, ask: Callable[[Answers], None]) -> None:
+    def ask(self, message: dict[str, object]) -> None:
         """Take up what the page asks for; the answer comes when its turn does."""
-        ask(self.answers)
+        self.answers.hear(message)
         self._wake()
 
     def _wake(self) -> None:

@@ -13,7 +13,6 @@ from attnwidget.outline import first_shown, first_step
 from attnwidget.selection import check
 from attnwidget.stream import Publisher
 from attnwidget.subshell import keep_subshell
-from attnwidget.sweep import Span
 from attnwidget.trace import Trace
 from attnwidget.wire import MEAN, Traits
 from attnwidget.wire.fit import FIRST, FRAME, Budget, fits_first, frame
@@ -211,29 +210,10 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         kind, numbers = content.get("t"), content.get("seqs")
         if kind == "need" and isinstance(numbers, list) and all(type(seq) is int for seq in numbers):
             self._publisher.resend(numbers)
-        elif kind == "fetch" and _are_ints(content, "site", "head"):
-            self._publisher.ask(lambda answers: answers.fetch(content["site"], content["head"]))
-        elif kind == "heads" and _are_ints(content, "site"):
-            self._publisher.ask(lambda answers: answers.heads(content["site"]))
-        elif kind == "why" and _are_ints(content, "site", "head", "query"):
-            self._publisher.ask(lambda answers: answers.explain(content["site"], content["head"], content["query"]))
-        elif kind == "view" and _are_ints(content, "site", "head", "step"):
-            queries, keys = _span(content.get("queries")), _span(content.get("keys"))
-            if queries and keys:
-                place = content["site"], content["head"], queries, keys, content["step"]
-                self._publisher.ask(lambda answers: answers.view(*place))
         elif kind == "ready":
             self._publisher.tell_end()
-
-
-def _span(value: object) -> Span | None:
-    if not isinstance(value, list) or len(value) != 3 or not all(type(number) is int for number in value):
-        return None
-    return Span(*value)
-
-
-def _are_ints(content: dict[str, object], *names: str) -> bool:
-    return all(type(content.get(name)) is int for name in names)
+        else:
+            self._publisher.ask(content)
 
 
 def checked(trace: object) -> Trace:

@@ -38,6 +38,7 @@ from attnwidget.wire.messages import (
     ReadyMessage,
     RefusedMessage,
     RowsMessage,
+    TextsMessage,
     ViewMessage,
     WhyMessage,
 )
@@ -78,9 +79,10 @@ class SceneData(TypedDict):
 
 
 class StripData(TypedDict):
-    """Tokens of one strip from position `at` on."""
+    """Tokens of one strip from position `at` on. What is not here is asked for."""
 
     name: Annotated[str, "source, target, or another name"]
+    n_tokens: Annotated[int, "how many tokens the strip has by now"]
     at: Annotated[int, "position of the first of these tokens"]
     texts: Annotated[list[str], "their texts"]
     scene: Annotated[SceneData | None, "what they are parts of, with the first of them"]
@@ -191,4 +193,4 @@ DATA = (
     *(ArrayData, TermsData, StatisticsData, HeadsData, NodeData, EdgeData, ArchitectureData, PictureData, DigestData),
 )
 TO_PAGE = (RowsMessage, EndMessage, BlocksMessage, RefusedMessage)
-TO_KERNEL = (ReadyMessage, NeedMessage, FetchMessage, ViewMessage, WhyMessage, HeadsMessage)
+TO_KERNEL = (ReadyMessage, NeedMessage, FetchMessage, TextsMessage, ViewMessage, WhyMessage, HeadsMessage)

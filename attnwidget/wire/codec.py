@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from attnwidget.ledger import Cursor
 from attnwidget.scene import Scene
 from attnwidget.survey import Glance
 from attnwidget.trace import Trace
-from attnwidget.wire import PROTOCOL, SCENE_BYTES, PictureData, SceneData, SiteData
+from attnwidget.wire import PROTOCOL, SCENE_BYTES, PictureData, SceneData, SiteData, StripData
 from attnwidget.wire.blocks import Block, Dtype, Sums, pack_block, pack_sums
 from attnwidget.wire.explain import Explained, pack_terms
 from attnwidget.wire.glances import pack_heads
@@ -23,6 +23,7 @@ def pack(
     since: Cursor | None = None,
     until: Cursor | None = None,
     *,
+    tokens: int | None = None,
     dtype: Dtype = "f4",
     sums: Iterable[Sums] = (),
     terms: Iterable[Explained] = (),
@@ -36,12 +37,13 @@ def pack(
         blocks: the weights to put in.
         since: leave out steps and tokens before this cursor.
         until: leave out steps and tokens after this cursor.
+        tokens: how many of each strip to put in, half of them its first and half its last; all of them by default.
         dtype: how to store weights: float32, float16, or uint8 (off by at most 1/510 of the row's range).
         sums: what keys of some heads received.
         terms: what some of the weights came of.
         heads: what to tell of heads as a whole, with the index of their site.
     """
-    said = describe(trace, seq, since or Cursor(), until)
+    said = describe(trace, seq, since or Cursor(), until, tokens)
     body = bytearray()
     for block in blocks:
         told, data = pack_block(block, dtype, len(body))
@@ -52,7 +54,7 @@ def pack(
         said["sums"].append(summed)
         body += data
     for strip in said["strips"]:
-        scene = trace.tokens[strip["name"]].scene
+        scene = trace.ledger.strips.scenes.get(strip["name"])
         if scene is not None and strip["at"] == 0:
             strip["scene"], data = _pack_scene(scene, len(body))
             body += data
@@ -84,6 +86,16 @@ def _pack_scene(scene: Scene, offset: int) -> tuple[SceneData, bytes]:
     return said, data + bytes(-len(data) % 4)
 
 
+def texts_of(trace: Trace, strip: str, first: int, end: int, most: int | None = None) -> Iterator[StripData]:
+    """Yield tokens of a strip from `first` to before `end`; of more than `most` the first and last of them."""
+    texts = trace.ledger.strips.texts[strip]
+    half = (end - first if most is None else most) // 2
+    parts = ((first, end),) if most is None or end - first <= most else ((first, first + half), (end - half, end))
+    for at, until in parts:
+        if until > at:
+            yield StripData(name=strip, n_tokens=len(texts), at=at, texts=texts[at:until], scene=None)
+
+
 def describe_sites(trace: Trace) -> list[SiteData]:
     """Return what the wire says of the sites of a trace."""
     return [
@@ -103,26 +115,25 @@ def describe_sites(trace: Trace) -> list[SiteData]:
     ]
 
 
-def describe(trace: Trace, seq: int, since: Cursor, until: Cursor | None) -> PictureData:
+def describe(trace: Trace, seq: int, since: Cursor, until: Cursor | None, tokens: int | None = None) -> PictureData:
     """Return the header of a picture without weights: what came between two cursors. See `pack`."""
     with trace.lock:
-        return _described(trace, seq, since, until or trace.cursor)
+        return _described(trace, seq, since, until or trace.cursor, tokens)
 
 
-def _described(trace: Trace, seq: int, since: Cursor, until: Cursor) -> PictureData:
-    texts = trace.ledger.strips.texts
-    strips = {name: (since.n_tokens.get(name, 0), until.n_tokens.get(name, 0)) for name in texts}
+def _described(trace: Trace, seq: int, since: Cursor, until: Cursor, n_tokens: int | None) -> PictureData:
+    strips = [
+        strip
+        for name in trace.ledger.strips.texts
+        for strip in texts_of(trace, name, since.n_tokens.get(name, 0), until.n_tokens.get(name, 0), n_tokens)
+    ]
     return PictureData(
         protocol=PROTOCOL,
         run=trace.run,
         seq=seq,
         title=trace.title,
         status=until.status,
-        strips=[
-            {"name": name, "at": at, "texts": texts[name][at:end], "scene": None}
-            for name, (at, end) in strips.items()
-            if end > at
-        ],
+        strips=strips,
         sites=describe_sites(trace),
         steps_at=since.n_steps,
         steps=[

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from attnwidget.outline import Site
 from attnwidget.terms import Terms
 from attnwidget.trace import Trace
 from attnwidget.wire import MEAN, ArrayData, TermsData
@@ -51,8 +52,9 @@ def of_interest(trace: Trace, site: int, head: int, n_bytes: int) -> Iterator[Ex
 
     A head of which nothing was recorded is one row, ALL.
     """
-    for index, one in _by_interest(trace, site, head):
-        for query in range(trace.sites[index].n_queries):
+    sites = trace.sites
+    for index, one in _by_interest(sites, site, head):
+        for query in range(sites[index].n_queries):
             found = explained(trace, index, one, query)
             if found.terms is None:
                 if not query:
@@ -64,9 +66,8 @@ def of_interest(trace: Trace, site: int, head: int, n_bytes: int) -> Iterator[Ex
             yield found
 
 
-def _by_interest(trace: Trace, site: int, head: int) -> Iterator[tuple[int, int]]:
+def _by_interest(sites: Sequence[Site], site: int, head: int) -> Iterator[tuple[int, int]]:
     """Yield site and head, the selected ones first."""
-    sites = trace.sites
     if sites and head != MEAN:
         yield site, head
     for index in sorted(range(len(sites)), key=lambda i: i != site):

@@ -18,7 +18,7 @@ from attnwidget.wire.blocks import Block, Dtype, Sums
 from attnwidget.wire.codec import describe, pack
 from attnwidget.wire.explain import of_interest
 from attnwidget.wire.glances import glances
-from attnwidget.wire.limits import FRAME_WEIGHTS, HEADS_WEIGHTS, WHOLE_WEIGHTS
+from attnwidget.wire.limits import FRAME_TOKENS, FRAME_WEIGHTS, HEADS_WEIGHTS, WHOLE_WEIGHTS
 from attnwidget.wire.parts import Part, part_of, whole_span
 
 BLOCK_BYTES = 160  # what the header says of a block, about
@@ -37,6 +37,8 @@ class Budget:
         heads: weights of the heads of which it is told what they are like as a whole.
         times: how often more is told of them than HEADS_BYTES allows.
         seconds: for reading a head that is too large to go in whole.
+        keys: for one row, of all heads that are read for it; where there are more, such a head is left out.
+        tokens: of each strip; where there are more, the first and the last of them.
         level: of zlib.
     """
 
@@ -48,16 +50,21 @@ class Budget:
     heads: int = HEADS_WEIGHTS
     times: int = 1
     seconds: float = 0.01
+    keys: int | None = None
+    tokens: int | None = FRAME_TOKENS
     level: int = 6
 
 
 FRAME = Budget()
-FIRST = Budget(weights=1 << 18, heads=1 << 20, level=1)  # what takes some milliseconds; the rest follows as a FRAME
+FIRST = Budget(
+    weights=1 << 18, heads=1 << 19, keys=1 << 15, tokens=1 << 10, level=1
+)  # what takes some milliseconds; the rest follows as a FRAME
 
 
 def fits_first(trace: Trace) -> bool:
     """Tell whether FIRST leaves nothing out that FRAME has."""
-    return sum(site.n_heads * site.n_queries * site.n_keys for site in trace.sites) <= FIRST.weights
+    n_weights = sum(site.n_heads * site.n_queries * site.n_keys for site in trace.sites)
+    return n_weights <= FIRST.weights and max(trace.n_tokens.values()) <= (FIRST.tokens or 0)
 
 
 def frame(
@@ -91,7 +98,7 @@ def frame(
     heads = list(glances(trace, site, budget.heads, budget.times))
 
     def packed(blocks: list[Block], sums: list[Sums]) -> bytes:
-        picture = pack(trace, seq, blocks, dtype=dtype, sums=sums, terms=told, heads=heads)
+        picture = pack(trace, seq, blocks, tokens=budget.tokens, dtype=dtype, sums=sums, terms=told, heads=heads)
         return zlib.compress(picture, budget.level)
 
     data = packed(_without_needless_mean(trace, wanted, dtype), sums)
@@ -120,6 +127,8 @@ def _wanted(
         return list(_up_to(budget.weights, _others(trace, site, head, budget.whole))), []
     if sites[site].n_queries * sites[site].n_keys <= budget.whole:
         first = Part([whole_block(trace, site, head)], [])
+    elif budget.keys is not None and sites[site].n_keys * (sites[site].n_heads if head == MEAN else 1) > budget.keys:
+        first = Part([], [])
     else:
         sweep = sweeps.sweep(site, None if head == MEAN else head, *whole_span(trace, site))
         sweep.run(budget.seconds)
@@ -207,10 +216,10 @@ def _others(trace: Trace, site: int, head: int, whole: int) -> Iterator[Block]:
 
 def _up_to(n_cells: int, blocks: Iterable[Block]) -> Iterator[Block]:
     """Yield blocks until they hold more weights than can ever fit."""
-    for block in blocks:
+    for block in blocks if n_cells > 0 else ():
         yield block
         n_cells -= block.weights.size
-        if n_cells < 0:
+        if n_cells <= 0:
             return
 
 

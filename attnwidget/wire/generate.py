@@ -20,16 +20,14 @@ _NUMBERS = (
     "HEADS_WEIGHTS",
     "WHOLE_WEIGHTS",
 )
+_FOR_THE_PAGE = ("PROTOCOL", "MEAN", "HEADS_WEIGHTS", "WHOLE_WEIGHTS")
 _SCALARS = {int: "number", float: "number", str: "string", bool: "boolean", bytes: "DataView", NoneType: "null"}
 
 
 def typescript() -> str:
     """Return the TypeScript side of the wire."""
     parts = [_HEAD]
-    parts += [
-        f"export const {name} = {getattr(wire, name)};\n"
-        for name in ("PROTOCOL", "MEAN", "HEADS_WEIGHTS", "WHOLE_WEIGHTS")
-    ]
+    parts += [f"export const {name} = {getattr(wire, name)};\n" for name in _FOR_THE_PAGE]
     for declared in (*wire.DATA, *wire.TO_PAGE, *wire.TO_KERNEL):
         lines = [f"  /** {doc} */ {name}: {_ts(hint)};" for name, hint, doc in _fields(declared)]
         parts.append(_interface(str(declared.__doc__), declared.__name__, lines))
@@ -76,8 +74,8 @@ _LAYOUT = """\
 `frame` holds these bytes compressed with zlib; messages hold them as they are. A block of dtype `u1` is: for each row
 its least and its greatest finite value, 0 included (two float32), then a uint8 for each weight from least to greatest,
 padding to 4, then for each of `n_odd` values that are not finite its index and its code (two uint32; 0 NaN, 1 plus
-infinity, 2 minus infinity). A span is `[first, end, per]`: tokens from `first` to before `end`, cut into cells of `per`,
-the last of which may hold fewer. A block has one value for each pair of cells: the largest weight in it.
+infinity, 2 minus infinity). A span is `[first, end, per]`: tokens from `first` to before `end`, cut into cells of
+`per`, the last of which may hold fewer. A block has one value for each pair of cells: the largest weight in it.
 The small picture of a head is uint8 [row, column]: the largest weight of a square of weights, 255 for the largest of
 its row, so that a head that spreads its weights shows where.
 """

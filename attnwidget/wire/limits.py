@@ -15,6 +15,9 @@ STEP_BYTES = 64 * 1024  # a site whose rows are larger than this for one step is
 MESSAGES_PER_SECOND = 10  # for each widget; the server drops everything past 1,000 a second
 FRAMES_PER_SECOND = 2  # while streaming
 
+FRAME_TOKENS = 1 << 13  # of one strip in a frame
+TEXTS_TOKENS = 1 << 14  # of one strip in a message
+
 TERMS_BYTES = 32 * 1024  # what the weights of the selected head came of, in a frame
 SCENE_BYTES = 96 * 1024  # pixels of one strip; larger scenes are sent smaller
 

@@ -80,6 +80,15 @@ class HeadsMessage(TypedDict):
     site: Annotated[int, "index into sites"]
 
 
+class TextsMessage(TypedDict):
+    """page -> kernel: send more tokens of a strip, from position `at` on."""
+
+    t: Literal["texts"]
+    run: Annotated[str, "which recording"]
+    strip: Annotated[str, "name of the strip"]
+    at: Annotated[int, "position of the first token that is wanted"]
+
+
 class ViewMessage(TypedDict):
     """page -> kernel: this part of a head is looked at. The answers are blocks: coarse ones at first, then exact."""
 

@@ -18,9 +18,10 @@ export interface SceneData {
   /** where they begin, counted from the end of the header */ offset: number;
 }
 
-/** Tokens of one strip from position `at` on. */
+/** Tokens of one strip from position `at` on. What is not here is asked for. */
 export interface StripData {
   /** source, target, or another name */ name: string;
+  /** how many tokens the strip has by now */ n_tokens: number;
   /** position of the first of these tokens */ at: number;
   /** their texts */ texts: string[];
   /** what they are parts of, with the first of them */ scene: SceneData | null;
@@ -223,6 +224,14 @@ export interface FetchMessage {
   /** index of the head; -1 for the mean over heads */ head: number;
 }
 
+/** page -> kernel: send more tokens of a strip, from position `at` on. */
+export interface TextsMessage {
+  /** its type */ t: "texts";
+  /** which recording */ run: string;
+  /** name of the strip */ strip: string;
+  /** position of the first token that is wanted */ at: number;
+}
+
 /** page -> kernel: this part of a head is looked at. The answers are blocks: coarse ones at first, then exact. */
 export interface ViewMessage {
   /** its type */ t: "view";
@@ -252,7 +261,7 @@ export interface HeadsMessage {
 
 export type ToPage = RowsMessage | EndMessage | BlocksMessage | RefusedMessage;
 
-export type ToKernel = ReadyMessage | NeedMessage | FetchMessage | ViewMessage | WhyMessage | HeadsMessage;
+export type ToKernel = ReadyMessage | NeedMessage | FetchMessage | TextsMessage | ViewMessage | WhyMessage | HeadsMessage;
 
 /** The synced traits. */
 export interface Traits {

@@ -129,3 +129,45 @@ def test_a_large_head_that_is_fetched_comes_in_cells(large: Trace, read_picture:
     asked.fetch(0, 1)
     picture = messages(asked, read_picture)[-1]
     assert picture.header["blocks"][0]["queries"] == [0, N_QUERIES, 4]
+
+
+def test_tokens_of_a_long_strip_are_asked_for(monkeypatch: pytest.MonkeyPatch, read_picture: Reader) -> None:
+    monkeypatch.setattr(answers, "TEXTS_TOKENS", 100)
+    texts = [f"t{i}" for i in range(250)]
+    asked = Answers(Trace(source=texts))
+    for at in (0, 100, 200):
+        asked.hear({"t": "texts", "strip": "source", "at": at})
+    strips = [strip for picture in messages(asked, read_picture) for strip in picture.header["strips"]]
+    assert [text for strip in strips for text in strip["texts"]] == texts
+    assert {strip["n_tokens"] for strip in strips} == {250}
+
+
+VIEW = {"t": "view", "site": 0, "head": 0, "queries": [0, 600, 4], "keys": [0, 500, 2], "step": 3}
+
+
+def test_a_view_is_heard(large: Trace) -> None:
+    asked = Answers(large)
+    asked.hear(VIEW)
+    assert asked
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {},
+        {"t": "fetch"},
+        {"t": "fetch", "site": True, "head": 0},
+        {"t": "fetch", "site": 0, "head": "0"},
+        {"t": "texts", "strip": "source", "at": -1},
+        {"t": "texts", "strip": "nowhere", "at": 0},
+        {"t": "texts", "strip": ["source"], "at": 0},
+        VIEW | {"queries": [0, 600]},
+        VIEW | {"queries": [0, 600, "4"]},
+        VIEW | {"keys": None},
+        VIEW | {"step": 1.5},
+    ],
+)
+def test_what_is_no_question_is_left_alone(large: Trace, message: dict[str, object]) -> None:
+    asked = Answers(large)
+    asked.hear(message)
+    assert not asked

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 
 from attnwidget import Site, Trace, stream
-from attnwidget.answers import Answers
 from attnwidget.stream import Publisher
 from attnwidget.wire import FRAMES_PER_SECOND, MEAN, MESSAGE_BYTES, MESSAGES_PER_SECOND
 
@@ -158,7 +156,7 @@ def test_answers_keep_the_pace_too(sent: Sent) -> None:
     n_before, start = len(sent.page.times), sent.clock()
     for head in (MEAN, 0, 1, 2):
         for _ in range(50):
-            sent.publisher.ask(partial(Answers.fetch, site=0, head=head))
+            sent.publisher.ask({"t": "fetch", "site": 0, "head": head})
     sent.page.wait(lambda: len(sent.page.of("blocks")) >= 4)
     assert len(sent.page.times) - n_before <= (sent.clock() - start) * MESSAGES_PER_SECOND + 2
 
@@ -256,7 +254,7 @@ def test_messages_that_never_were_are_not_sent(sent: Sent, seqs: list[int]) -> N
 @pytest.mark.parametrize(("site", "head"), [(-1, 0), (1, 0), (0, 3), (0, -2), (10**30, 0)])
 def test_heads_that_are_not_there_are_not_sent(sent: Sent, site: int, head: int) -> None:
     sent.decode(1)
-    sent.publisher.ask(lambda answers: answers.fetch(site, head))
+    sent.publisher.ask({"t": "fetch", "site": site, "head": head})
     assert not sent.publisher.answers
 
 
@@ -267,7 +265,7 @@ def test_heads_are_told_when_asked_a_few_at_a_time(
     sent.decode(2)
     sent.trace.finish()
     sent.settle()
-    sent.publisher.ask(lambda answers: answers.heads(0))
+    sent.publisher.ask({"t": "heads", "site": 0})
     sent.page.wait(lambda: len(sent.page.of("blocks")) == 3)
     told = [read_picture(buffers[0]).header["heads"] for _, buffers in sent.page.of("blocks")]
     assert [(h["site"], h["at"], h["n_heads"], h["n_queries"]) for (h,) in told] == [(0, i, 1, 2) for i in range(3)]
@@ -278,7 +276,7 @@ def test_heads_of_no_site_are_not_told(sent: Sent, site: int) -> None:
     sent.decode(1)
     sent.trace.finish()
     sent.settle()
-    sent.publisher.ask(lambda answers: answers.heads(site))
-    sent.publisher.ask(lambda answers: answers.heads(0))
+    sent.publisher.ask({"t": "heads", "site": site})
+    sent.publisher.ask({"t": "heads", "site": 0})
     sent.page.wait(lambda: sent.page.of("blocks"))
     assert len(sent.page.of("blocks")) == 1

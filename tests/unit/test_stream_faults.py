@@ -186,7 +186,7 @@ def test_tokens_alone_are_news(page: Page, read_picture: Reader) -> None:
     trace.set_tokens("source", ["a", "b"])
     page.wait(lambda: page.messages)
     header = read_picture(page.messages[0][1][0]).header
-    assert header["strips"] == [{"name": "source", "at": 0, "texts": ["a", "b"], "scene": None}]
+    assert header["strips"] == [{"name": "source", "n_tokens": 2, "at": 0, "texts": ["a", "b"], "scene": None}]
 
 
 @pytest.fixture
@@ -215,7 +215,7 @@ def test_a_large_site_has_no_digest(large: Trace, page: Page) -> None:
 def test_a_large_site_can_be_fetched(large: Trace, page: Page, read_picture: Reader) -> None:
     publisher = published(large, page)
     large.append({"large": np.full((20, 1, 1000), 1e-3)}, token="die")
-    publisher.ask(lambda answers: answers.fetch(0, 7))
+    publisher.ask({"t": "fetch", "site": 0, "head": 7})
     page.wait(lambda: "blocks" in page.kinds())
     (data,) = next(buffers for content, buffers in page.messages if content["t"] == "blocks")
     assert np.array_equal(read_picture(data).blocks[0, 7], large.weights(0, 7))

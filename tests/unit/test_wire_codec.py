@@ -90,7 +90,7 @@ def test_the_header_is_ascii_and_padded(hostile_texts: list[str]) -> None:
 def test_every_string_survives(hostile_texts: list[str], read_picture: Reader) -> None:
     texts = [*hostile_texts, "\ud800", "\x00", "\u2028"]
     header = read_picture(pack(Trace(source=texts), 0, [])).header
-    assert header["strips"] == [{"name": "source", "at": 0, "texts": texts, "scene": None}]
+    assert header["strips"] == [{"name": "source", "n_tokens": len(texts), "at": 0, "texts": texts, "scene": None}]
 
 
 def test_the_header_describes_the_trace(complete: Trace, read_picture: Reader) -> None:
@@ -130,7 +130,7 @@ def test_a_difference_holds_only_what_is_new(live: Trace, read_picture: Reader) 
     assert (header["steps_at"], header["steps"], header["strips"]) == (
         1,
         [{"token": "Katze", "candidates": [{"token": "Katze", "probability": 0.333333}]}],
-        [{"name": "target", "at": 1, "texts": ["Katze"], "scene": None}],
+        [{"name": "target", "n_tokens": 3, "at": 1, "texts": ["Katze"], "scene": None}],
     )
 
 
