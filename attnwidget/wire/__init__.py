@@ -132,6 +132,7 @@ class BlockData(TypedDict):
     head: Annotated[int, "index of the head; -1 for the mean over heads"]
     queries: Annotated[list[int], "first and end of its rows, and of how many one value is the largest"]
     keys: Annotated[list[int], "first and end of its columns, likewise"]
+    whole: Annotated[bool, "these are whole rows; keys after the last one have 0"]
     sampled: Annotated[bool, "not all of its rows were read yet: there may be larger weights"]
     dtype: Annotated[Literal["f4", "f2", "u1"], "f4, f2: floats. u1: see below"]
     offset: Annotated[int, "where its bytes begin, a multiple of 4, counted from the end of the header"]

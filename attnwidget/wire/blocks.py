@@ -27,6 +27,7 @@ class Block:
         keys: which columns, likewise.
         weights: float32 [query cell, key cell]: the largest weight of each.
         dtype: how to store these, where it is not as the others of the picture.
+        whole: whether these are whole rows; keys after the last one have 0.
         sampled: whether not all rows were read, so that there may be larger weights.
     """
 
@@ -36,13 +37,14 @@ class Block:
     keys: Span
     weights: np.ndarray
     dtype: Dtype | None = None
+    whole: bool = False
     sampled: bool = False
 
     @classmethod
     def of_rows(cls, site: int, head: int, at: int, weights: np.ndarray) -> Block:
         """Return all weights of some rows, float32 [query, key], from query `at` on."""
         n_rows, n_keys = weights.shape
-        return cls(site, head, Span(at, at + n_rows), Span(0, n_keys), weights)
+        return cls(site, head, Span(at, at + n_rows), Span(0, n_keys), weights, whole=True)
 
     def pooled(self, pool: int) -> Block:
         """Return the block with `pool` times as large cells along both axes."""
@@ -71,6 +73,7 @@ def pack_block(block: Block, dtype: Dtype, offset: int) -> tuple[BlockData, byte
         head=block.head,
         queries=list(block.queries),
         keys=list(block.keys),
+        whole=block.whole,
         sampled=block.sampled,
         dtype=own,
         offset=offset,

@@ -66,6 +66,7 @@ export interface BlockData {
   /** index of the head; -1 for the mean over heads */ head: number;
   /** first and end of its rows, and of how many one value is the largest */ queries: number[];
   /** first and end of its columns, likewise */ keys: number[];
+  /** these are whole rows; keys after the last one have 0 */ whole: boolean;
   /** not all of its rows were read yet: there may be larger weights */ sampled: boolean;
   /** f4, f2: floats. u1: see below */ dtype: "f4" | "f2" | "u1";
   /** where its bytes begin, a multiple of 4, counted from the end of the header */ offset: number;

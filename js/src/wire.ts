@@ -1,6 +1,7 @@
 /** Bytes from the kernel become pictures; this is the only file that knows how they are laid out and what they call things. */
+import { PictureError, readBlock, readSums, type Block, type Sums } from "./blocks.ts";
 import { readHeads, type Head } from "./heads.ts";
-import type { ArchitectureData, ArrayData, BlockData, PictureData, SceneData, TermsData } from "./wire.gen.ts";
+import type { ArchitectureData, ArrayData, PictureData, SceneData, TermsData } from "./wire.gen.ts";
 import { PROTOCOL } from "./wire.gen.ts";
 
 export interface Flag {
@@ -49,27 +50,6 @@ export interface Step {
   candidates: Candidate[];
 }
 
-/** How near a stored row is to what was recorded. A better row is never replaced by a worse one. */
-export enum Precision {
-  Missing = 0,
-  /** each weight stands for the maximum of a square around it */
-  Pooled = 1,
-  /** off by at most 1/510 of the row's range, or by what float16 cannot hold */
-  Rounded = 2,
-  Exact = 3,
-}
-
-export interface Block {
-  site: number;
-  head: number;
-  at: number;
-  nQueries: number;
-  nKeys: number;
-  precision: Precision;
-  /** weights, row by row: [query, key] */
-  values: Float32Array;
-}
-
 /** What the weights of one row of one head came of. See `TermsData`. */
 export interface Terms {
   site: number;
@@ -87,23 +67,17 @@ export interface Picture {
   seq: number;
   title: string;
   status: PictureData["status"];
-  strips: { name: string; at: number; texts: string[]; scene: Scene | null }[];
+  strips: { name: string; nTokens: number; at: number; texts: string[]; scene: Scene | null }[];
   sites: Site[];
   stepsAt: number;
   steps: Step[];
   blocks: Block[];
+  sums: Sums[];
   heads: Head[];
   terms: Terms[];
   /** the diagram; null where this picture changes nothing in it */
   architecture: ArchitectureData | null;
 }
-
-/** A picture that cannot be drawn; the sentence is for people and quotes no token. */
-export class PictureError extends Error {}
-
-/** More weights than a page should unfold for one head. */
-const MAX_CELLS = 2 ** 26;
-const ODD = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
 
 /** Reads what the kernel packed: header length, JSON header, blocks. */
 export function readPicture(bytes: Uint8Array): Picture {
@@ -122,7 +96,13 @@ export function readPicture(bytes: Uint8Array): Picture {
     seq: header.seq,
     title: header.title,
     status: header.status,
-    strips: header.strips.map((strip) => ({ ...strip, scene: strip.scene ? readScene(strip.scene, body) : null })),
+    strips: header.strips.map(({ name, n_tokens: nTokens, at, texts, scene }) => ({
+      name,
+      nTokens,
+      at,
+      texts,
+      scene: scene ? readScene(scene, body) : null,
+    })),
     sites: header.sites.map((site) => ({
       name: site.name,
       kind: site.kind,
@@ -138,6 +118,7 @@ export function readPicture(bytes: Uint8Array): Picture {
     stepsAt: header.steps_at,
     steps: header.steps,
     blocks: header.blocks.map((block) => readBlock(block, body)),
+    sums: header.sums.map((sums) => readSums(sums, header.sites[sums.site]?.n_keys ?? 0, body)),
     heads: (header.heads ?? []).flatMap((data) => {
       const heads = readHeads(data, body);
       if (!heads) throw new PictureError(`Heads of site ${Number(data.site)} came with other bytes than they say.`);
@@ -171,67 +152,6 @@ function readTerms({ arrays, ...rest }: TermsData, body: Uint8Array): Terms {
   });
   return { ...rest, arrays: Object.fromEntries(read) };
 }
-
-function readBlock(block: BlockData, body: Uint8Array): Block {
-  const { n_queries: nQueries, n_keys: nKeys, pool, dtype } = block;
-  const size = [nQueries, nKeys, pool, block.at, block.offset, block.n_bytes, block.n_odd];
-  if (!size.every((n) => Number.isSafeInteger(n) && n >= 0) || pool < 1 || nQueries * nKeys > MAX_CELLS)
-    throw new PictureError(`A block of ${nQueries} x ${nKeys} weights came, which this page does not draw.`);
-  const rows = Math.ceil(nQueries / pool);
-  const columns = Math.ceil(nKeys / pool);
-  const plain = rows * columns * { f4: 4, f2: 2, u1: 1 }[dtype];
-  const expected = dtype === "u1" ? padded(rows * 8 + plain) + block.n_odd * 8 : plain;
-  if (block.n_bytes !== expected || block.offset + expected > body.byteLength)
-    throw new PictureError(`A block of ${nQueries} x ${nKeys} weights came with ${block.n_bytes} bytes.`);
-  const start = body.byteOffset + block.offset;
-  const own = body.buffer.slice(start, start + expected) as ArrayBuffer;
-  const stored =
-    dtype === "f4" ? new Float32Array(own) : dtype === "f2" ? halves(own) : levels(own, rows, columns, block.n_odd);
-  return {
-    site: block.site,
-    head: block.head,
-    at: block.at,
-    nQueries,
-    nKeys,
-    precision: pool > 1 ? Precision.Pooled : dtype === "f4" ? Precision.Exact : Precision.Rounded,
-    values: pool > 1 ? unfold(stored, nQueries, nKeys, pool) : stored,
-  };
-}
-
-function levels(own: ArrayBuffer, rows: number, columns: number, nOdd: number): Float32Array {
-  const range = new Float32Array(own, 0, rows * 2);
-  const level = new Uint8Array(own, rows * 8, rows * columns);
-  const values = new Float32Array(rows * columns);
-  for (let row = 0; row < rows; row++) {
-    const low = range[row * 2] ?? 0;
-    const span = (range[row * 2 + 1] ?? 0) - low;
-    for (let i = row * columns; i < (row + 1) * columns; i++) values[i] = low + ((level[i] ?? 0) / 255) * span;
-  }
-  const odd = new Uint32Array(own, own.byteLength - nOdd * 8);
-  for (let i = 0; i < odd.length; i += 2) values[odd[i] ?? 0] = ODD[odd[i + 1] ?? 0] ?? Number.NaN;
-  return values;
-}
-
-function halves(own: ArrayBuffer): Float32Array {
-  return Float32Array.from(new Uint16Array(own), (bits) => {
-    const exponent = (bits >> 10) & 31;
-    const fraction = bits & 1023;
-    const sign = bits & 0x8000 ? -1 : 1;
-    if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-    return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024));
-  });
-}
-
-function unfold(pooled: Float32Array, nQueries: number, nKeys: number, pool: number): Float32Array {
-  const columns = Math.ceil(nKeys / pool);
-  const values = new Float32Array(nQueries * nKeys);
-  for (let q = 0; q < nQueries; q++)
-    for (let k = 0; k < nKeys; k++)
-      values[q * nKeys + k] = pooled[Math.floor(q / pool) * columns + Math.floor(k / pool)] ?? 0;
-  return values;
-}
-
-const padded = (n: number) => n + ((4 - (n % 4)) % 4);
 
 /** Undoes the kernel's zlib. */
 export async function inflate(bytes: Uint8Array): Promise<Uint8Array> {
