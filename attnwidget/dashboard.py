@@ -164,7 +164,8 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
     def _draw_strength(self, _: traitlets.Bunch | None = None) -> None:
         weights = self._weights()
         widget, n_keys = self.widget, weights.shape[1]
-        step = min(widget.step, len(weights) - 1)
+        has_steps = all(site.kind != "encoder" for site in self._site())
+        step = min(widget.step, len(weights) - 1) if has_steps or widget.strength == "step" else len(weights) - 1
         own = widget.expected if len(widget.expected) == n_keys else []
         ratio = (step + 1) / n_keys
         rule = widget.expectation

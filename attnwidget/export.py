@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, cast
 
 from attnwidget.file import write_whole
 from attnwidget.selection import chosen
-from attnwidget.wire import HEADS_WEIGHTS
 from attnwidget.wire.fit import Budget, frame
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ PAGE = Budget(  # what does not fit is left out, the last sites first
     terms=256 << 10,
     whole=8 << 20,
     weights=32 << 20,
-    heads=8 * HEADS_WEIGHTS,
     times=8,
     seconds=math.inf,
     tokens=None,

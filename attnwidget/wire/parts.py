@@ -47,7 +47,8 @@ def part_of(trace: Trace, sweep: Sweep, step: int, n_bytes: int = ROWS_BYTES) ->
         row = Sweep(trace, sweep.site, sweep.head, Span(step, step + 1), Span.of(n_keys, n_bytes // 4))
         row.run(0)
         blocks.append(_cells(row, head))
-    summed = sweep.sums(step + 1)
+    is_encoder = trace.sites[sweep.site].kind == "encoder"  # which has no steps
+    summed = sweep.sums(n_queries if is_encoder else step + 1)
     return Part(blocks, [Sums(sweep.site, head, *summed)] if summed else [])
 
 

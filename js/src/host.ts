@@ -1,12 +1,12 @@
 /** Between the host's model and the store: traits and messages in, selections out. Views never see it. */
-import { effect } from "@preact/signals-core";
+import { createAsking } from "./asking.ts";
 import { crc32 } from "./crc.ts";
+import { PictureError, Precision } from "./blocks.ts";
 import { worst } from "./matrix.ts";
 import { SELECTED, type Selection } from "./selection.ts";
 import type { Store } from "./store.ts";
 import type { EndMessage, ToKernel, ToPage, Traits } from "./wire.gen.ts";
-import { MEAN } from "./wire.gen.ts";
-import { inflate, PictureError, Precision, readPicture, toBytes } from "./wire.ts";
+import { inflate, readPicture, toBytes } from "./wire.ts";
 
 type Listener = (...values: never[]) => void;
 
@@ -70,13 +70,12 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
   let queue: Promise<unknown> = Promise.resolve();
   let expected = 0; // number of the first rows message that has not come
   const early = new Set<number>(); // those that came before an earlier one
-  const asked = new Map<string, number>(); // what was asked for, with the rows that it had then
-  const explained = new Set<string>(); // rows that were asked about
   let end: EndMessage | null = null; // what the kernel said must have arrived
   let timer: ReturnType<typeof setTimeout> | undefined;
   signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
 
   const run = () => store.outline.value.run;
+  const asking = createAsking(store, send, signal);
   const enqueue = (job: () => unknown) => {
     queue = queue
       .then(() => signal.aborted || job())
@@ -113,7 +112,7 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
     if (isNew) {
       expected = 0;
       early.clear();
-      asked.clear();
+      asking.reset();
       end = null;
       store.verified.value = "";
       store.nMissing.value = 0;
@@ -123,54 +122,17 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
     return { picture, isNew };
   };
 
-  const fetch = (site: number, head: number) => {
-    const nQueries = store.outline.value.sites[site]?.nQueries ?? 0;
-    if (asked.get(`${site}:${head}`) === nQueries) return;
-    asked.set(`${site}:${head}`, nQueries);
-    send({ t: "fetch", run: run(), site, head });
-  };
-
   const verify = () => {
     if (!end || lacking(end.count).length) return;
     const equal = end.digests.filter(({ site, head, crc }) => {
       const matrix = store.matrix(site, head);
       if (!matrix || worst(matrix) < Precision.Exact) return false; // fetched when it is looked at
       const same = crc32(matrix.values) === crc;
-      if (!same) fetch(site, head);
+      if (!same) asking.fetch(site, head);
       return same;
     });
     store.verified.value = equal.map(({ site, head, crc }) => `${site}:${head}:${crc}`).join(" ");
   };
-
-  const stop = effect(() => {
-    const { site, head } = store.selection.value;
-    const matrix = store.matrix(site, head);
-    const { status, sites } = store.outline.value;
-    if (status !== "recording" && sites[site]?.nQueries && (!matrix || worst(matrix) < Precision.Exact))
-      fetch(site, head);
-  });
-  const stopHeads = effect(() => {
-    const { status, sites } = store.outline.value;
-    for (const site of store.wanted.value) {
-      const nQueries = sites[site]?.nQueries ?? 0;
-      if (status === "recording" || !nQueries || asked.get(`heads ${site}`) === nQueries) continue;
-      asked.set(`heads ${site}`, nQueries);
-      send({ t: "heads", run: run(), site });
-    }
-  });
-  signal.addEventListener("abort", () => (stop(), stopHeads()), { once: true });
-
-  const stopAsking = effect(() => {
-    const { site, head } = store.selection.value;
-    const { nHeads = 0 } = store.outline.value.sites[site] ?? {};
-    const one = head === MEAN && nHeads === 1 ? 0 : head;
-    const { query } = store.gaze.value;
-    if (!store.explaining.value || one === MEAN || store.terms(site, one, query)) return;
-    const place = `${run()}:${site}:${one}:${query}`;
-    if (!explained.has(place)) send({ t: "why", run: run(), site, head: one, query });
-    explained.add(place);
-  });
-  signal.addEventListener("abort", stopAsking, { once: true });
 
   return {
     frame: (value: unknown) =>
@@ -189,7 +151,10 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
           take(toBytes(buffers[0]));
           arrived(content.seq);
           if (expected <= content.seq || store.nMissing.value) ask(Math.max(content.seq, end?.count ?? 0), ASK_TIMES);
-        } else if (content.t === "blocks") take(toBytes(buffers[0]));
+        } else if (content.t === "blocks") {
+          take(toBytes(buffers[0]));
+          asking.answered();
+        } else if (content.t === "refused") store.problem.value = String(content.reason);
         else if (content.t === "end" && isCount(content.count, expected) && Array.isArray(content.digests)) {
           end = content;
           ask(content.count, ASK_TIMES);

@@ -98,7 +98,8 @@ export function cellsOfLarge(large: Large, queries: Axis, keys: Axis): Float32Ar
   if (queries.per === 1)
     for (let r = 0; r < queries.nCells; r++) {
       const row = large.rows.get(queries.first + r);
-      if (row) for (let c = 0; c < keys.nCells; c++) cells[r * keys.nCells + c] = greatest(row, 0, [0, 0], span(keys, c));
+      if (row)
+        for (let c = 0; c < keys.nCells; c++) cells[r * keys.nCells + c] = greatest(row, 0, [0, 0], span(keys, c));
     }
   return cells;
 }

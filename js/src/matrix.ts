@@ -1,27 +1,43 @@
 /** The weights of one head as far as they have come: rows arrive in any order, more than once, at any precision. */
-import type { Block } from "./wire.ts";
-import { Precision } from "./wire.ts";
+import { nCells, Precision, type Block } from "./blocks.ts";
+import { nothing, rowOf, sumsOf, withBlock, type Large } from "./large.ts";
 
 export interface Matrix {
   nQueries: number;
   nKeys: number;
-  /** weights, row by row: [query, key]; rows that did not come are NaN */
+  /** weights, row by row: [query, key]; rows that did not come are NaN; none where the head is too large */
   values: Float32Array;
   /** how near each row is to what was recorded */
   precision: Uint8Array;
+  /** what is known of a head that is too large to be here whole */
+  large: Large | null;
 }
+
+/** More weights than this come together in a page only where they come at once. */
+const MAX_GROWN = 2 ** 22;
 
 export const empty = (): Matrix => ({
   nQueries: 0,
   nKeys: 0,
   values: new Float32Array(0),
   precision: new Uint8Array(0),
+  large: null,
 });
 
-export const at = (matrix: Matrix, q: number, k: number): number => matrix.values[q * matrix.nKeys + k] ?? Number.NaN;
+export const at = (matrix: Matrix, q: number, k: number): number =>
+  (matrix.large ? rowOf(matrix.large, q, matrix.nKeys)[k] : matrix.values[q * matrix.nKeys + k]) ?? Number.NaN;
 
+/** A row; of a large head, if it did not come, the largest weights around it. */
 export function row(matrix: Matrix, q: number): Float32Array {
+  if (matrix.large) return rowOf(matrix.large, q, matrix.nKeys);
   return matrix.values.subarray(q * matrix.nKeys, (q + 1) * matrix.nKeys);
+}
+
+/** How near a row is to what was recorded. */
+export function precisionOf({ large, precision }: Matrix, q: number): Precision {
+  if (!large) return precision[q] ?? Precision.Missing;
+  if (large.rows.has(q)) return Precision.Exact;
+  return large.planes.length ? Precision.Pooled : Precision.Missing;
 }
 
 /** The weights of all queries on one key. */
@@ -31,19 +47,33 @@ export function column(matrix: Matrix, k: number): Float32Array {
   return weights;
 }
 
-/** Returns a matrix that holds the block too; keys that an earlier row did not see are 0. */
-export function merged(matrix: Matrix, block: Block): Matrix {
-  const nQueries = Math.max(matrix.nQueries, block.at + block.nQueries);
-  const nKeys = Math.max(matrix.nKeys, block.nKeys);
-  const next = nQueries === matrix.nQueries && nKeys === matrix.nKeys ? matrix : grown(matrix, nQueries, nKeys);
-  for (let i = 0; i < block.nQueries; i++) {
-    const q = block.at + i;
+/** Returns a matrix that holds the block too, of a head that has so many queries and keys by now. */
+export function merged(matrix: Matrix, block: Block, shape: { nQueries: number; nKeys: number }): Matrix {
+  const isWhole = block.whole && block.queries.per * block.keys.per === 1;
+  const nQueries = Math.max(matrix.nQueries, isWhole ? block.queries.end : shape.nQueries);
+  const nKeys = Math.max(matrix.nKeys, isWhole ? block.keys.end : shape.nKeys);
+  const isAll = isWhole && block.queries.first === 0 && block.queries.end === nQueries;
+  if (!isAll && (matrix.large || !isWhole || nQueries * nKeys > MAX_GROWN)) {
+    const large = withBlock(matrix.large ?? opened(matrix), block, nKeys);
+    return { ...empty(), nQueries, nKeys, large };
+  }
+  const same = !matrix.large && nQueries === matrix.nQueries && nKeys === matrix.nKeys;
+  const next = same ? matrix : grown(matrix.large ? empty() : matrix, nQueries, nKeys);
+  const values = block.values();
+  const width = nCells(block.keys);
+  for (let q = block.queries.first, i = 0; q < block.queries.end; q++, i += width) {
     if (block.precision < (next.precision[q] ?? 0)) continue;
     next.precision[q] = block.precision;
     next.values.fill(0, q * nKeys, (q + 1) * nKeys);
-    next.values.set(block.values.subarray(i * block.nKeys, (i + 1) * block.nKeys), q * nKeys);
+    next.values.set(values.subarray(i, i + width), q * nKeys);
   }
   return { ...next };
+}
+
+/** The last rows of a head that grew too large to be here whole. */
+function opened(matrix: Matrix): Large {
+  const known = Array.from({ length: matrix.nQueries }, (_, q) => q).filter((q) => matrix.precision[q]);
+  return { ...nothing(), rows: new Map(known.map((q) => [q, row(matrix, q).slice()])) };
 }
 
 function grown(matrix: Matrix, nQueries: number, nKeys: number): Matrix {
@@ -54,7 +84,7 @@ function grown(matrix: Matrix, nQueries: number, nKeys: number): Matrix {
   }
   const precision = new Uint8Array(nQueries);
   precision.set(matrix.precision);
-  return { nQueries, nKeys, values, precision };
+  return { nQueries, nKeys, values, precision, large: null };
 }
 
 const means = new WeakMap<Matrix, { of: (Matrix | undefined)[]; mean: Matrix }>();
@@ -62,7 +92,8 @@ const means = new WeakMap<Matrix, { of: (Matrix | undefined)[]; mean: Matrix }>(
 /** The mean over heads, or null while a head lacks rows; the same matrix for the same heads. */
 export function mean(heads: (Matrix | undefined)[]): Matrix | null {
   const first = heads[0];
-  if (!first || heads.some((h) => !h || h.nQueries !== first.nQueries || h.nKeys !== first.nKeys)) return null;
+  if (!first || heads.some((h) => !h || h.large || h.nQueries !== first.nQueries || h.nKeys !== first.nKeys))
+    return null;
   if (heads.length === 1) return first;
   const known = means.get(first);
   if (known && known.of.length === heads.length && known.of.every((head, i) => head === heads[i])) return known.mean;
@@ -82,6 +113,7 @@ export function mean(heads: (Matrix | undefined)[]): Matrix | null {
 
 /** The least precision of any of its rows. */
 export function worst(matrix: Matrix): Precision {
+  if (matrix.large) return matrix.large.planes.length ? Precision.Pooled : Precision.Missing;
   let least: Precision = Precision.Exact;
   for (let q = 0; q < matrix.nQueries; q++) least = Math.min(least, matrix.precision[q] ?? 0);
   return least;
@@ -94,7 +126,8 @@ export function greatest(matrix: Matrix): number {
   const known = tops.get(matrix);
   if (known !== undefined) return known;
   let most = 0;
-  for (const weight of matrix.values) if (weight > most) most = weight;
+  for (const { values } of matrix.large?.planes ?? [matrix])
+    for (const weight of values) if (weight > most) most = weight;
   tops.set(matrix, most);
   return most;
 }
@@ -102,6 +135,12 @@ export function greatest(matrix: Matrix): number {
 /** Sums are kept at every so many queries, so that those up to any other are made of few rows. */
 const KEPT_EVERY = 64;
 const kept = new WeakMap<Matrix, Float64Array[]>();
+
+/** Per key, the sum of its weights over the first `nSteps` queries, or over as near a number of them as is known. */
+export function summed(matrix: Matrix, nSteps: number): { nSteps: number; values: Float64Array } {
+  if (!matrix.large) return { nSteps, values: strength(matrix, nSteps) };
+  return sumsOf(matrix.large, nSteps) ?? { nSteps: 0, values: new Float64Array(matrix.nKeys) };
+}
 
 /** Per key, the sum of its weights over the first `nSteps` queries; what is not finite counts as 0. */
 export function strength(matrix: Matrix, nSteps: number): Float64Array {

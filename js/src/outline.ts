@@ -15,6 +15,11 @@ export interface Outline {
   architecture: ArchitectureData;
 }
 
+/** Stands for a token that did not come yet. */
+export const UNKNOWN = "\u2026";
+/** More tokens than a page should make room for. */
+const MAX_TOKENS = 2 ** 22;
+
 export const NOTHING: Outline = {
   run: "",
   title: "",
@@ -33,8 +38,10 @@ export const readsItself = (site: Site): boolean => site.kind === "decoder" && s
 export function withPicture(before: Outline, picture: Picture): Outline {
   const strips = { ...before.strips };
   const scenes = { ...before.scenes };
-  for (const { name, at, texts, scene } of picture.strips) {
-    strips[name] = placed(strips[name] ?? [], at, texts, "");
+  for (const { name, nTokens, at, texts, scene } of picture.strips) {
+    const strip = placed(strips[name] ?? [], at, texts, UNKNOWN);
+    while (strip.length < Math.min(nTokens, MAX_TOKENS)) strip.push(UNKNOWN);
+    strips[name] = strip;
     if (scene) scenes[name] = scene;
   }
   const { steps, stepsAt } = picture;

@@ -15,12 +15,13 @@ export interface Axis {
 /** A window on an axis, in tokens; null shows everything. */
 export type Window = { first: number; count: number } | null;
 
-/** Lays out `n` tokens, or the window of them, over `length` pixels. */
+/** Lays out `n` tokens, or the window of them, over `length` pixels. Cells of one axis are made of those of a finer one. */
 export function axis(n: number, length: number, minSize: number, maxSize: number, window: Window = null): Axis {
   const count = Math.max(1, Math.min(n, window?.count ?? n));
-  const first = Math.max(0, Math.min(window?.first ?? 0, n - count));
+  const least = (count * minSize) / Math.max(length, 1);
+  const per = 2 ** Math.max(0, Math.ceil(Math.log2(least)));
+  const first = Math.floor(Math.max(0, Math.min(window?.first ?? 0, n - count)) / per) * per;
   const end = Math.min(n, first + count);
-  const per = Math.max(1, Math.ceil((count * minSize) / Math.max(length, 1)));
   const nCells = Math.ceil((end - first) / per);
   return { first, end, per, nCells, size: Math.min(maxSize, length / Math.max(1, nCells)) };
 }

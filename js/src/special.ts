@@ -1,5 +1,5 @@
 /** Keys that stand for no text, and the weights without them. */
-import { at, row, type Matrix } from "./matrix.ts";
+import { at, row, summed, type Matrix } from "./matrix.ts";
 
 /** Mean weight from which a key is a sink (Gu et al. 2024), and the rows that must have seen it. */
 const SINK = 0.3;
@@ -15,6 +15,10 @@ export function specialKeys(texts: string[], matrix: Matrix): number[] {
 }
 
 function isSink(matrix: Matrix, key: number): boolean {
+  if (matrix.large) {
+    const { nSteps, values } = summed(matrix, matrix.nQueries);
+    return nSteps >= MIN_ROWS && (values[key] ?? 0) / nSteps >= SINK;
+  }
   let sum = 0;
   let nRows = 0;
   for (let q = 0; q < matrix.nQueries; q++) {

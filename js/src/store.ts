@@ -2,11 +2,12 @@
 import { batch, computed, signal as state, type ReadonlySignal, type Signal } from "@preact/signals-core";
 import { draw } from "./draw.ts";
 import { withHeads, type Head } from "./heads.ts";
+import { Precision, type Span } from "./blocks.ts";
+import { createHeld } from "./held.ts";
 import type { Matrix } from "./matrix.ts";
-import { empty, mean, merged, strength, worst } from "./matrix.ts";
+import { empty, summed, worst } from "./matrix.ts";
 import type { Window } from "./scales.ts";
 import type { Picture, Scene, Site, Terms } from "./wire.ts";
-import { Precision } from "./wire.ts";
 import { NOTHING, type Outline, readsItself, withPicture } from "./outline.ts";
 import { expectationOf, FIRST, type Selection } from "./selection.ts";
 import { specialKeys, without } from "./special.ts";
@@ -48,8 +49,14 @@ export interface Store {
   nSteps: ReadonlySignal<number>;
   /** keys that there were at the gazed step: what a decoder has read grows by one token a step */
   nRead: ReadonlySignal<number>;
-  /** what each key received up to the gazed step */
-  received: ReadonlySignal<Float64Array>;
+  /** rows that strength counts: up to the gazed step; of an encoder, which has no steps, all */
+  nSeen: ReadonlySignal<number>;
+  /** what each key received from them, or of a large head from as many as are known */
+  received: ReadonlySignal<{ nSteps: number; values: Float64Array }>;
+  /** cells that the heatmap has places for */
+  shown: Signal<{ queries: Span; keys: Span } | null>;
+  /** bytes of heads that are too large to be here whole */
+  nBytes: () => number;
   /** strength that the reader expects of a key at the gazed step; null for none */
   expected: ReadonlySignal<(key: number) => number | null>;
   /** what was told of heads as a whole, by headName */
@@ -104,21 +111,13 @@ const NO_SITE: Slice = {
 export function createStore(dark: ReadonlySignal<boolean>): Store {
   const outline = state(NOTHING);
   const selection = state(FIRST);
-  const matrices = state(new Map<string, Matrix>());
+  const held = createHeld();
   const heads = state(new Map<string, Head>());
   const terms = state(new Map<string, Terms>());
   const focus = state<{ query: number | null; key: number | null }>({ query: null, key: null });
   const listeners: ((change: Partial<Selection>, quiet: boolean) => void)[] = [];
 
-  const matrix = (site: number, head: number): Matrix | null => {
-    const whole = matrices.value.get(`${site}:${head}`);
-    const nHeads = outline.value.sites[site]?.nHeads ?? 0;
-    if (head !== MEAN) return whole ?? null;
-    const ofHeads = mean(Array.from({ length: nHeads }, (_, h) => matrices.value.get(`${site}:${h}`)));
-    return ofHeads && (!whole || worst(ofHeads) >= worst(whole) || ofHeads.nQueries > whole.nQueries)
-      ? ofHeads
-      : (whole ?? null);
-  };
+  const matrix = (site: number, head: number) => held.matrix(site, head, outline.value.sites[site]);
 
   // Each of these changes with few of the fields of the selection, so that a step does not compute weights anew.
   const place = computed(() => `${selection.value.site}:${selection.value.head}`);
@@ -135,7 +134,11 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     const apart = special.value === "keep" ? [] : chosen.filter((key) => key < (found?.nKeys ?? 0));
     return {
       site,
-      matrix: !found ? empty() : special.value === "omit" && apart.length ? without(found, apart) : found,
+      matrix: !found
+        ? empty()
+        : special.value === "omit" && apart.length && !found.large
+          ? without(found, apart)
+          : found,
       queries,
       keys,
       queryScene: outline.value.scenes[site.query] ?? null,
@@ -158,6 +161,11 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     };
   });
 
+  const nSeen = computed(() => {
+    const { site, matrix } = slice.value;
+    return site?.kind === "encoder" ? matrix.nQueries : gaze.value.query + 1;
+  });
+
   const nRead = computed(() => {
     const { site, matrix } = slice.value;
     return site && readsItself(site) ? site.nKeys - site.nQueries + 1 + gaze.value.query : matrix.nKeys;
@@ -167,7 +175,7 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     const { nKeys } = slice.value.matrix;
     const { expected: own, strength: over } = selection.value;
     const expectation = expectationOf(selection.value, slice.value.site, slice.value.keyScene !== null);
-    const ratio = (gaze.value.query + 1) / nKeys;
+    const ratio = nSeen.value / nKeys;
     if (expectation === "none" || !nKeys || over === "step") return () => null;
     if (expectation === "own") return (key: number) => (own.length === nKeys ? (own[key] ?? null) : null);
     return () => (expectation === "one" ? 1 : ratio);
@@ -187,12 +195,7 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
       const { step, site } = selection.value;
       const wasLast = step >= (before.sites[site]?.nQueries ?? 0) - 1;
       outline.value = withPicture(before, picture);
-      const next = before === NOTHING ? new Map<string, Matrix>() : new Map(matrices.value);
-      for (const block of picture.blocks) {
-        const name = `${block.site}:${block.head}`;
-        next.set(name, merged(next.get(name) ?? empty(), block));
-      }
-      matrices.value = next;
+      held.take(picture, outline.value.sites, before === NOTHING);
       heads.value = withHeads(before === NOTHING ? new Map() : heads.value, picture.heads);
       const told = before === NOTHING ? new Map<string, Terms>() : new Map(terms.value);
       for (const row of picture.terms) told.set(`${row.site}:${row.head}:${row.query}`, row);
@@ -213,7 +216,10 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
       selection.value.scale === "absolute" ? 1 : weights.reduce((m, w) => (w > m && w < 1e38 ? w : m), 0) || 1,
     nSteps,
     nRead,
-    received: computed(() => strength(slice.value.matrix, gaze.value.query + 1)),
+    nSeen,
+    received: computed(() => summed(slice.value.matrix, nSeen.value)),
+    shown: state<{ queries: Span; keys: Span } | null>(null),
+    nBytes: held.nBytes,
     expected,
     heads,
     wanted: state<number[]>([]),

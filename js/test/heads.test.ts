@@ -7,7 +7,8 @@ import { pixelsOf } from "../src/views/grid-paint.ts";
 import { gridState } from "../src/views/grid-state.ts";
 import { groupsOf } from "../src/views/sites.ts";
 import type { HeadsData } from "../src/wire.gen.ts";
-import { PictureError, readPicture, type Site } from "../src/wire.ts";
+import { PictureError } from "../src/blocks.ts";
+import { readPicture, type Site } from "../src/wire.ts";
 import { header, packRaw } from "./picture.ts";
 
 const numbers = (values: (number | null)[]) =>

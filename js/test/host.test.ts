@@ -75,7 +75,7 @@ const part = (q: number, run = "a") =>
   pack(
     header(q + 1, {
       run,
-      strips: [{ name: "target", at: q, texts: [`t${q}`], scene: null }],
+      strips: [{ name: "target", n_tokens: q + 1, at: q, texts: [`t${q}`], scene: null }],
       steps_at: q,
       steps: [{ token: `t${q}`, candidates: [] }],
     }),

@@ -1,16 +1,20 @@
 import { describe, expect, it } from "vitest";
-import { at, empty, entropy, mean, merged, strength, strongest, worst } from "../src/matrix.ts";
-import { type Block, Precision } from "../src/wire.ts";
+import { Precision, type Block } from "../src/blocks.ts";
+import {
+  at,
+  empty,
+  entropy,
+  mean,
+  merged as mergedInto,
+  strength,
+  strongest,
+  worst,
+  type Matrix,
+} from "../src/matrix.ts";
+import { block } from "./picture.ts";
 
-const block = (first: number, rows: number[][], precision = Precision.Exact): Block => ({
-  site: 0,
-  head: 0,
-  at: first,
-  nQueries: rows.length,
-  nKeys: rows[0]?.length ?? 0,
-  precision,
-  values: Float32Array.from(rows.flat()),
-});
+const merged = (matrix: Matrix, block: Block) => mergedInto(matrix, block, { nQueries: 0, nKeys: 0 });
+const rounded = { precision: Precision.Rounded };
 
 describe("a matrix", () => {
   it("is the same whatever the order in which rows come, and however often", () => {
@@ -37,12 +41,12 @@ describe("a matrix", () => {
 
   it("keeps a better row when a worse one comes", () => {
     const exact = merged(empty(), block(0, [[0.123, 0.877]]));
-    expect(at(merged(exact, block(0, [[0.12, 0.88]], Precision.Rounded)), 0, 0)).toBeCloseTo(0.123);
+    expect(at(merged(exact, block(0, [[0.12, 0.88]], rounded)), 0, 0)).toBeCloseTo(0.123);
   });
 
   it("takes a better row over a worse one", () => {
-    const rounded = merged(empty(), block(0, [[0.12, 0.88]], Precision.Rounded));
-    expect(at(merged(rounded, block(0, [[0.123, 0.877]])), 0, 0)).toBeCloseTo(0.123);
+    const worse = merged(empty(), block(0, [[0.12, 0.88]], rounded));
+    expect(at(merged(worse, block(0, [[0.123, 0.877]])), 0, 0)).toBeCloseTo(0.123);
   });
 
   it("grows along the keys; earlier rows have 0 there", () => {

@@ -1,4 +1,5 @@
 /** Makes pictures for tests as the kernel packs them. */
+import { Precision, type Block } from "../src/blocks.ts";
 import type { BlockData, PictureData } from "../src/wire.gen.ts";
 import { PROTOCOL } from "../src/wire.gen.ts";
 
@@ -20,8 +21,8 @@ export function header(n: number, change: Partial<PictureData> = {}): PictureDat
     title: "",
     status: "recording",
     strips: [
-      { name: "source", at: 0, texts: KEYS, scene: null },
-      { name: "target", at: 0, texts: Array.from({ length: n }, (_, i) => `t${i}`), scene: null },
+      { name: "source", n_tokens: 5, at: 0, texts: KEYS, scene: null },
+      { name: "target", n_tokens: n, at: 0, texts: Array.from({ length: n }, (_, i) => `t${i}`), scene: null },
     ],
     sites: [
       {
@@ -40,12 +41,26 @@ export function header(n: number, change: Partial<PictureData> = {}): PictureDat
     steps_at: 0,
     steps: Array.from({ length: n }, (_, i) => ({ token: `t${i}`, candidates: [] })),
     blocks: [],
+    sums: [],
     heads: [],
     terms: [],
     architecture: null,
     ...change,
   };
 }
+
+/** A block as it is unpacked. */
+export const block = (first: number, rows: number[][], change: Partial<Block> = {}): Block => ({
+  site: 0,
+  head: 0,
+  queries: { first, end: first + rows.length, per: 1 },
+  keys: { first: 0, end: rows[0]?.length ?? 0, per: 1 },
+  whole: true,
+  sampled: false,
+  precision: Precision.Exact,
+  values: () => Float32Array.from(rows.flat()),
+  ...change,
+});
 
 /** Packs a header and float32 rows. */
 export function pack(data: PictureData, blocks: Rows[] = []): Uint8Array {
@@ -57,11 +72,11 @@ export function pack(data: PictureData, blocks: Rows[] = []): Uint8Array {
     return {
       site,
       head,
-      at,
-      n_queries: rows.length,
-      n_keys: rows[0]?.length ?? 0,
+      queries: [at, at + rows.length, 1],
+      keys: [0, rows[0]?.length ?? 0, 1],
+      whole: true,
+      sampled: false,
       dtype: "f4",
-      pool: 1,
       offset,
       n_bytes: values.byteLength,
       n_odd: 0,

@@ -12,9 +12,9 @@ describe("an axis", () => {
 
   it("puts several tokens in a cell where single ones would be too small", () => {
     const wide = axis(1000, 600, 3, 120);
-    expect(wide.per).toBe(5);
+    expect(wide.per).toBe(8);
     expect(wide.nCells * wide.size).toBeLessThanOrEqual(600);
-    expect(tokensOf(wide, wide.nCells - 1)).toEqual([995, 1000]);
+    expect(tokensOf(wide, wide.nCells - 1)).toEqual([992, 1000]);
   });
 
   it.each([1, 2, 7, 64, 333, 2048])("finds every one of %i tokens in the cell that holds it", (n) => {

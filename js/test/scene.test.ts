@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { boxOf, sceneLayout, tokenAt } from "../src/views/scene-layout.ts";
 import { topOf, veilOf } from "../src/views/scene-paint.ts";
-import { PictureError, readPicture, type Scene } from "../src/wire.ts";
+import { PictureError } from "../src/blocks.ts";
+import { readPicture, type Scene } from "../src/wire.ts";
 import { header, pack } from "./picture.ts";
 
 const scene = (change: Partial<Scene> = {}): Scene => ({
@@ -76,7 +77,7 @@ describe("the veil", () => {
 describe("a picture with a scene", () => {
   const told = { kind: "image" as const, grid: [1, 1, 5], before: 0, seconds: null, shape: [1, 1, 2, 1], offset: 20 };
   const data = (change: Partial<typeof told> = {}) =>
-    pack(header(1, { strips: [{ name: "source", at: 0, texts: ["a"], scene: { ...told, ...change } }] }), [
+    pack(header(1, { strips: [{ name: "source", n_tokens: 1, at: 0, texts: ["a"], scene: { ...told, ...change } }] }), [
       { rows: [[1, 0, 0, 0, 0]] },
     ]);
   const withPixels = (bytes: Uint8Array) => Uint8Array.of(...bytes, 7, 9, 0, 0);

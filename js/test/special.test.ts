@@ -7,6 +7,7 @@ const matrix = (rows: number[][]): Matrix => ({
   nKeys: rows[0]?.length ?? 0,
   values: Float32Array.from(rows.flat()),
   precision: new Uint8Array(rows.length).fill(3),
+  large: null,
 });
 const even = matrix([
   [0.5, 0.5],

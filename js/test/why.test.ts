@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { empty, merged } from "../src/matrix.ts";
 import { stepsOf } from "../src/views/why-steps.ts";
-import { PictureError, readPicture, type Terms } from "../src/wire.ts";
+import { PictureError } from "../src/blocks.ts";
+import { readPicture, type Terms } from "../src/wire.ts";
 import type { TermsData } from "../src/wire.gen.ts";
-import { header, pack } from "./picture.ts";
+import { block, header, pack } from "./picture.ts";
 
 const terms = (change: Partial<Terms> = {}): Terms => ({
   site: 0,
@@ -16,16 +17,7 @@ const terms = (change: Partial<Terms> = {}): Terms => ({
   arrays: { scores: Float32Array.of(1, 2, Number.NEGATIVE_INFINITY) },
   ...change,
 });
-const weights = (...values: number[]) =>
-  merged(empty(), {
-    site: 0,
-    head: 0,
-    at: 0,
-    nQueries: 1,
-    nKeys: values.length,
-    precision: 3,
-    values: Float32Array.from(values),
-  });
+const weights = (...values: number[]) => merged(empty(), block(0, [values]), { nQueries: 1, nKeys: values.length });
 
 describe("the way to a weight", () => {
   it("is the softmax of the scores", () => {

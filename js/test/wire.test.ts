@@ -1,16 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { crc32 } from "../src/crc.ts";
-import { inflate, PictureError, Precision, readPicture, toBytes } from "../src/wire.ts";
+import { PictureError, Precision } from "../src/blocks.ts";
+import { inflate, readPicture, toBytes } from "../src/wire.ts";
 import { deflate, header, pack, packRaw, peak } from "./picture.ts";
 
 const block = (change: object) => ({
   site: 0,
   head: 0,
-  at: 0,
-  n_queries: 2,
-  n_keys: 3,
+  queries: [0, 2, 1],
+  keys: [0, 3, 1],
+  whole: true,
+  sampled: false,
   dtype: "f4",
-  pool: 1,
   offset: 0,
   n_bytes: 24,
   n_odd: 0,
@@ -20,12 +21,14 @@ const block = (change: object) => ({
 describe("a picture", () => {
   it("gives back the weights that were packed", () => {
     const picture = readPicture(pack(header(2), [{ rows: [peak(1), peak(3)] }]));
-    expect([...(picture.blocks[0]?.values ?? [])]).toEqual([...Float32Array.from([...peak(1), ...peak(3)])]);
+    expect([...(picture.blocks[0]?.values() ?? [])]).toEqual([...Float32Array.from([...peak(1), ...peak(3)])]);
     expect(picture.blocks[0]?.precision).toBe(Precision.Exact);
   });
 
   it("keeps tokens that UTF-8 cannot hold", () => {
-    const data = header(0, { strips: [{ name: "source", at: 0, texts: ["\ud800", "🎉", "</script>"], scene: null }] });
+    const data = header(0, {
+      strips: [{ name: "source", n_tokens: 3, at: 0, texts: ["\ud800", "🎉", "</script>"], scene: null }],
+    });
     expect(readPicture(pack(data)).strips[0]?.texts).toEqual(["\ud800", "🎉", "</script>"]);
   });
 
@@ -33,7 +36,7 @@ describe("a picture", () => {
     const bytes = pack(header(1), [{ rows: [peak(2)] }]);
     const shifted = new Uint8Array(bytes.byteLength + 3);
     shifted.set(bytes, 3);
-    expect(readPicture(shifted.subarray(3)).blocks[0]?.values[2]).toBeCloseTo(0.6);
+    expect(readPicture(shifted.subarray(3)).blocks[0]?.values()[2]).toBeCloseTo(0.6);
   });
 
   it("of dtype u1 is off by at most 1/510 of the row's range, and keeps what is not finite", () => {
@@ -42,7 +45,7 @@ describe("a picture", () => {
     const odd = new Uint8Array(Uint32Array.from([4, 0]).buffer);
     const described = block({ dtype: "u1", n_bytes: 32, n_odd: 1 });
     const picture = readPicture(packRaw({ ...header(2), blocks: [described] }, [range, levels, odd]));
-    const values = picture.blocks[0]?.values ?? new Float32Array(0);
+    const values = picture.blocks[0]?.values() ?? new Float32Array(0);
     expect([...values].map((v) => Math.round(v * 1000) / 1000)).toEqual([0, 0.502, 1, -1, Number.NaN, 3]);
     expect(picture.blocks[0]?.precision).toBe(Precision.Rounded);
   });
@@ -50,24 +53,37 @@ describe("a picture", () => {
   it("of dtype f2 reads half precision", () => {
     const halves = new Uint8Array(Uint16Array.from([0x3c00, 0x3800, 0x0000, 0xbc00, 0x7e00, 0x0400]).buffer);
     const picture = readPicture(packRaw({ ...header(2), blocks: [block({ dtype: "f2", n_bytes: 12 })] }, [halves]));
-    expect([...(picture.blocks[0]?.values ?? [])]).toEqual([1, 0.5, 0, -1, Number.NaN, 2 ** -14]);
+    expect([...(picture.blocks[0]?.values() ?? [])]).toEqual([1, 0.5, 0, -1, Number.NaN, 2 ** -14]);
   });
 
-  it("that was pooled unfolds to its full size", () => {
+  it("of cells says of which, and keeps one value for each", () => {
     const maxima = new Uint8Array(Float32Array.from([0.5, 0.25]).buffer);
-    const picture = readPicture(packRaw({ ...header(2), blocks: [block({ pool: 2, n_bytes: 8 })] }, [maxima]));
-    expect([...(picture.blocks[0]?.values ?? [])]).toEqual([0.5, 0.5, 0.25, 0.5, 0.5, 0.25]);
-    expect(picture.blocks[0]?.precision).toBe(Precision.Pooled);
+    const cells = block({ queries: [0, 2, 2], keys: [0, 3, 2], whole: false, n_bytes: 8 });
+    const [found] = readPicture(packRaw({ ...header(2), blocks: [cells] }, [maxima])).blocks;
+    expect([...(found?.values() ?? [])]).toEqual([0.5, 0.25]);
+    expect(found).toMatchObject({ keys: { first: 0, end: 3, per: 2 }, precision: Precision.Pooled });
+  });
+
+  it("has sums of as many keys as their site", () => {
+    const sums = { site: 0, head: 0, n_steps: 2, offset: 0 };
+    const numbers = new Uint8Array(Float32Array.from([1, 2, 3, 4, 5]).buffer);
+    expect([...(readPicture(packRaw({ ...header(2), sums: [sums] }, [numbers])).sums[0]?.values ?? [])]).toEqual([
+      1, 2, 3, 4, 5,
+    ]);
+    expect(() => readPicture(packRaw({ ...header(2), sums: [{ ...sums, offset: 4 }] }, [numbers]))).toThrow(
+      PictureError,
+    );
   });
 
   it.each([
     ["too few bytes", block({ n_bytes: 20 })],
     ["an end past the buffer", block({ offset: 4 })],
     ["a negative offset", block({ offset: -4 })],
-    ["a huge shape", block({ n_queries: 2147483648, n_keys: 2147483648 })],
-    ["a shape that is no number", block({ n_queries: "2" })],
+    ["a huge shape", block({ queries: [0, 2147483648, 1], keys: [0, 2147483648, 1] })],
+    ["a shape that is no number", block({ queries: [0, "2", 1] })],
     ["an unknown dtype", block({ dtype: ">f4" })],
-    ["a pool of 0", block({ pool: 0 })],
+    ["cells of 0", block({ keys: [0, 3, 0] })],
+    ["a span that ends before it begins", block({ queries: [2, 0, 1] })],
   ])("with %s is refused with a sentence", (_, described) => {
     expect(() => readPicture(packRaw({ ...header(2), blocks: [described] }, [new Uint8Array(24)]))).toThrow(
       PictureError,

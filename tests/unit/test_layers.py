@@ -56,12 +56,13 @@ TORCH_ROOMS = {"capture", "models"}
 
 JS_LAYERS = [
     {"wire.gen", "crc", "scales", "dom", "draw", "theme", "keys", "words"},
-    {"heads"},
-    {"wire"},
+    {"heads", "blocks"},
+    {"wire", "large"},
     {"matrix"},
-    {"outline", "selection", "special"},
+    {"held", "outline", "selection", "special"},
     {"store"},
-    {"views", "host", "selector"},
+    {"views", "asking", "selector"},
+    {"host"},
     {"widget", "standalone"},
 ]
 JS_PACKAGES = {"@preact/signals-core", "@anywidget/types"}

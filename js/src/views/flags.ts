@@ -2,7 +2,8 @@
 import { html, setCount, setText } from "../dom.ts";
 import { greatest } from "../matrix.ts";
 import type { Store } from "../store.ts";
-import { Precision, type Site } from "../wire.ts";
+import { Precision } from "../blocks.ts";
+import type { Site } from "../wire.ts";
 import { words } from "../words.ts";
 import type { View } from "./view.ts";
 
@@ -34,7 +35,7 @@ export function warningsOf(store: Store): string[] {
   if (store.problem.value) notes.unshift(store.problem.value);
   if (store.nMissing.value) notes.push(words.missing(store.nMissing.value));
   if (status === "stopped") notes.push(words.stopped(steps.length || matrix.nQueries));
-  if (matrix.nQueries && precision === Precision.Pooled) notes.push(words.pooled);
+  if (matrix.nQueries && precision === Precision.Pooled && !matrix.large) notes.push(words.pooled);
   const { special: choice, expectation, expected } = store.selection.value;
   if (choice === "omit" && special.length) notes.push(words.omitted(special.length));
   if (expectation === "own" && matrix.nKeys && expected.length !== matrix.nKeys)

@@ -83,19 +83,12 @@ export function paintGrid(canvas: HTMLCanvasElement, grid: Grid, scene: Scene): 
     context.textAlign = "right";
     write(context, name, scene.left - 9, line.top + grid.size / 2, shade, isSelected);
     context.textAlign = "left";
-    for (let index = line.first; index < line.first + line.count; index++)
-      paintTile(context, grid, index, scene, ink);
+    for (let index = line.first; index < line.first + line.count; index++) paintTile(context, grid, index, scene, ink);
   }
   if (grid.numbered) writeNumbers(context, grid, scene, ink("soft"));
 }
 
-function paintTile(
-  context: CanvasRenderingContext2D,
-  grid: Grid,
-  index: number,
-  scene: Scene,
-  ink: Inks,
-): void {
+function paintTile(context: CanvasRenderingContext2D, grid: Grid, index: number, scene: Scene, ink: Inks): void {
   const tile = grid.tiles[index];
   if (!tile) return;
   const [dx, y] = cornerOf(grid, index);

@@ -1,4 +1,5 @@
 /** The cells of the heatmap, without what moves with the gaze: pure, the same slice gives the same picture. */
+import { cellsOfLarge } from "../large.ts";
 import { row, type Matrix } from "../matrix.ts";
 import { cellOf, tokensOf, type Axis } from "../scales.ts";
 import type { Store } from "../store.ts";
@@ -30,6 +31,13 @@ function cellsOf(matrix: Matrix, keys: Axis, queries: Axis, top: (row: Float32Ar
     tops: new Float64Array(queries.nCells),
     odd: new Uint8Array(n),
   };
+  if (matrix.large) {
+    cells.values = cellsOfLarge(matrix.large, queries, keys);
+    for (let r = 0; r < queries.nCells; r++)
+      cells.tops[r] = top(cells.values.subarray(r * keys.nCells, (r + 1) * keys.nCells));
+    for (const [i, value] of cells.values.entries()) if (value < 0 || value > 1.02) cells.odd[i] = 1;
+    return cells;
+  }
   for (let r = 0; r < queries.nCells; r++) {
     const [q0, q1] = tokensOf(queries, r);
     for (let q = q0; q < Math.min(q1, matrix.nQueries); q++) {
@@ -116,7 +124,7 @@ export function cellLayer(
   const { matrix, special } = store.slice.value;
   const { step, scale, special: choice } = store.selection.value;
   const dark = store.dark.value;
-  const reached = Math.max(step, store.gaze.value.query);
+  const reached = Math.max(step, store.nSeen.value - 1);
   const { keys, queries, turned } = layout;
   const axes = [keys, queries].flatMap((axis) => [axis.first, axis.end, axis.per, axis.size]);
   const of = [matrix, special, choice, scale, dark, reached, turned, width, height, ratio, ...axes];

@@ -146,9 +146,9 @@ const keySide = (store: Store, axis: Axis): Side => {
 };
 
 const querySide = (store: Store, axis: Axis): Side => {
-  const { step } = store.selection.value;
+  const reached = Math.max(store.selection.value.step, store.nSeen.value - 1);
   const gazed = [store.gaze.value.query];
-  return { axis, texts: store.slice.value.queries, gazed, ghost: (query) => query > step };
+  return { axis, texts: store.slice.value.queries, gazed, ghost: (query) => query > reached };
 };
 
 function labelColumns(host: HTMLElement, side: Side, width: number): void {

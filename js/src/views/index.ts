@@ -1,6 +1,7 @@
 /** All views, in the order in which they stand. A new view is one file and one line here. */
 import { effect } from "@preact/signals-core";
 import { html } from "../dom.ts";
+import { sameSpan } from "../large.ts";
 import type { Store } from "../store.ts";
 import controlsStyle from "../style/controls.css";
 import diagramStyle from "../style/diagram.css";
@@ -78,6 +79,13 @@ export function mount(host: HTMLElement, store: Store, signal: AbortSignal): voi
   signal.addEventListener("abort", stop, { once: true });
 
   const layout = watchLayout(picture, store, signal);
+  const stopShowing = effect(() => {
+    const { queries, keys } = layout.value;
+    const shown = store.shown.peek();
+    if (!shown || !sameSpan(shown.queries, queries) || !sameSpan(shown.keys, keys))
+      store.shown.value = { queries, keys };
+  });
+  signal.addEventListener("abort", stopShowing, { once: true });
   controls.mount(bar, store, layout, signal);
   flags.mount(notes, store, layout, signal);
   for (const view of PICTURE) {

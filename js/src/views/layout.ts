@@ -59,13 +59,13 @@ function layoutOf(store: Store, width: number): Layout {
   const turned = store.selection.value.rows === "key";
   const strip = Math.max(120, width - left - COLOUR_BAR);
   const plot = turned ? Math.max(120, strip - SIDE_BARS) : strip;
-  const { matrix, queries, keys, keyScene, queryScene } = store.slice.value;
+  const { site, matrix, queries, keys, keyScene, queryScene } = store.slice.value;
   const scene = Math.max(
     LEAST_SCENE,
     keyScene && queryScene ? Math.floor((width - 2 * left - COLOUR_BAR / 4) / 2) : strip,
   );
-  const nQueries = Math.max(matrix.nQueries, queries.length);
-  const nKeys = Math.max(matrix.nKeys, keys.length);
+  const nQueries = Math.max(matrix.nQueries, queries.length, site?.nQueries ?? 0);
+  const nKeys = Math.max(matrix.nKeys, keys.length, site?.nKeys ?? 0);
   const windows = store.window.value;
   const across = (n: number, window: Window) => axis(n, plot, MIN_CELL, MAX_COLUMN, window);
   const down = (n: number, window: Window) =>

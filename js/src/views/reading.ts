@@ -37,7 +37,7 @@ function readingOf(store: Store): Line[] {
   const { query, keys: gazed } = store.gaze.value;
   if (!matrix.nQueries) return [];
   const weights = row(matrix, query);
-  const received = store.received.value.subarray(0, store.nRead.value);
+  const received = store.received.value.values.subarray(0, store.nRead.value);
   const key = gazed[0] ?? strongest(weights, 1)[0];
   const counted = [...received.keys()].filter((k) => !special.includes(k));
   const weakest = counted.reduce(

@@ -59,7 +59,7 @@ export const strength: View = {
       const { keys, turned } = layout.value;
       const where = turned ? "beside" : "below";
       const bars = barsOf(store, keys);
-      const name = words.strengths[store.selection.value.strength];
+      const name = nameOfBars(store);
       const top = Math.max(1e-6, ...bars.map((bar) => Math.max(bar.value, (bar.expected ?? 0) * 1.2)));
       const size = keys.nCells * keys.size;
       const full = REACH[where] + TEXT_ROOM[where];
@@ -87,8 +87,8 @@ export function barsOf(store: Store, axis: Axis): Bar[] {
   const { matrix, special } = store.slice.value;
   const { query } = store.gaze.value;
   const expectedOf = store.expected.value;
-  const judged = (query + 1) * 2 >= matrix.nQueries; // before half of the output every input is weak
-  const values = store.selection.value.strength === "sum" ? store.received.value : row(matrix, query);
+  const judged = store.nSeen.value * 2 >= matrix.nQueries; // before half of the output every input is weak
+  const values = store.selection.value.strength === "sum" ? store.received.value.values : row(matrix, query);
   return [...pooled(axis, values)].map((value, cell) => {
     const [from, to] = tokensOf(axis, cell);
     const expected = special.includes(from) ? null : expectedOf(from);
@@ -96,6 +96,15 @@ export function barsOf(store: Store, axis: Axis): Bar[] {
     const verdict = quiet ? "" : verdictOf(value, expected);
     return { from, to, value: Number.isNaN(value) ? 0 : value, expected, verdict };
   });
+}
+
+/** What the bars stand for. Of a large head sums may not have come, or be of somewhat fewer steps. */
+function nameOfBars(store: Store): string {
+  const { site } = store.slice.value;
+  if (store.selection.value.strength === "step") return words.strengths.step;
+  const { nSteps } = store.received.value;
+  if (nSteps !== store.nSeen.value) return nSteps ? words.strengthAfter(nSteps) : words.strengthWaits;
+  return site?.kind === "encoder" ? words.strengthOfAll : words.strengths.sum;
 }
 
 /** What is expected to receive nothing is strong from half of what one step gives. */

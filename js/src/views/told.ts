@@ -1,7 +1,7 @@
 /** A weight in words, as exactly as this page knows it. */
-import { at, row, type Matrix } from "../matrix.ts";
+import { at, precisionOf, row, type Matrix } from "../matrix.ts";
 import { exact, short } from "../words.ts";
-import { Precision } from "../wire.ts";
+import { Precision } from "../blocks.ts";
 
 /** A rounded weight is off by at most this part of its row's range. */
 const LEVELS = 510;
@@ -9,7 +9,7 @@ const LEVELS = 510;
 /** The weight of one cell; one that was rounded or pooled on its way says so. */
 export function told(matrix: Matrix, query: number, key: number): string {
   const value = at(matrix, query, key);
-  const precision = matrix.precision[query] ?? Precision.Missing;
+  const precision = precisionOf(matrix, query);
   if (precision === Precision.Exact || !Number.isFinite(value)) return exact(value);
   if (precision === Precision.Pooled) return `≤ ${short(value)}`;
   const weights = row(matrix, query).filter((weight) => Number.isFinite(weight));

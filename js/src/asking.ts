@@ -1,0 +1,124 @@
+/** What the page asks the kernel for: what somebody looks at and has not come. Without a kernel nothing answers. */
+import { effect } from "@preact/signals-core";
+import { Precision, type Span } from "./blocks.ts";
+import { precisionOf, worst, type Matrix } from "./matrix.ts";
+import { UNKNOWN } from "./outline.ts";
+import { sameSpan } from "./large.ts";
+import type { Store } from "./store.ts";
+import { MEAN, WHOLE_WEIGHTS, type ToKernel } from "./wire.gen.ts";
+
+/** Milliseconds after which an answer is no longer waited for. */
+const PATIENCE = 3000;
+
+export interface Asking {
+  /** Asks for all weights of a head, once for each number of rows. */
+  fetch: (site: number, head: number) => void;
+  /** Hears that an answer came. */
+  answered: () => void;
+  /** Forgets what was asked for: another run is shown. */
+  reset: () => void;
+}
+
+const asSpan = ({ first, end, per }: Span) => [first, end, per];
+
+/** Tells whether all that a view of a large head needs is here. */
+function isHere(matrix: Matrix | null, { queries, keys }: { queries: Span; keys: Span }, query: number): boolean {
+  const isDrawn = matrix?.large?.planes.some((plane) => sameSpan(plane.queries, queries) && sameSpan(plane.keys, keys));
+  return Boolean(matrix && isDrawn && precisionOf(matrix, query) === Precision.Exact);
+}
+
+export function createAsking(store: Store, send: (message: ToKernel) => void, signal: AbortSignal): Asking {
+  const asked = new Map<string, number>(); // with the rows that there were then
+  const gaps = new Map<string, number>(); // where the next token of a strip may be missing
+  let waiting = false; // for the answer to a view; meanwhile only the latest other one is of interest
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const run = () => store.outline.value.run;
+
+  const once = (name: string, nQueries: number, message: ToKernel) => {
+    if (asked.get(name) === nQueries) return;
+    asked.set(name, nQueries);
+    send(message);
+  };
+
+  const fetch = (site: number, head: number) =>
+    once(`${site}:${head}`, store.outline.value.sites[site]?.nQueries ?? 0, { t: "fetch", run: run(), site, head });
+
+  const view = () => {
+    const { site, head } = store.selection.value;
+    const { nHeads = 0, nQueries = 0, nKeys = 0 } = store.outline.value.sites[site] ?? {};
+    const one = head === MEAN && nHeads === 1 ? 0 : head;
+    const { query } = store.gaze.value;
+    const { shown } = store;
+    if (!shown.value || nQueries * nKeys <= WHOLE_WEIGHTS || query >= nQueries) return;
+    const { queries, keys } = shown.value;
+    const matrix = store.matrix(site, one);
+    if (queries.end > nQueries || keys.end > nKeys || (matrix && !matrix.large) || waiting) return;
+    if (isHere(matrix, shown.value, query) && store.received.value.nSteps) return;
+    const name = [site, one, ...asSpan(queries), ...asSpan(keys), query].join(":");
+    if (asked.get(name) === nQueries) return;
+    waiting = true;
+    timer = setTimeout(answered, PATIENCE);
+    once(name, nQueries, {
+      t: "view",
+      run: run(),
+      site,
+      head: one,
+      queries: asSpan(queries),
+      keys: asSpan(keys),
+      step: query,
+    });
+  };
+
+  const answered = () => {
+    clearTimeout(timer);
+    waiting = false;
+    view();
+  };
+
+  const effects = [
+    () => {
+      const { site, head } = store.selection.value;
+      const { status, sites } = store.outline.value;
+      const { nQueries = 0, nKeys = 0 } = sites[site] ?? {};
+      if (status === "recording" || !nQueries || nQueries * nKeys > WHOLE_WEIGHTS) return;
+      const matrix = store.matrix(site, head);
+      if (!matrix || worst(matrix) < Precision.Exact) fetch(site, head);
+    },
+    view,
+    () => {
+      const { status, sites } = store.outline.value;
+      for (const site of store.wanted.value) {
+        const nQueries = sites[site]?.nQueries ?? 0;
+        if (status !== "recording" && nQueries) once(`heads ${site}`, nQueries, { t: "heads", run: run(), site });
+      }
+    },
+    () => {
+      const { site, head } = store.selection.value;
+      const { nHeads = 0 } = store.outline.value.sites[site] ?? {};
+      const one = head === MEAN && nHeads === 1 ? 0 : head;
+      const { query } = store.gaze.value;
+      if (!store.explaining.value || one === MEAN || store.terms(site, one, query)) return;
+      once(`why ${site}:${one}:${query}`, 0, { t: "why", run: run(), site, head: one, query });
+    },
+    () => {
+      for (const [strip, texts] of Object.entries(store.outline.value.strips)) {
+        const at = texts.indexOf(UNKNOWN, gaps.get(strip) ?? 0);
+        if (at < 0 || store.outline.value.status === "recording") continue;
+        gaps.set(strip, at + 1); // a token may be just this sign
+        send({ t: "texts", run: run(), strip, at });
+      }
+    },
+  ].map((ask) => effect(ask));
+  signal.addEventListener("abort", () => (clearTimeout(timer), effects.forEach((stop) => stop())), { once: true });
+
+  return {
+    fetch,
+    answered,
+    reset: () => {
+      asked.clear();
+      gaps.clear();
+      waiting = false;
+      clearTimeout(timer);
+    },
+  };
+}
