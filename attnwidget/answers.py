@@ -144,7 +144,7 @@ class Answers:
 
     def _part(self, sweep: Sweep, step: int, seq: int) -> Message:
         blocks, sums = part_of(self._trace, sweep, step)
-        return self._told(pack(self._trace, seq, blocks, self._trace.cursor, sums=sums))
+        return self._told(pack(self._trace, seq, blocks, self._trace.cursor, sums=sums, kept=self.sweeps.n_bytes))
 
     def _blocks(self, site: int, head: int, seq: int) -> Message:
         return self._told(pack(self._trace, seq, [whole_block(self._trace, site, head)], self._trace.cursor))

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import html
 import json
-import math
 import os
 import re
 from pathlib import Path
@@ -28,7 +27,7 @@ PAGE = Budget(  # what does not fit is left out, the last sites first
     whole=8 << 20,
     weights=32 << 20,
     times=8,
-    seconds=math.inf,
+    seconds=1.0,
     tokens=None,
 )
 

@@ -12,7 +12,7 @@ from attnwidget import analysis
 from attnwidget.trace import Trace
 
 KEPT_BYTES = 1 << 27
-AT_ONCE = 1 << 19  # weights that are read at once: some milliseconds, for which the trace is locked
+AT_ONCE = 1 << 20  # weights that are read at once: some milliseconds, for which the trace is locked
 LEAST_ROWS = 16  # fewer rows at once would cost as much, since keys of half precision are widened each time
 CATCH_UP = 1 << 22  # weights that are read to take sums from where they are known to where they are asked for
 

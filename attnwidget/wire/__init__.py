@@ -183,6 +183,7 @@ class PictureData(TypedDict):
     steps_at: Annotated[int, "index of the first of these steps"]
     steps: Annotated[list[StepData], "steps"]
     blocks: Annotated[list[BlockData], "weights"]
+    kept: Annotated[int, "bytes that the kernel keeps of large heads beside the trace; 0 where it says nothing"]
     sums: Annotated[list[SumsData], "strength of keys, where not all weights are here"]
     terms: Annotated[list[TermsData], "what some of the weights came of"]
     heads: Annotated[list[HeadsData], "heads as a whole, of some sites or none"]

@@ -26,6 +26,7 @@ def pack(
     tokens: int | None = None,
     dtype: Dtype = "f4",
     sums: Iterable[Sums] = (),
+    kept: int = 0,
     terms: Iterable[Explained] = (),
     heads: Iterable[tuple[int, Glance]] = (),
 ) -> bytes:
@@ -40,10 +41,12 @@ def pack(
         tokens: how many of each strip to put in, half of them its first and half its last; all of them by default.
         dtype: how to store weights: float32, float16, or uint8 (off by at most 1/510 of the row's range).
         sums: what keys of some heads received.
+        kept: bytes that are kept of large heads, beside the trace.
         terms: what some of the weights came of.
         heads: what to tell of heads as a whole, with the index of their site.
     """
     said = describe(trace, seq, since or Cursor(), until, tokens)
+    said["kept"] = kept
     body = bytearray()
     for block in blocks:
         told, data = pack_block(block, dtype, len(body))
@@ -144,6 +147,7 @@ def _described(trace: Trace, seq: int, since: Cursor, until: Cursor, n_tokens: i
             for step in trace.steps[since.n_steps : until.n_steps]
         ],
         blocks=[],
+        kept=0,
         sums=[],
         terms=[],
         heads=[],

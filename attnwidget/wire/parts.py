@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from attnwidget.sweep import Span, Sweep
@@ -42,7 +43,7 @@ def part_of(trace: Trace, sweep: Sweep, step: int, n_bytes: int = ROWS_BYTES) ->
         near = min(NEAR, (room - 1) // 2)
         first, end = max(0, step - near), min(n_queries, step + near + 1)
         rows = trace.weights(sweep.site, "mean" if sweep.head is None else head, slice(first, end), slice(n_keys))
-        blocks.append(Block.of_rows(sweep.site, head, first, rows))
+        blocks.append(replace(Block.of_rows(sweep.site, head, first, rows), dtype="f4"))
     else:
         row = Sweep(trace, sweep.site, sweep.head, Span(step, step + 1), Span.of(n_keys, n_bytes // 4))
         row.run(0)

@@ -8,7 +8,7 @@ import traitlets
 
 from attnwidget.wire.limits import MEAN, PROTOCOL
 
-SCALES = ("absolute", "row")
+SCALES = ("auto", "absolute", "row")
 EXPECTATIONS = ("auto", "one", "ratio", "none", "own")
 AXES = ("query", "key")
 STRENGTHS = ("sum", "step")
@@ -29,9 +29,9 @@ class Traits(traitlets.HasTraits):
     locked = traitlets.List(traitlets.Int(), help="inputs that were clicked: indices of keys").tag(
         sync=True, page_writes=True
     )
-    scale = traitlets.Enum(SCALES, "absolute", help="colours from 0 to 1, or to each row's maximum").tag(
-        sync=True, page_writes=True
-    )
+    scale = traitlets.Enum(
+        SCALES, "auto", help="colours from 0 to 1, or to each row's maximum; auto is the latter where heads are large"
+    ).tag(sync=True, page_writes=True)
     expectation = traitlets.Enum(
         EXPECTATIONS,
         "auto",

@@ -129,6 +129,22 @@ function greatest(values: Float32Array, width: number, rows: Range, columns: Ran
   return most;
 }
 
+/** The strongest weight that is known among some rows and columns, as [query, key]. */
+export function strongestOf(
+  large: Large,
+  [q0, q1]: [number, number],
+  [k0, k1]: [number, number],
+  nKeys: number,
+): [number, number] {
+  const known = [...large.rows.keys()].filter((q) => q >= q0 && q < q1);
+  let best: [number, number, number] = [q0, k0, Number.NEGATIVE_INFINITY];
+  for (const q of known.length ? known : [q0]) {
+    const row = rowOf(large, q, nKeys);
+    for (let k = k0; k < k1; k++) if ((row[k] ?? 0) > best[2]) best = [q, k, row[k] ?? 0];
+  }
+  return [best[0], best[1]];
+}
+
 /** Sums over the first `nSteps` rows, or over as near a number of them as is known; null where none is. */
 export function sumsOf(large: Large, nSteps: number): { nSteps: number; values: Float64Array } | null {
   const near = [...large.sums].sort((a, b) => Math.abs(a.nSteps - nSteps) - Math.abs(b.nSteps - nSteps));

@@ -174,8 +174,10 @@ export function entropy(weights: Float32Array): number {
 }
 
 /** How far strengths are from 1, as the penalty of Rikters and Fishel 2017: 0 where each is 1, else below. */
-export function coverageDeviation(received: number[]): number {
-  return received.length ? -received.reduce((sum, s) => sum + Math.log1p((1 - s) ** 2), 0) / received.length : 0;
+export function coverageDeviation(received: ArrayLike<number>): number {
+  let sum = 0;
+  for (let k = 0; k < received.length; k++) sum += Math.log1p((1 - (received[k] ?? 0)) ** 2);
+  return received.length ? -sum / received.length : 0;
 }
 
 /** How scattered rows are, and columns made to sum to 1: mean entropies in nats with their signs turned, as above. */

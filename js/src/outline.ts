@@ -13,6 +13,8 @@ export interface Outline {
   steps: Step[];
   /** the diagram */
   architecture: ArchitectureData;
+  /** bytes that the kernel keeps of large heads, beside the trace */
+  kept: number;
 }
 
 /** Stands for a token that did not come yet. */
@@ -29,6 +31,7 @@ export const NOTHING: Outline = {
   sites: [],
   steps: [],
   architecture: { nodes: [], edges: [] },
+  kept: 0,
 };
 
 /** Tells whether the keys of a site are what a decoder has read, its own output included, and not an input. */
@@ -56,6 +59,7 @@ export function withPicture(before: Outline, picture: Picture): Outline {
     sites: newer ? picture.sites : before.sites,
     steps: placed(before.steps, stepsAt, steps, { token: "", candidates: [] }),
     architecture: picture.architecture ?? before.architecture,
+    kept: picture.kept || before.kept,
   };
 }
 
@@ -63,6 +67,6 @@ export function withPicture(before: Outline, picture: Picture): Outline {
 function placed<T>(old: T[], at: number, items: T[], blank: T): T[] {
   const result = [...old];
   while (result.length < at) result.push(blank);
-  result.splice(at, items.length, ...items);
+  for (const [i, item] of items.entries()) result[at + i] = item;
   return result;
 }

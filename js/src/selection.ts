@@ -23,7 +23,7 @@ export const FIRST: Selection = {
   site: 0,
   head: MEAN,
   locked: [],
-  scale: "absolute",
+  scale: "auto",
   expectation: "auto",
   expected: [],
   strength: "sum",

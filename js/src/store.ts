@@ -43,6 +43,8 @@ export interface Store {
   focus: Signal<{ query: number | null; key: number | null }>;
   gaze: ReadonlySignal<Gaze>;
   slice: ReadonlySignal<Slice>;
+  /** what colours reach to: 1, or each row's maximum */
+  scale: ReadonlySignal<"absolute" | "row">;
   /** colour of 1, for each row: 1, or the row's maximum */
   rowTop: (weights: Float32Array) => number;
   /** steps of the selected site, also where this picture has no weights of the selected head */
@@ -166,6 +168,13 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     return site?.kind === "encoder" ? matrix.nQueries : gaze.value.query + 1;
   });
 
+  const scale = computed(() => {
+    const { scale: chosen } = selection.value;
+    return chosen === "auto" ? (slice.value.matrix.large ? "row" : "absolute") : chosen;
+  });
+
+  const received = computed(() => summed(slice.value.matrix, nSeen.value));
+
   const nRead = computed(() => {
     const { site, matrix } = slice.value;
     return site && readsItself(site) ? site.nKeys - site.nQueries + 1 + gaze.value.query : matrix.nKeys;
@@ -176,7 +185,8 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     const { expected: own, strength: over } = selection.value;
     const expectation = expectationOf(selection.value, slice.value.site, slice.value.keyScene !== null);
     const ratio = nSeen.value / nKeys;
-    if (expectation === "none" || !nKeys || over === "step") return () => null;
+    const isKnown = nKeys > 0 && received.value.nSteps > 0;
+    if (expectation === "none" || !isKnown || over === "step") return () => null;
     if (expectation === "own") return (key: number) => (own.length === nKeys ? (own[key] ?? null) : null);
     return () => (expectation === "one" ? 1 : ratio);
   });
@@ -213,11 +223,12 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     gaze,
     slice,
     rowTop: (weights) =>
-      selection.value.scale === "absolute" ? 1 : weights.reduce((m, w) => (w > m && w < 1e38 ? w : m), 0) || 1,
+      scale.value === "absolute" ? 1 : weights.reduce((m, w) => (w > m && w < 1e38 ? w : m), 0) || 1,
     nSteps,
     nRead,
+    scale,
     nSeen,
-    received: computed(() => summed(slice.value.matrix, nSeen.value)),
+    received,
     shown: state<{ queries: Span; keys: Span } | null>(null),
     nBytes: held.nBytes,
     expected,

@@ -162,6 +162,7 @@ export interface PictureData {
   /** index of the first of these steps */ steps_at: number;
   /** steps */ steps: StepData[];
   /** weights */ blocks: BlockData[];
+  /** bytes that the kernel keeps of large heads beside the trace; 0 where it says nothing */ kept: number;
   /** strength of keys, where not all weights are here */ sums: SumsData[];
   /** what some of the weights came of */ terms: TermsData[];
   /** heads as a whole, of some sites or none */ heads: HeadsData[];
@@ -274,7 +275,7 @@ export interface Traits {
   /** inputs that were clicked: indices of keys */ locked: number[];
   /** version of the wire; written by the kernel */ protocol: number;
   /** what the rows of the heatmap are: queries, or keys */ rows: "query" | "key";
-  /** colours from 0 to 1, or to each row's maximum */ scale: "absolute" | "row";
+  /** colours from 0 to 1, or to each row's maximum; auto is the latter where heads are large */ scale: "auto" | "absolute" | "row";
   /** model id of a bqplot index selector that is the step; may be empty */ selector: string;
   /** selected site, index into sites */ site: number;
   /** whether special keys are kept, dimmed, or left out and the other weights renormalised */ special: "keep" | "dim" | "omit";

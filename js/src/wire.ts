@@ -77,6 +77,8 @@ export interface Picture {
   terms: Terms[];
   /** the diagram; null where this picture changes nothing in it */
   architecture: ArchitectureData | null;
+  /** bytes that the kernel keeps of large heads, beside the trace; 0 where nothing is said of it */
+  kept: number;
 }
 
 /** Reads what the kernel packed: header length, JSON header, blocks. */
@@ -125,6 +127,7 @@ export function readPicture(bytes: Uint8Array): Picture {
       return heads;
     }),
     terms: (header.terms ?? []).map((terms) => readTerms(terms, body)),
+    kept: header.kept,
     architecture: header.architecture ?? null, // pictures that were packed before there were diagrams have none
   };
 }

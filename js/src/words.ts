@@ -95,7 +95,7 @@ export const words = {
   links: "links",
   linkChoices: { step: "this step", all: "all steps so far", none: "none" },
   scale: "scale",
-  scaleChoices: { absolute: "0 to 1", row: "row maximum" },
+  scaleChoices: { auto: "automatic", absolute: "0 to 1", row: "row maximum" },
   expectation: "expected",
   expectationChoices: { auto: "automatic", one: "1", ratio: "steps ÷ inputs", none: "none", own: "your own" },
   zoomIn: "zoom in",
@@ -127,6 +127,9 @@ export const words = {
   rounded: "values rounded to 1/510 of their row",
   pooled: "overview: each cell shows the maximum of several weights",
   binned: (n: number) => `each cell shows the maximum of up to ${n} weights; zoom in for single ones`,
+  sampled: "some rows of each cell were read so far",
+  kept: (here: number, there: number) =>
+    `${here.toFixed(1)} MB of large heads are kept here${there ? `, ${there.toFixed(1)} MB in the kernel` : ""}`,
   waiting: "Waiting for the first step.",
   noWeights: "The weights of this head are not in this picture. Run the notebook to fetch them.",
   spreadOut: "weights are spread out: the scale “row maximum” shows more",

@@ -42,6 +42,7 @@ export function header(n: number, change: Partial<PictureData> = {}): PictureDat
     steps: Array.from({ length: n }, (_, i) => ({ token: `t${i}`, candidates: [] })),
     blocks: [],
     sums: [],
+    kept: 0,
     heads: [],
     terms: [],
     architecture: null,

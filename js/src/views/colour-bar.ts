@@ -12,7 +12,7 @@ export function colourBar(host: HTMLElement, store: Store, signal: AbortSignal):
   const bar = html("div", "colour-bar", { role: "img" }, ramp, html("div", "colour-bar-labels", {}, ...labels));
   host.append(bar);
   store.draw(signal, () => {
-    const { scale } = store.selection.value;
+    const scale = store.scale.value;
     const stops = Array.from({ length: STOPS }, (_, i) => css(colour(1 - i / (STOPS - 1), store.dark.value)));
     ramp.style.backgroundImage = `linear-gradient(${stops.join(", ")})`;
     const texts = scale === "absolute" ? ["1", "0.5", "0"] : ["max", "½ max", short(0)];

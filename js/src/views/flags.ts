@@ -1,6 +1,7 @@
 /** What a reader must know of the numbers before trusting the picture. */
 import { html, setCount, setText } from "../dom.ts";
 import { greatest } from "../matrix.ts";
+import { sameSpan, type Large } from "../large.ts";
 import type { Store } from "../store.ts";
 import { Precision } from "../blocks.ts";
 import type { Site } from "../wire.ts";
@@ -55,14 +56,23 @@ const flagsOf = (site: Site | undefined, isTold: (kind: string) => boolean): str
       return (words.flags[kind]?.(count) ?? `${kind}: ${count}`) + (place && ` (${place})`) + (words.hints[kind] ?? "");
     });
 
+/** How much of a large head was read, and what is kept of such heads. */
+function kept(store: Store, { planes }: Large): string[] {
+  const { shown } = store;
+  const drawn = planes.find((plane) => shown.value && sameSpan(plane.keys, shown.value.keys)) ?? planes.at(-1);
+  const bytes = words.kept(store.nBytes() / 1e6, store.outline.value.kept / 1e6);
+  return drawn?.sampled ? [words.sampled, bytes] : [bytes];
+}
+
 /** Remarks: how the picture is drawn. They stand where they move nothing when they come and go. */
 export function remarksOf(store: Store): string[] {
   const { precision, matrix, special } = store.slice.value;
-  const { scale, special: choice } = store.selection.value;
+  const { special: choice } = store.selection.value;
   const remarks: string[] = [];
   if (store.outline.value.status === "recording") remarks.push(words.recording);
   if (choice === "dim" && special.length) remarks.push(words.dimmed(special.length));
-  if (scale === "row") remarks.push(words.rowScaled);
+  if (matrix.large) remarks.push(...kept(store, matrix.large));
+  if (store.scale.value === "row") remarks.push(words.rowScaled);
   else if (matrix.nQueries && greatest(matrix) < SPREAD) remarks.push(words.spreadOut);
   if (matrix.nQueries && precision === Precision.Rounded) remarks.push(words.rounded);
   return remarks;

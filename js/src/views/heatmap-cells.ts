@@ -122,7 +122,8 @@ export function cellLayer(
   ratio: number,
 ): HTMLCanvasElement {
   const { matrix, special } = store.slice.value;
-  const { step, scale, special: choice } = store.selection.value;
+  const { step, special: choice } = store.selection.value;
+  const scale = store.scale.value;
   const dark = store.dark.value;
   const reached = Math.max(step, store.nSeen.value - 1);
   const { keys, queries, turned } = layout;

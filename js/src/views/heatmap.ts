@@ -1,6 +1,7 @@
 /** The heatmap: rows are queries, columns are keys, drawn on a canvas, read through one moving grid cell. */
 import { html, set, setCount, setStyle, setText } from "../dom.ts";
 import { clamp, move, take } from "../keys.ts";
+import { strongestOf } from "../large.ts";
 import { at } from "../matrix.ts";
 import { cellAt, cellOf, every, tokensOf, type Axis } from "../scales.ts";
 import type { Store } from "../store.ts";
@@ -125,6 +126,7 @@ function strongestIn(store: Store, queries: Axis, row: number, keys: Axis, colum
   const { matrix } = store.slice.value;
   const [q0, q1] = tokensOf(queries, row);
   const [k0, k1] = tokensOf(keys, column);
+  if (matrix.large) return strongestOf(matrix.large, [q0, q1], [k0, k1], matrix.nKeys);
   let best: [number, number] = [q0, k0];
   for (let q = q0; q < q1; q++) for (let k = k0; k < k1; k++) if (at(matrix, q, k) > at(matrix, ...best)) best = [q, k];
   return best;

@@ -1,11 +1,11 @@
 /** Numbers that are read off the weights of the step, and of all steps so far. */
+import { Precision } from "../blocks.ts";
 import { heading, html, setCount, setText } from "../dom.ts";
-import { absentmindedness, coverageDeviation, entropy, row, strongest } from "../matrix.ts";
-import { axis } from "../scales.ts";
+import { absentmindedness, coverageDeviation, entropy, precisionOf, row, strongest } from "../matrix.ts";
 import type { Store } from "../store.ts";
 import { isMask } from "../wire.ts";
 import { short, shown, words } from "../words.ts";
-import { barsOf } from "./strength.ts";
+import { judgeOf } from "./strength.ts";
 
 /** Inputs that a line names before it counts the rest, and how much of each it shows. */
 const NAMED = 3;
@@ -33,40 +33,56 @@ export function reading(store: Store, signal: AbortSignal): HTMLElement {
 }
 
 function readingOf(store: Store): Line[] {
-  const { site, matrix, keys, special } = store.slice.value;
+  const { site, matrix, keys } = store.slice.value;
   const { query, keys: gazed } = store.gaze.value;
   if (!matrix.nQueries) return [];
   const weights = row(matrix, query);
-  const received = store.received.value.values.subarray(0, store.nRead.value);
   const key = gazed[0] ?? strongest(weights, 1)[0];
-  const counted = [...received.keys()].filter((k) => !special.includes(k));
-  const weakest = counted.reduce(
-    (least, k) => ((received[k] ?? 0) < (received[least] ?? 0) ? k : least),
-    counted[0] ?? 0,
-  );
+  const { nSteps, values: received } = store.received.value;
   const sum = weights.reduce((total, weight) => total + weight, 0);
   const name = (k: number) => shown(keys[k] ?? "", CHARACTERS);
-  const lines: (Line | false)[] = [
-    !(site && isMask(site)) && [words.entropy, words.bits(short(entropy(weights)))],
-    key !== undefined && [words.strengthOf(name(key)), short(received[key] ?? 0)],
-    [words.weakest, `“${name(weakest)}” ${short(received[weakest] ?? 0)}`],
-    [words.rowsSum, Number.isFinite(sum) ? sum.toFixed(3).replace("-", "−") : "NaN"],
+  const isRow = precisionOf(matrix, query) > Precision.Pooled;
+  const [weakest, coverage] = nSteps ? ofSums(store, name) : [];
+  const lines: (Line | false | undefined)[] = [
+    isRow && !(site && isMask(site)) && [words.entropy, words.bits(short(entropy(weights)))],
+    key !== undefined && nSteps > 0 && [words.strengthOf(name(key)), short(received[key] ?? 0)],
+    weakest,
+    isRow && [words.rowsSum, Number.isFinite(sum) ? sum.toFixed(3).replace("-", "−") : "NaN"],
     site?.asks ? [words.asks, words.asksWith[site.asks]] : false,
-    ...verdicts(store, name),
-    [words.coverageDeviation, short(coverageDeviation(counted.map((k) => received[k] ?? 0)))],
+    ...(nSteps ? verdicts(store, name) : []),
+    coverage,
   ];
-  return lines.filter((line) => line !== false);
+  return lines.filter((line) => line !== false && line !== undefined);
+}
+
+/** The input that received least so far, and how evenly all were read. */
+function ofSums(store: Store, name: (key: number) => string): Line[] {
+  const received = store.received.value.values.subarray(0, store.nRead.value);
+  const apart = new Set(store.slice.value.special);
+  const counted = apart.size ? received.filter((_, k) => !apart.has(k)) : received;
+  let weakest = -1;
+  for (const [k, value] of received.entries())
+    if (!apart.has(k) && (weakest < 0 || value < (received[weakest] ?? 0))) weakest = k;
+  return [
+    [words.weakest, `“${name(weakest)}” ${short(received[weakest] ?? 0)}`],
+    [words.coverageDeviation, short(coverageDeviation(counted))],
+  ];
 }
 
 /** The inputs that received less or more than expected, in words. */
 function verdicts(store: Store, name: (key: number) => string): Line[] {
-  const { nKeys } = store.slice.value.matrix;
-  const bars = barsOf(store, axis(nKeys, nKeys, 1, 1));
+  const judge = judgeOf(store);
+  const found = { weak: [] as number[], strong: [] as number[] };
+  const { values } = store.received.value;
+  for (let key = 0; key < values.length; key++) {
+    const verdict = judge(key, values[key] ?? 0);
+    if (verdict) found[verdict].push(key);
+  }
   return (["weak", "strong"] as const).flatMap((verdict): Line[] => {
-    const found = bars.filter((bar) => bar.verdict === verdict).map((bar) => bar.from);
-    if (!found.length) return [];
-    const rest = found.length > NAMED ? [words.more(found.length - NAMED)] : [];
-    return [[words.verdicts[verdict], [...found.slice(0, NAMED).map(name), ...rest].join(", ")]];
+    const keys = found[verdict];
+    if (!keys.length || store.selection.value.strength === "step") return [];
+    const rest = keys.length > NAMED ? [words.more(keys.length - NAMED)] : [];
+    return [[words.verdicts[verdict], [...keys.slice(0, NAMED).map(name), ...rest].join(", ")]];
   });
 }
 
@@ -74,7 +90,7 @@ function verdicts(store: Store, name: (key: number) => string): Line[] {
 function scattering(store: Store): Line[] {
   const { matrix, site } = store.slice.value;
   const nCells = matrix.nQueries * matrix.nKeys;
-  if (!nCells || nCells > MAX_CELLS || (site && isMask(site))) return [];
+  if (!nCells || nCells > MAX_CELLS || matrix.large || (site && isMask(site))) return [];
   const { out, into } = absentmindedness(matrix);
   return [[words.absentmindedness, words.outIn(short(out), short(into))]];
 }

@@ -86,16 +86,28 @@ export const strength: View = {
 export function barsOf(store: Store, axis: Axis): Bar[] {
   const { matrix, special } = store.slice.value;
   const { query } = store.gaze.value;
-  const expectedOf = store.expected.value;
-  const judged = store.nSeen.value * 2 >= matrix.nQueries; // before half of the output every input is weak
+  const judge = judgeOf(store);
   const values = store.selection.value.strength === "sum" ? store.received.value.values : row(matrix, query);
   return [...pooled(axis, values)].map((value, cell) => {
     const [from, to] = tokensOf(axis, cell);
-    const expected = special.includes(from) ? null : expectedOf(from);
-    const quiet = !judged || expected === null || from >= store.nRead.value;
-    const verdict = quiet ? "" : verdictOf(value, expected);
+    const expected = special.includes(from) ? null : store.expected.value(from);
+    const verdict = judge(from, value);
     return { from, to, value: Number.isNaN(value) ? 0 : value, expected, verdict };
   });
+}
+
+type Verdict = Bar["verdict"];
+
+/** Says of an input and its strength whether that is less or more than expected. */
+export function judgeOf(store: Store): (key: number, value: number) => Verdict {
+  const expectedOf = store.expected.value;
+  const apart = new Set(store.slice.value.special);
+  const nRead = store.nRead.value;
+  if (store.nSeen.value * 2 < store.slice.value.matrix.nQueries) return () => ""; // before half of it all are weak
+  return (key, value) => {
+    const expected = apart.has(key) || key >= nRead ? null : expectedOf(key);
+    return expected === null ? "" : verdictOf(value, expected);
+  };
 }
 
 /** What the bars stand for. Of a large head sums may not have come, or be of somewhat fewer steps. */

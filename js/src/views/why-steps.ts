@@ -90,7 +90,7 @@ function additive({ arrays }: Terms, key: number): Part {
 }
 
 function softmax(scores: Float32Array, key: number, sink: number | null) {
-  const top = Math.max(sink ?? Number.NEGATIVE_INFINITY, ...scores);
+  const top = scores.reduce((most, score) => Math.max(most, score), sink ?? Number.NEGATIVE_INFINITY);
   const power = (score: number) => (top === Number.NEGATIVE_INFINITY ? 0 : Math.exp(score - top));
   const total = scores.reduce((sum, score) => sum + power(score), sink === null ? 0 : power(sink));
   const exponential = power(scores[key] ?? Number.NEGATIVE_INFINITY);
