@@ -230,7 +230,10 @@ def _count_error(site: Site, axis: str, count: int, strip: str, tokens: Tokens) 
             f"{tokens.scene}. Give the grid that the model cuts its input into, and name tokens that stand beside "
             "it with before=."
         )
+    is_block = 1 < count < len(tokens) and len(tokens) % count == 0
     return (
         f"{site.name}: weights have {count} {axis} but strip {strip!r} has {len(tokens)} tokens. "
         "Was padding or a start token left out, is the matrix transposed, or are source and target swapped?"
+        + f" Does it attend in blocks of {count}? Name the tokens of one block."
+        * is_block
     )
