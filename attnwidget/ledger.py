@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import index
 from typing import Any
@@ -18,6 +18,8 @@ from attnwidget.strips import CONTEXT, SOURCE, STRIPS_OF, TARGET, Strips
 from attnwidget.tokens import Tokens, TokensLike
 
 __all__ = ["CONTEXT", "SOURCE", "STRIPS_OF", "TARGET", "Cursor", "Ledger"]
+
+Network = Architecture | Module | Callable[[], Module]  # what is called takes time, which only a diagram is worth
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Ledger:
         self.steps: list[Step] = []
         self.beams: tuple[Beam, ...] = ()
         self.status: Status = "empty"
-        self.network: Architecture | Module | None = None  # what its diagram is made of, beside its sites
+        self.network: Network | None = None  # what its diagram is made of, beside its sites
         self.n_drawn = 0
 
     @property
@@ -94,7 +96,7 @@ class Ledger:
         self.records[site.name] = Record(empty, STORES[store](n_heads), tolerance=tolerance)
         self.n_drawn += 1
 
-    def set_network(self, network: Architecture | Module) -> None:
+    def set_network(self, network: Network) -> None:
         """Say what the diagram is made of, or what it is."""
         self.network = network
         self.n_drawn += 1
@@ -228,7 +230,10 @@ def _count_error(site: Site, axis: str, count: int, strip: str, tokens: Tokens) 
             f"{tokens.scene}. Give the grid that the model cuts its input into, and name tokens that stand beside "
             "it with before=."
         )
+    is_block = 1 < count < len(tokens) and len(tokens) % count == 0
     return (
         f"{site.name}: weights have {count} {axis} but strip {strip!r} has {len(tokens)} tokens. "
         "Was padding or a start token left out, is the matrix transposed, or are source and target swapped?"
+        + f" Does it attend in blocks of {count}? Name the tokens of one block."
+        * is_block
     )

@@ -93,7 +93,8 @@ class Reading:
             sites, named = self.sites, [name for name, texts in strips.items() if texts]
             made_of = self.ledger.n_drawn, named, [any(flag.kind == "mask" for flag in site.flags) for site in sites]
             if self._drawn[0] != made_of:
-                self._drawn = made_of, architecture_of(network, sites, named)
+                modules = network() if callable(network) else network
+                self._drawn = made_of, architecture_of(modules, sites, named)
             return self._drawn[1]
 
     @property

@@ -10,6 +10,10 @@ from attnwidget.capture.attention import Attention, Weights
 from attnwidget.capture.modules import Owner
 
 BEFORE_DROPOUT = "Dropout is on: the weights shown are before dropout. model.eval() shows what inference uses."
+_AS_HEADS = (
+    "{} attends in {} maps, which are shown as {} heads. If some of them are blocks of a sequence, queries and keys of "
+    "each are counted from the start of its block."
+)
 HEAD_COUNTS = ("num_heads", "n_heads", "num_attention_heads", "n_head", "nhead", "nheads", "heads", "h")
 
 
@@ -81,7 +85,9 @@ def to_call(
     elif weights.ndim == 3:
         weights = weights[:, None]  # [batch, 1, query, key]
     elif weights.ndim > 4:
+        n_maps = " × ".join(map(str, weights.shape[1:-2]))
         weights = weights.flatten(1, -3)  # [batch, head, query, key]
+        note = note or _AS_HEADS.format(name or owner.path or type(owner.module).__name__, n_maps, weights.shape[1])
     return Call(name or owner.path, route, Weights(weights), note, causal=causal)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -84,16 +85,20 @@ class Reader:
             if tensor is not None:
                 self._masks[place] = _read(tensor, product, first_query - first_key, n_used)
             else:
-                ends = np.full(n_queries, n_keys, np.int32)
-                if product.diagonal is not None:
-                    first_end = product.diagonal + 1
-                    ends = np.minimum(np.arange(first_end, first_end + n_queries, dtype=np.int32), ends)
-                    np.maximum(ends, 0, out=ends)
-                self._masks[place] = _Mask(None, Visible(np.zeros(n_queries, np.int32), ends), None)
+                self._masks[place] = _Mask(None, _up_to(n_queries, n_keys, product.diagonal), None)
         found = self._masks[place]
         if found is not None and first_key and len(found.visible.holed):
             return None  # bits count keys from the first one
         return found
+
+
+@lru_cache(maxsize=8)  # recordings of one model meet the same lengths again
+def _up_to(n_queries: int, n_keys: int, diagonal: int | None) -> Visible:
+    """Return what queries see without a mask: query i sees keys up to i + diagonal, or all of them."""
+    ends = np.full(n_queries, n_keys, np.int32)
+    if diagonal is not None:
+        ends = np.clip(np.arange(n_queries, dtype=np.int32) + diagonal + 1, 0, ends)
+    return Visible(np.zeros(n_queries, np.int32), ends)
 
 
 def _read(mask: torch.Tensor, product: DotProduct, offset: int, n_used: int) -> _Mask | None:

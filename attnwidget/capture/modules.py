@@ -48,7 +48,7 @@ class RunningModules:
     def __init__(self, inventory: Inventory) -> None:
         self.model, self.inventory = inventory.model, inventory
         self._modules = inventory.by_path
-        self._paths = {id(module): path for path, module in self._modules.items()}
+        self._paths = inventory.paths
         self._thread = threading.get_ident()
         self._handles: dict[int, torch.utils.hooks.RemovableHandle] = {}
         self.ran: dict[str, str] = {}  # path -> class, of the modules that ran
@@ -129,9 +129,10 @@ class RunningModules:
     def notes(self) -> list[str]:
         """Say what a recording does not show, and what was run otherwise than without it."""
         ran = self.known or self.ran
-        layers = [path for path, it in self._modules.items() if isinstance(it, torch.nn.ModuleList)]
-        states = layers if stateful_modules(ran) else ()
-        notes = [silent(ran, self.gave), *(without_attention(path, ran, self.gave) for path in states)]
+        notes = [silent(ran, self.gave)]
+        if stateful_modules(ran):
+            layers = [path for path, it in self._modules.items() if isinstance(it, torch.nn.ModuleList)]
+            notes += [without_attention(path, ran, self.gave) for path in layers]
         return [COMPILED] * self.compiled + [note for note in notes if note]
 
     def _note_model(self, module: torch.nn.Module, inputs: object) -> None:

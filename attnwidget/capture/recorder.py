@@ -22,6 +22,7 @@ from attnwidget.capture.kinds import kind_of
 from attnwidget.capture.modules import RunningModules
 from attnwidget.capture.passes import Passes
 from attnwidget.capture.pieces import Piece, Rows, joined
+from attnwidget.capture.report import in_parts, which_example
 from attnwidget.capture.sites import Sites
 from attnwidget.capture.sizes import StoreChoice
 from attnwidget.capture.tree import tell_modules
@@ -97,11 +98,10 @@ class Recorder:
     def example_of(self, call: Call, name: str) -> int:
         """Return which example of the batch to keep."""
         n_examples = call.attention.shape[0]
+        parts = in_parts(name, n_examples, self.modules.shapes.get("", ()))
         if self._example is None and n_examples != 1:
-            raise CaptureError(
-                f"{name}: a batch of {n_examples} examples came, a trace holds one. "
-                "Say which one to keep, as in aw.record(model, example=0)."
-            )
+            raise CaptureError(which_example(name, n_examples, parts))
+        self.notes |= {parts: None} if parts else {}
         index = self._example or 0
         if not -n_examples <= index < n_examples:
             raise CaptureError(f"example {index} was asked for, {name} has a batch of {n_examples}.")

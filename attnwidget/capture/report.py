@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 
 COMPILED = (
@@ -37,6 +37,33 @@ def nothing_found(model: str, ran: Mapping[str, str]) -> str:
         f"no attention was found in {model}. These modules ran: {_counted(ran.values())}. "
         "Attention of torch.nn and Transformers counts, and so does a softmax whose result flows into a product; "
         "for anything else call aw.mark(weights) where the weights are."
+    )
+
+
+def which_example(name: str, count: int, parts: str) -> str:
+    """Say that a batch came and no example was chosen; `parts` is what `in_parts` says of it."""
+    return (
+        f"{name}: a batch of {count} examples came, a trace holds one. "
+        f"Say which one to keep, as in aw.record(model, example=0). {parts}".rstrip()
+    )
+
+
+def in_parts(name: str, count: int, read: Sequence[int]) -> str:
+    """Say that what stands where examples are expected may be parts of one, such as blocks of a sequence.
+
+    Args:
+        name: the module that attends.
+        count: how many examples it has.
+        read: the shape of what the model read; () where that is not known.
+
+    Returns:
+        "" where the model read so many examples, or nobody knows.
+    """
+    if not read or not read[0] or count <= read[0] or count % read[0] or count in read[:2]:
+        return ""
+    return (
+        f"{name}: attention of {count} examples came where the model read {read[0]}. If they are blocks of a sequence, "
+        "the example that is kept is one block, and its queries and keys are counted from the start of that."
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import nn
@@ -18,14 +20,15 @@ if TYPE_CHECKING:
 
 _HEADS = ("num_heads", "n_heads", "num_attention_heads", "n_head", "nhead")
 _WIDTHS = ("embed_dim", "hidden_size", "d_model", "all_head_size", "inner_dim", "n_embd")
+_SIZES = frozenset((*_HEADS, *_WIDTHS))
 
 
 def tell_modules(modules: RunningModules, trace: Trace) -> None:
     """Give a trace the modules that its diagram is made of, unless it has them; what comes next tells its observers."""
     with trace.lock:
         if trace.ledger.network is None:
-            ran = {**modules.known, **modules.ran}
-            trace.ledger.set_network(tree_of(modules.model, ran, modules.shapes))
+            found = read_modules(modules.inventory.by_path)
+            trace.ledger.set_network(partial(tree_of, found, {**modules.known, **modules.ran}, modules.shapes))
 
 
 def shape_of(inputs: object) -> tuple[int, ...]:
@@ -36,64 +39,90 @@ def shape_of(inputs: object) -> tuple[int, ...]:
     return ()
 
 
-def tree_of(model: nn.Module, ran: Mapping[str, object], shapes: Mapping[str, tuple[int, ...]]) -> Module:
+class Sizes(NamedTuple):
+    """What can be told of a module, read while it lives, in a form that takes least time; words are made of it later.
+
+    Args:
+        path: as `named_modules` gives it.
+        class_name: the name of its class.
+        kind: which of `_KINDS` it is; -1 for none of them.
+        values: what that reads of it; else the variables that may be its sizes.
+    """
+
+    path: str
+    class_name: str
+    kind: int
+    values: Any
+
+
+def read_modules(modules: Mapping[str, nn.Module]) -> list[Sizes]:
+    """Read modules, those that are part of another behind it; nothing that is returned holds a module."""
+    kinds: dict[type[nn.Module], int] = {}
+    found = []
+    for path, module in modules.items():
+        cls, held = type(module), module.__dict__
+        if cls not in kinds:
+            kinds[cls] = next((i for i, (base, _, _) in enumerate(_KINDS) if issubclass(cls, base)), -1)
+        kind, values = kinds[cls], None
+        if kind >= 0:
+            try:
+                values = _KINDS[kind][1](module)
+            except AttributeError:  # classes that are none of torch's own may lack what these have
+                kind = -1
+        if kind < 0 and not _SIZES.isdisjoint(held):
+            values = {name: held[name] for name in _SIZES if type(held.get(name)) is int and held[name] > 0}
+        found.append(Sizes(path, cls.__name__, kind, values))
+    return found
+
+
+def tree_of(modules: Sequence[Sizes], ran: Mapping[str, object], shapes: Mapping[str, tuple[int, ...]]) -> Module:
     """Return the modules of a network.
 
     Args:
-        model: the network.
+        modules: what was read of them, that of the network itself first.
         ran: paths of the modules that ran, in the order of their first call.
         shapes: of what they read then.
     """
     order = {path: i for i, path in enumerate(ran)}
-    seen: set[int] = set()
-
-    def of(module: nn.Module, path: str) -> Module:
-        children = []
-        for name, child in module._modules.items():
-            if child is not None and id(child) not in seen:
-                seen.add(id(child))
-                inner = path if name == "_orig_mod" else f"{path}.{name}" if path else name
-                children.append(of(child, inner))
+    parts: dict[str, list[Module]] = {}  # by the path of what they are part of
+    for sizes in reversed(modules):  # parts come before what they are part of
+        path = ".".join(name for name in sizes.path.split(".") if name != "_orig_mod")
         shape = " × ".join(map(str, shapes.get(path, ())))
-        return Module(path, type(module).__name__, detail_of(module), order.get(path, -1), shape, tuple(children))
+        own = tuple(reversed(parts.pop(sizes.path, ())))
+        told = Module(path, sizes.class_name, _detail_of(sizes), order.get(path, -1), shape, own)
+        parts.setdefault(sizes.path.rpartition(".")[0], []).append(told)
+    return told
 
-    return of(model, "")
 
-
-def detail_of(module: nn.Module) -> str:
+def _detail_of(sizes: Sizes) -> str:
     """Return the class of a module with its sizes, where it is known what they are called."""
-    name, held = type(module).__name__, vars(module)
-    for kind, told in _KINDS:
-        if isinstance(module, kind):
-            with suppress(AttributeError, TypeError):  # classes that are none of torch's own may lack what these have
-                return told(module)
-    for heads in _HEADS:
-        if type(held.get(heads)) is int and held[heads] > 0:
-            n = held[heads]
-            width = next((held[width] for width in _WIDTHS if type(held.get(width)) is int and held[width] > 0), 0)
-            return f"{name}, {n} head{'s' * (n > 1)}" + (f", {width} wide" if width else "")
-    return ""
+    if sizes.kind >= 0:
+        return _KINDS[sizes.kind][2](sizes.class_name, *sizes.values)
+    held = sizes.values or {}
+    n = next((held[name] for name in _HEADS if name in held), 0)
+    width = next((held[name] for name in _WIDTHS if name in held), 0)
+    if not n:
+        return ""
+    return f"{sizes.class_name}, {n} head{'s' * (n > 1)}" + (f", {width} wide" if width else "")
 
 
-def _layers(module: nn.RNNBase) -> str:
-    kind = ("Bi" if module.bidirectional else "") + module.mode.partition("_")[0]
-    layers = f", {module.num_layers} layers" if module.num_layers > 1 else ""
-    return f"{kind} {module.input_size} → {module.hidden_size}{layers}"
+def _layers(_: str, mode: object, n_in: int, n_out: int, n_layers: object, both_ways: object) -> str:
+    kind = ("Bi" if both_ways else "") + str(mode).partition("_")[0]
+    return f"{kind} {n_in} → {n_out}" + (f", {n_layers} layers" if n_layers != 1 else "")
 
 
-def _convolution(module: _ConvNd) -> str:
-    size = " × ".join(map(str, module.kernel_size))
-    return f"{type(module).__name__} {module.in_channels} → {module.out_channels}, {size}"
+def _convolution(name: str, n_in: int, n_out: int, kernel: object) -> str:
+    return f"{name} {n_in} → {n_out}, {' × '.join(map(str, kernel if isinstance(kernel, tuple) else (kernel,)))}"
 
 
-def _cell(module: nn.RNNCellBase) -> str:
-    return f"{type(module).__name__.removesuffix('Cell')} cell {module.input_size} → {module.hidden_size}"
+def _cell(name: str, n_in: int, n_out: int) -> str:
+    return f"{name.removesuffix('Cell')} cell {n_in} → {n_out}"
 
 
-_KINDS: tuple[tuple[type[nn.Module], Callable[[Any], str]], ...] = (
-    (nn.Linear, lambda it: f"Linear {it.in_features} → {it.out_features}"),
-    (nn.Embedding, lambda it: f"Embedding {it.num_embeddings} × {it.embedding_dim}"),
-    (_ConvNd, _convolution),
-    (nn.RNNBase, _layers),
-    (nn.RNNCellBase, _cell),
+_KINDS: tuple[tuple[type[nn.Module], Callable[[nn.Module], Any], Callable[..., str]], ...] = (
+    (nn.Linear, attrgetter("in_features", "out_features"), lambda _, n_in, n_out: f"Linear {n_in} → {n_out}"),
+    (nn.Embedding, attrgetter("num_embeddings", "embedding_dim"), lambda _, n, width: f"Embedding {n} × {width}"),
+    (_ConvNd, attrgetter("in_channels", "out_channels", "kernel_size"), _convolution),
+    (nn.RNNBase, attrgetter("mode", "input_size", "hidden_size", "num_layers", "bidirectional"), _layers),
+    (nn.RNNCellBase, attrgetter("input_size", "hidden_size"), _cell),
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import nn
@@ -33,6 +36,27 @@ def model() -> nn.Module:
     own = nn.Linear(2, 2)
     own.kind = "named by itself"  # type: ignore[assignment]
     return nn.Sequential(Wrapper(Named()), own, nn.Linear(2, 2), Wrapper(nn.Linear(2, 2)), Wrapper(own))
+
+
+def test_modules_are_found_in_the_order_of_torch_and_each_once() -> None:
+    shared = nn.Linear(2, 2)
+    whole = nn.Sequential(shared, nn.Sequential(nn.Sequential(shared, nn.ReLU()), nn.Tanh()), nn.Linear(2, 2))
+    whole[1].register_module("none", None)
+    assert list(Inventory(whole).by_path.items()) == list(whole.named_modules())
+
+
+def test_a_diagram_made_later_is_that_of_the_model_as_it_was_and_keeps_none_of_it_alive() -> None:
+    attending = nn.MultiheadAttention(4, 2, batch_first=True)
+    whole = nn.ModuleDict({"embedding": nn.Embedding(5, 4), "attending": attending})
+    x = whole["embedding"](torch.tensor([[1, 2, 3]]))
+    with aw.record(whole) as trace:
+        attending(x, x, x)
+    whole["embedding"].num_embeddings = 99
+    gone = weakref.ref(whole)
+    del whole, attending
+    gc.collect()
+    assert gone() is None
+    assert "Embedding 5 × 4" in {node.detail for node in trace.architecture.nodes}
 
 
 @pytest.mark.parametrize("name", ["kind", "forward", "nothing"])

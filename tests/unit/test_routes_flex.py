@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -95,3 +97,24 @@ def test_a_compiled_kernel_is_said_to_run_as_python() -> None:
     with pytest.warns(UserWarning, match="Compiled model: running its eager code"):
         trace = run()
     np.testing.assert_allclose(trace.weights(), expected(*inputs()[:2])[EXAMPLE], atol=1e-6)
+
+
+def test_queries_and_keys_alone_do_not_tell_what_its_functions_do() -> None:
+    sentence = "store='qk' was asked for, but its weights do not come of queries and keys.* Use store='auto'"
+    with pytest.raises(aw.CaptureError, match=sentence), aw.record(model := Attention(), store="qk", example=0):
+        model(*inputs())
+
+
+def test_its_first_call_of_all_may_be_recorded() -> None:
+    code = """
+import torch, attnwidget as aw
+from torch.nn.attention.flex_attention import flex_attention
+class Attention(torch.nn.Module):
+    def forward(self, x):
+        return flex_attention(x, x, x)
+model = Attention()
+with aw.record(model) as trace:
+    model(torch.randn(1, 2, 5, 4))
+assert trace.weights().shape == (2, 5, 5)
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=300)
