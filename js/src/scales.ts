@@ -50,15 +50,15 @@ export function middle(axis: Axis, token: number): number {
 
 /** The greatest value of a row in each cell of an axis: a spike is never lost. NaN only where all are. */
 export function pooled(axis: Axis, row: ArrayLike<number>): Float32Array {
-  return Float32Array.from({ length: axis.nCells }, (_, cell) => {
-    const [from, to] = tokensOf(axis, cell);
-    let most = Number.NaN;
-    for (let i = from; i < to; i++) {
-      const value = row[i] ?? Number.NaN;
-      if (!(value <= most) && !Number.isNaN(value)) most = value;
-    }
-    return most;
-  });
+  const found = new Float32Array(axis.nCells).fill(Number.NaN);
+  for (let i = axis.first, cell = 0, left = axis.per; i < axis.end; i++) {
+    const value = row[i] ?? Number.NaN;
+    if (!(value <= (found[cell] ?? 0)) && !Number.isNaN(value)) found[cell] = value;
+    if (--left) continue;
+    left = axis.per;
+    cell++;
+  }
+  return found;
 }
 
 /** A window that shows `factor` times as many tokens around `centre`. */

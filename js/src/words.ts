@@ -223,6 +223,7 @@ export const fits = (text: string, size: number): boolean => text.length * CHARA
 
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}]|(?! )\p{Zs}/u;
 const NAMED: Record<string, string> = { "\n": "⏎", "\t": "⇥", "\r": "␍" };
+const PLAIN = /^[!-~]+$/;
 const MAX_SHOWN = 60;
 
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
@@ -230,6 +231,7 @@ const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
 /** A token so that it can be told from any other by eye: hidden characters get a sign, long ones are cut. */
 export function shown(text: string, limit = MAX_SHOWN): string {
   if (text === "") return "∅";
+  if (text.length <= limit && PLAIN.test(text)) return text;
   const characters = [...text];
   const pictographic = /\p{Extended_Pictographic}|\p{Emoji_Modifier}|\ufe0f/u;
   let result = "";

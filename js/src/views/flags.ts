@@ -1,5 +1,6 @@
 /** What a reader must know of the numbers before trusting the picture. */
 import { html, setCount, setText } from "../dom.ts";
+import { greatest } from "../matrix.ts";
 import type { Store } from "../store.ts";
 import { Precision } from "../wire.ts";
 import { words } from "../words.ts";
@@ -49,8 +50,7 @@ export function remarksOf(store: Store): string[] {
   if (store.outline.value.status === "recording") remarks.push(words.recording);
   if (choice === "dim" && special.length) remarks.push(words.dimmed(special.length));
   if (scale === "row") remarks.push(words.rowScaled);
-  else if (matrix.nQueries && matrix.values.reduce((most, w) => (w > most ? w : most), 0) < SPREAD)
-    remarks.push(words.spreadOut);
+  else if (matrix.nQueries && greatest(matrix) < SPREAD) remarks.push(words.spreadOut);
   if (matrix.nQueries && precision === Precision.Rounded) remarks.push(words.rounded);
   return remarks;
 }

@@ -1,7 +1,7 @@
 /** What the input and the output are to those who draw them: tokens, their shades, and what pointing at one does. */
 import type { ReadonlySignal } from "@preact/signals-core";
 import { clamp, move, take } from "../keys.ts";
-import { at, row } from "../matrix.ts";
+import { column, row } from "../matrix.ts";
 import { readsItself } from "../outline.ts";
 import type { Axis } from "../scales.ts";
 import type { Store } from "../store.ts";
@@ -51,7 +51,7 @@ export const outputOf = (store: Store, layout: ReadonlySignal<Layout>): Strip =>
   shades: () => {
     const { matrix } = store.slice.value;
     const key = store.gaze.value.keys[0];
-    return key === undefined ? null : Float32Array.from({ length: matrix.nQueries }, (_, q) => at(matrix, q, key));
+    return key === undefined ? null : column(matrix, key);
   },
   gazed: () => store.gaze.value.query,
   locked: () => [store.selection.value.step],
