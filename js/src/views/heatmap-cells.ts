@@ -1,9 +1,9 @@
 /** The cells of the heatmap, without what moves with the gaze: pure, the same slice gives the same picture. */
 import { row, type Matrix } from "../matrix.ts";
-import { cellOf, pooled, tokensOf, type Axis } from "../scales.ts";
+import { cellOf, tokensOf, type Axis } from "../scales.ts";
 import type { Store } from "../store.ts";
-import { colour, css, type Rgb } from "../theme.ts";
-import type { Layout } from "./layout.ts";
+import { colour, css } from "../theme.ts";
+import { columnsOf, rowsOf, type Layout } from "./layout.ts";
 
 /** How much of its colour a row keeps that the selected step has not reached. */
 const GHOST = 0.16;
@@ -13,58 +13,60 @@ const HATCH_PX = 4;
 /** How much of a special key's colour is covered. */
 const VEIL = 0.72;
 
-export interface Cells {
-  /** one pixel a cell, RGBA */
-  rgba: Uint8ClampedArray<ArrayBuffer>;
-  /** greatest weight of each cell; NaN where none is finite */
+/** What the cells of a matrix stand for, whatever step is selected: [query cell, key cell]. */
+interface Cells {
+  /** greatest weight of each cell; NaN where there is none */
   values: Float32Array;
+  /** for each row of cells, what has the darkest colour in it */
+  tops: Float64Array;
   /** 1 where a cell holds something that is no weight: not finite, negative or above 1 */
   odd: Uint8Array;
 }
 
-/** Colours of all cells: [query cell, key cell]. */
-export function cellsOf(
-  matrix: Matrix,
-  keys: Axis,
-  queries: Axis,
-  dark: boolean,
-  step: number,
-  top: (row: Float32Array) => number,
-): Cells {
+function cellsOf(matrix: Matrix, keys: Axis, queries: Axis, top: (row: Float32Array) => number): Cells {
   const n = keys.nCells * queries.nCells;
   const cells: Cells = {
-    rgba: new Uint8ClampedArray(n * 4),
     values: new Float32Array(n).fill(Number.NaN),
+    tops: new Float64Array(queries.nCells),
     odd: new Uint8Array(n),
   };
-  const ground = colour(0, dark);
   for (let r = 0; r < queries.nCells; r++) {
     const [q0, q1] = tokensOf(queries, r);
-    let greatest = 1;
     for (let q = q0; q < Math.min(q1, matrix.nQueries); q++) {
-      const weights = row(matrix, q);
-      greatest = q === q0 ? top(weights) : Math.max(greatest, top(weights));
-      for (const [c, value] of pooled(keys, weights).entries()) {
-        const i = r * keys.nCells + c;
-        if (!(value <= (cells.values[i] ?? 0))) cells.values[i] = value;
-      }
-      markOdd(cells.odd, r * keys.nCells, weights, keys);
-    }
-    const kept = q0 > step || q0 >= matrix.nQueries ? GHOST : 1;
-    for (let i = r * keys.nCells; i < (r + 1) * keys.nCells; i++) {
-      const rgb = colour((cells.values[i] ?? 0) / greatest, dark);
-      for (let c = 0; c < 3; c++) cells.rgba[i * 4 + c] = (ground[c] ?? 0) + ((rgb[c] ?? 0) - (ground[c] ?? 0)) * kept;
-      cells.rgba[i * 4 + 3] = 255;
+      cells.tops[r] = Math.max(cells.tops[r] ?? 0, top(row(matrix, q)));
+      pool(cells, r * keys.nCells, matrix, q, keys);
     }
   }
   return cells;
 }
 
-function markOdd(odd: Uint8Array, start: number, weights: Float32Array, keys: Axis): void {
-  for (let k = keys.first; k < keys.end; k++) {
-    const weight = weights[k] ?? 0;
-    if (!(weight >= 0 && weight <= 1.02)) odd[start + Math.floor((k - keys.first) / keys.per)] = 1;
+function pool({ values, odd }: Cells, start: number, matrix: Matrix, q: number, keys: Axis): void {
+  const { values: weights, nKeys } = matrix;
+  for (let c = 0, k = keys.first; c < keys.nCells; c++) {
+    let most = values[start + c] ?? Number.NaN;
+    let isOdd = odd[start + c] ?? 0;
+    for (const end = Math.min(k + keys.per, keys.end); k < end; k++) {
+      const weight = weights[q * nKeys + k] ?? 0;
+      if (!(weight >= 0 && weight <= 1.02)) isOdd = 1;
+      if (!(weight <= most) && weight === weight) most = weight;
+    }
+    values[start + c] = most;
+    odd[start + c] = isOdd;
   }
+}
+
+/** Colours of all cells, RGBA; the rows that the step has not reached are pale. */
+function coloursOf({ values, tops }: Cells, nKeyCells: number, reached: (cell: number) => boolean, dark: boolean) {
+  const colours = new Uint8ClampedArray(values.length * 4).fill(255);
+  const ground = colour(0, dark);
+  for (const [r, top] of tops.entries()) {
+    const kept = reached(r) ? 1 : GHOST;
+    for (let i = r * nKeyCells; i < (r + 1) * nKeyCells; i++) {
+      const rgb = colour((values[i] ?? 0) / (top || 1), dark);
+      for (let c = 0; c < 3; c++) colours[i * 4 + c] = (ground[c] ?? 0) + ((rgb[c] ?? 0) - (ground[c] ?? 0)) * kept;
+    }
+  }
+  return colours;
 }
 
 /** Left, top, width and height of a cell in CSS pixels, wherever the axes are; on whole device pixels for a ratio. */
@@ -93,12 +95,14 @@ export function sized(canvas: HTMLCanvasElement, width: number, height: number, 
   return context;
 }
 
-interface Drawn {
-  layer: HTMLCanvasElement;
-  /** what it was drawn of */
+interface Made<V> {
+  /** what it was made of */
   of: unknown[];
+  made: V;
 }
-const layers = new WeakMap<HTMLCanvasElement, Drawn>();
+const cells = new WeakMap<Matrix, Made<Cells>>();
+const layers = new WeakMap<HTMLCanvasElement, Made<HTMLCanvasElement>>();
+const isOf = (made: Made<unknown> | undefined, of: unknown[]) => made?.of.every((value, i) => value === of[i]);
 
 /** The cells alone, drawn anew only where something else than the gaze has changed. */
 export function cellLayer(
@@ -117,34 +121,69 @@ export function cellLayer(
   const axes = [keys, queries].flatMap((axis) => [axis.first, axis.end, axis.per, axis.size]);
   const of = [matrix, special, choice, scale, dark, reached, turned, width, height, ratio, ...axes];
   const drawn = layers.get(canvas);
-  if (drawn && drawn.of.every((value, i) => value === of[i])) return drawn.layer;
-  const layer = drawn?.layer ?? document.createElement("canvas");
-  layers.set(canvas, { layer, of });
+  if (drawn && isOf(drawn, of)) return drawn.made;
+  const layer = drawn?.made ?? document.createElement("canvas");
+  layers.set(canvas, { of, made: layer });
   const context = sized(layer, width, height, ratio);
   if (!context) return layer;
   context.clearRect(0, 0, width, height);
-  const cells = cellsOf(matrix, keys, queries, dark, reached, store.rowTop);
-  fillCells(context, cells, layout, ratio, colour(0, dark));
+  const known = cells.get(matrix);
+  const seen = [scale, ...axes];
+  const found = known && isOf(known, seen) ? known.made : cellsOf(matrix, keys, queries, store.rowTop);
+  cells.set(matrix, { of: seen, made: found });
+  const isReached = (cell: number) => {
+    const query = queries.first + cell * queries.per;
+    return query <= reached && query < matrix.nQueries;
+  };
+  fillCells(context, coloursOf(found, keys.nCells, isReached, dark), layout, ratio);
   if (choice !== "keep") fade(context, store, layout, dark);
-  hatch(context, cells, layout, dark);
+  hatch(context, found, layout, dark);
   return layer;
 }
 
 /** Fills on whole device pixels, so that every cell has its exact colour up to its edge. */
-function fillCells(context: CanvasRenderingContext2D, cells: Cells, layout: Layout, ratio: number, ground: Rgb): void {
+function fillCells(
+  context: CanvasRenderingContext2D,
+  colours: Uint8ClampedArray<ArrayBuffer>,
+  layout: Layout,
+  ratio: number,
+): void {
   const { keys, queries } = layout;
-  const gap = Math.min(keys.size, queries.size) >= GAP_PX ? 1 : 0;
+  if (Math.min(keys.size, queries.size) < GAP_PX) return fillPixels(context, colours, layout, ratio);
   for (let r = 0; r < queries.nCells; r++)
     for (let c = 0; c < keys.nCells; c++) {
-      const i = (r * keys.nCells + c) * 4;
-      context.fillStyle = css([
-        cells.rgba[i] ?? ground[0],
-        cells.rgba[i + 1] ?? ground[1],
-        cells.rgba[i + 2] ?? ground[2],
-      ]);
+      const [red = 0, green = 0, blue = 0] = colours.subarray((r * keys.nCells + c) * 4);
+      context.fillStyle = css([red, green, blue]);
       const [x, y, width, height] = boxOf(layout, r, c, ratio);
-      context.fillRect(x, y, width - gap, height - gap);
+      context.fillRect(x, y, width - 1, height - 1);
     }
+}
+
+/** Cells without gaps, of which there are many, as one image. */
+function fillPixels(
+  context: CanvasRenderingContext2D,
+  colours: Uint8ClampedArray<ArrayBuffer>,
+  layout: Layout,
+  ratio: number,
+): void {
+  const [across, down] = [columnsOf(layout), rowsOf(layout)];
+  const edges = (axis: Axis) => Array.from({ length: axis.nCells + 1 }, (_, i) => Math.round(i * axis.size * ratio));
+  const [xs, ys] = [edges(across), edges(down)];
+  const [width, height] = [xs.at(-1) ?? 0, ys.at(-1) ?? 0];
+  if (!width || !height) return;
+  const image = new ImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  const ofCells = new Uint32Array(colours.buffer);
+  for (let r = 0; r < down.nCells; r++) {
+    const [top = 0, bottom = 0] = ys.slice(r, r + 2);
+    for (let c = 0; c < across.nCells; c++) {
+      const cell = layout.turned ? c * down.nCells + r : r * across.nCells + c;
+      const end = top * width + (xs[c + 1] ?? 0);
+      for (let i = top * width + (xs[c] ?? 0); i < end; i++) pixels[i] = ofCells[cell] ?? 0;
+    }
+    for (let y = top + 1; y < bottom; y++) pixels.copyWithin(y * width, top * width, (top + 1) * width);
+  }
+  context.putImageData(image, 0, 0);
 }
 
 /** Veils the keys that are special; those that are left out have nothing under the veil. */
@@ -167,14 +206,13 @@ function fade(context: CanvasRenderingContext2D, store: Store, layout: Layout, d
   context.restore();
 }
 
-function hatch(context: CanvasRenderingContext2D, cells: Cells, layout: Layout, dark: boolean): void {
+function hatch(context: CanvasRenderingContext2D, { odd }: Cells, layout: Layout, dark: boolean): void {
   const { keys } = layout;
   context.save();
   context.strokeStyle = dark ? "#ff8a8a" : "#b3001b";
   context.lineWidth = 1;
   context.beginPath();
-  for (const [i, odd] of cells.odd.entries()) {
-    if (!odd) continue;
+  for (let i = odd.indexOf(1); i >= 0; i = odd.indexOf(1, i + 1)) {
     const [x, y, width, height] = boxOf(layout, Math.floor(i / keys.nCells), i % keys.nCells);
     const reach = Math.min(width, height);
     for (let d = reach < HATCH_PX ? reach : HATCH_PX; d <= reach; d += HATCH_PX) {
