@@ -60,15 +60,20 @@ export function luminance(rgb: Rgb): number {
 /** Black or white, whichever reads better on a colour. */
 export const ink = (rgb: Rgb): string => (luminance(rgb) > 0.179 ? "#000000" : "#ffffff");
 
-const accents = new WeakMap<Element, { dark: boolean; accent: string }>();
+type Ink = "accent" | "fg" | "soft" | "line" | "mark";
+let inks = new WeakMap<Element, Map<string, string>>();
 
-/** The accent colour where an element stands; asked once for each theme, because to ask costs a layout. */
-export function accentOf(node: Element, dark: boolean): string {
-  const known = accents.get(node);
-  if (known?.dark === dark) return known.accent;
-  const accent = getComputedStyle(node).getPropertyValue("--attnwidget-accent").trim() || "#c2410c";
-  accents.set(node, { dark, accent });
-  return accent;
+/** A colour of the theme where an element stands; asked once for each theme, because to ask costs a layout. */
+export function inkOf(node: Element, dark: boolean, name: Ink): string {
+  const known = inks.get(node) ?? new Map<string, string>();
+  inks.set(node, known);
+  const key = `${name} ${String(dark)}`;
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  const styles = getComputedStyle(node);
+  const ink = styles.getPropertyValue(`--attnwidget-${name}`).trim() || styles.color;
+  if (ink) known.set(key, ink); // outside a page there is none
+  return ink;
 }
 
 /** Tells whether the page around is dark, now and whenever it changes. */
@@ -76,6 +81,7 @@ export function watchTheme(signal: AbortSignal): ReadonlySignal<boolean> {
   const media = matchMedia("(prefers-color-scheme: dark)");
   const dark = state(isDark(media.matches));
   const update = () => {
+    inks = new WeakMap();
     dark.value = isDark(media.matches);
   };
   const observer = new MutationObserver(update);

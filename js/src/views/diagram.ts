@@ -29,10 +29,11 @@ export const diagram: View = {
     host.append(scroll, parts);
     const opened = state("");
     const measure = measureIn(host);
+    const width = computed(() => layout.value.width);
     let last: Plan | undefined;
     const current = computed(() => {
       const outline = store.outline.value;
-      const next = plan(facesOf(outline), outline.architecture.edges, layout.value.width, measure);
+      const next = plan(facesOf(outline), outline.architecture.edges, width.value, measure);
       last = JSON.stringify(next) === JSON.stringify(last) ? last : next; // rows that come change nothing in it
       return last ?? next;
     });

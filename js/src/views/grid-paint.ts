@@ -1,7 +1,7 @@
 /** The tiles of heads on one canvas: pure, the same heads give the same picture. */
 import { headName, type Head, type Statistic } from "../heads.ts";
 import { every } from "../scales.ts";
-import { colour, css } from "../theme.ts";
+import { colour, css, inkOf } from "../theme.ts";
 import { short } from "../words.ts";
 import { cornerOf, linesIn, type Grid, type Sort } from "./grid-order.ts";
 
@@ -25,6 +25,8 @@ export interface Scene {
   height: number;
 }
 
+type Inks = (name: Parameters<typeof inkOf>[2]) => string;
+
 /** Colours of a picture, RGBA, and how many there are in a row. */
 export function pixelsOf(
   head: Head,
@@ -36,26 +38,44 @@ export function pixelsOf(
   for (const [i, level] of head.levels.entries()) {
     const row = Math.floor(i / head.nColumns);
     const column = i % head.nColumns;
-    rgba.set([...colour(level / 255, dark), 255], 4 * (turned ? column * width + row : i));
+    const at = 4 * (turned ? column * width + row : i);
+    rgba.set(colour(level / 255, dark), at);
+    rgba[at + 3] = 255;
   }
   return { rgba, width };
+}
+
+const images = new WeakMap<Head, { dark: boolean; turned: boolean; image: HTMLCanvasElement }>();
+
+/** A picture as a canvas of its own size. */
+function imageOf(head: Head, dark: boolean, turned: boolean): HTMLCanvasElement {
+  const known = images.get(head);
+  if (known?.dark === dark && known.turned === turned) return known.image;
+  const { rgba, width } = pixelsOf(head, dark, turned);
+  const image = document.createElement("canvas");
+  image.width = width;
+  image.height = rgba.length / 4 / width;
+  image.getContext("2d")?.putImageData(new ImageData(rgba, width), 0, 0);
+  images.set(head, { dark, turned, image });
+  return image;
 }
 
 /** Draws what is seen at device pixels. */
 export function paintGrid(canvas: HTMLCanvasElement, grid: Grid, scene: Scene): void {
   const context = canvas.getContext("2d");
   const ratio = globalThis.devicePixelRatio || 1;
-  canvas.width = Math.round(scene.width * ratio);
-  canvas.height = Math.round(scene.height * ratio);
+  const [width, height] = [Math.round(scene.width * ratio), Math.round(scene.height * ratio)];
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
   if (!context) return;
-  const styles = getComputedStyle(canvas);
-  const ink = (name: string) => styles.getPropertyValue(`--attnwidget-${name}`).trim() || styles.color;
+  const ink: Inks = (name) => inkOf(canvas, scene.dark, name);
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, scene.width, scene.height);
   context.translate(0, -scene.top);
   context.font = "11px system-ui, sans-serif";
+  context.textAlign = "left";
   context.textBaseline = "middle";
   for (const { site, top } of grid.titles) write(context, scene.groupName(site), scene.left, top + 9, ink("fg"));
-  const scratch = document.createElement("canvas");
   for (const line of linesIn(grid, scene.top, scene.top + scene.height)) {
     const isSelected = line.site === scene.site;
     const name = line.more ? `${line.more[0] + 1}–${line.more[1]}` : line.site < 0 ? "" : scene.layerName(line.site);
@@ -63,33 +83,21 @@ export function paintGrid(canvas: HTMLCanvasElement, grid: Grid, scene: Scene): 
     context.textAlign = "right";
     write(context, name, scene.left - 9, line.top + grid.size / 2, shade, isSelected);
     context.textAlign = "left";
-    for (let index = line.first; index < line.first + line.count; index++)
-      paintTile(context, scratch, grid, index, scene, ink);
+    for (let index = line.first; index < line.first + line.count; index++) paintTile(context, grid, index, scene, ink);
   }
   if (grid.numbered) writeNumbers(context, grid, scene, ink("soft"));
 }
 
-function paintTile(
-  context: CanvasRenderingContext2D,
-  scratch: HTMLCanvasElement,
-  grid: Grid,
-  index: number,
-  scene: Scene,
-  ink: (name: string) => string,
-): void {
+function paintTile(context: CanvasRenderingContext2D, grid: Grid, index: number, scene: Scene, ink: Inks): void {
   const tile = grid.tiles[index];
   if (!tile) return;
   const [dx, y] = cornerOf(grid, index);
   const x = scene.left + dx;
   const head = scene.heads.get(headName(tile.site, tile.head));
   if (head?.levels.length) {
-    const { rgba, width } = pixelsOf(head, scene.dark, scene.turned);
-    const image = new ImageData(rgba, width);
-    scratch.width = image.width;
-    scratch.height = image.height;
-    scratch.getContext("2d")?.putImageData(image, 0, 0);
+    const image = imageOf(head, scene.dark, scene.turned);
     context.imageSmoothingEnabled = image.width > grid.size;
-    context.drawImage(scratch, x, y, grid.size, grid.size);
+    context.drawImage(image, x, y, grid.size, grid.size);
   } else if (head) {
     context.fillStyle = css(colour(0, scene.dark));
     context.fillRect(x, y, grid.size, grid.size);

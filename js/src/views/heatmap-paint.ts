@@ -2,7 +2,7 @@
 import { at, row } from "../matrix.ts";
 import { cellOf, type Axis } from "../scales.ts";
 import type { Store } from "../store.ts";
-import { accentOf, colour, ink } from "../theme.ts";
+import { colour, ink, inkOf } from "../theme.ts";
 import { short } from "../words.ts";
 import { boxOf, cellLayer, sized } from "./heatmap-cells.ts";
 import { columnsOf, rowsOf, type Layout } from "./layout.ts";
@@ -50,7 +50,7 @@ function frameGaze(context: CanvasRenderingContext2D, canvas: HTMLCanvasElement,
   const [across, down] = [columnsOf(layout), rowsOf(layout)];
   const width = across.nCells * across.size;
   const height = down.nCells * down.size;
-  context.strokeStyle = accentOf(canvas, store.dark.value);
+  context.strokeStyle = inkOf(canvas, store.dark.value, "accent");
   const rowFrame = (axis: Axis, cell: number) => {
     const y = Math.max(1, cell * axis.size - 1);
     context.strokeRect(1, y, width - 2, Math.min(height - 1, (cell + 1) * axis.size) - y);

@@ -1,6 +1,6 @@
 /** The pixels of a scene, and over them the weights: pure, the same scene and weights give the same picture. */
 import type { Store } from "../store.ts";
-import { accentOf, colour, css } from "../theme.ts";
+import { colour, css, inkOf } from "../theme.ts";
 import type { Scene } from "../wire.ts";
 import { boxOf, type Box, type SceneLayout } from "./scene-layout.ts";
 
@@ -44,8 +44,8 @@ export function paintScene(
   if (!context) return;
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, layout.width, layout.height);
-  const styles = getComputedStyle(canvas);
-  if (scene.kind === "audio" && scene.shape[1] === 2) drawWave(context, scene, layout, styles.color);
+  const ink = inkOf(canvas, store.dark.value, "mark");
+  if (scene.kind === "audio" && scene.shape[1] === 2) drawWave(context, scene, layout, ink);
   else drawFrames(context, scene, layout);
   const top = shades ? topOf(scene, shades) : 0;
   const first = scene.before;
@@ -59,7 +59,7 @@ export function paintScene(
       context.fillRect(box.x, box.y, box.width, box.height);
     }
     context.lineWidth = 2;
-    context.strokeStyle = styles.color;
+    context.strokeStyle = ink;
     for (let token = first; token < end; token++) {
       const share = 1 - veilOf(shades[token] ?? Number.NaN, top);
       const box = boxOf(scene, layout, token);
@@ -69,7 +69,7 @@ export function paintScene(
     }
     context.globalAlpha = 1;
   }
-  context.strokeStyle = accentOf(canvas, store.dark.value);
+  context.strokeStyle = inkOf(canvas, store.dark.value, "accent");
   for (const token of new Set([...locked, gazed])) {
     const box = boxOf(scene, layout, token);
     if (!box) continue;

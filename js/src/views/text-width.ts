@@ -19,11 +19,13 @@ export function cut(text: string, room: number, fontPx: number, measure: Measure
 export function measureIn(host: HTMLElement): Measure {
   const canvas = document.createElement("canvas").getContext("2d");
   const widths = new Map<string, number>();
+  let font = "";
   return (text, fontPx) => {
     const name = `${fontPx} ${text}`;
     const known = widths.get(name);
     if (known !== undefined || !canvas) return known ?? text.length * fontPx * 0.6;
-    canvas.font = `${fontPx}px ${getComputedStyle(host).fontFamily || "sans-serif"}`;
+    font ||= getComputedStyle(host).fontFamily; // once, because to ask costs a layout
+    canvas.font = `${fontPx}px ${font || "sans-serif"}`;
     const { width } = canvas.measureText(text);
     if (widths.size > MOST_WIDTHS) widths.clear();
     widths.set(name, width);
