@@ -69,9 +69,37 @@ export function setEnabled(button: HTMLButtonElement, enabled: boolean): void {
   button.setAttribute("aria-disabled", String(!enabled));
 }
 
+/** Sets what differs from what was set here before: to ask a node what it has costs as much as to set it. */
+function keeping<E extends Element>(write: (node: E, name: string, value: string | null) => void) {
+  const known = new WeakMap<E, Attributes>();
+  return (node: E, values: Attributes): void => {
+    const before = known.get(node) ?? {};
+    for (const name in values) {
+      const value = values[name] ?? null;
+      if (before[name] === value) continue;
+      before[name] = value;
+      write(node, name, value === true ? "" : value === null || value === false ? null : String(value));
+    }
+    known.set(node, before);
+  };
+}
+
+/** Sets attributes; false and null take one away. Those that are set so are set by nothing else. */
+export const set = keeping<Element>((node, name, value) =>
+  value === null ? node.removeAttribute(name) : node.setAttribute(name, value),
+);
+
+/** Sets properties of the style, by their names in CSS. */
+export const setStyle = keeping<HTMLElement | SVGElement>((node, name, value) =>
+  node.style.setProperty(name, value ?? ""),
+);
+
 /** Sets text without disturbing a node that has it. */
 export function setText(node: Element, text: string): void {
-  if (node.textContent !== text) node.textContent = text;
+  const { firstChild } = node;
+  if (!(firstChild instanceof Text) || firstChild.nextSibling) {
+    if (node.textContent !== text) node.textContent = text;
+  } else if (firstChild.data !== text) firstChild.data = text;
 }
 
 /** Makes `parent` hold exactly `count` children, making or removing the last ones. */

@@ -1,5 +1,5 @@
 /** The heatmap: rows are queries, columns are keys, drawn on a canvas, read through one moving grid cell. */
-import { html, setCount, setText } from "../dom.ts";
+import { html, set, setCount, setStyle, setText } from "../dom.ts";
 import { clamp, move, take } from "../keys.ts";
 import { at } from "../matrix.ts";
 import { cellAt, cellOf, every, tokensOf, type Axis } from "../scales.ts";
@@ -99,18 +99,19 @@ export const heatmap: View = {
       const width = across.nCells * across.size;
       const height = down.nCells * down.size;
       const [nRows, nColumns] = turned ? [matrix.nKeys, matrix.nQueries] : [matrix.nQueries, matrix.nKeys];
-      grid.style.width = `${width}px`;
-      grid.style.height = `${height}px`;
-      grid.setAttribute("aria-rowcount", String(nRows));
-      grid.setAttribute("aria-colcount", String(nColumns));
-      grid.setAttribute("aria-description", words.heatmapHelp);
+      setStyle(grid, { width: `${width}px`, height: `${height}px` });
       paint(canvas, store, layout.value, width, height);
       const sides = { key: keySide(store, keys), query: querySide(store, queries) };
       labelColumns(columns, turned ? sides.query : sides.key, width);
       labelRows(rows, turned ? sides.key : sides.query, height);
       const names = [axisName(store, turned ? "key" : "query"), axisName(store, turned ? "query" : "key")] as const;
       setText(corner, words.corner(...names));
-      grid.setAttribute("aria-label", `${words.heatmap}: ${words.axes(...names)}`);
+      set(grid, {
+        "aria-rowcount": nRows,
+        "aria-colcount": nColumns,
+        "aria-description": words.heatmapHelp,
+        "aria-label": `${words.heatmap}: ${words.axes(...names)}`,
+      });
       moveCell(cell, store, layout.value);
       const binned = Math.max(keys.per, queries.per);
       const missing = store.nSteps.value ? words.noWeights : words.waiting;
@@ -156,23 +157,22 @@ function labelColumns(host: HTMLElement, side: Side, width: number): void {
     axis.size >= LABEL_PX && texts.slice(axis.first, axis.end).every((text) => fits(shown(text), axis.size));
   const upright = axis.size < UPRIGHT_PX && !areShort;
   const step = every(axis.size, upright || areShort ? LABEL_PX : UPRIGHT_PX);
-  host.style.width = `${width}px`;
-  host.toggleAttribute("data-upright", upright);
-  for (const [i, node] of labelled(host, "column-label", side, step)) {
-    node.style.left = `${i * step * axis.size}px`;
-    node.style.width = `${axis.size * step}px`;
-  }
+  setStyle(host, { width: `${width}px` });
+  set(host, { "data-upright": upright });
+  for (const [i, node] of labelled(host, "column-label", side, step))
+    setStyle(node, { left: `${i * step * axis.size}px`, width: `${axis.size * step}px` });
 }
 
 function labelRows(host: HTMLElement, side: Side, height: number): void {
   const { size } = side.axis;
   const step = every(size, LABEL_PX);
-  host.style.height = `${height}px`;
-  for (const [i, node] of labelled(host, "row-label", side, step)) {
-    node.style.top = `${i * step * size}px`;
-    node.style.height = `${size * step}px`;
-    node.style.lineHeight = `${size * step}px`;
-  }
+  setStyle(host, { height: `${height}px` });
+  for (const [i, node] of labelled(host, "row-label", side, step))
+    setStyle(node, {
+      top: `${i * step * size}px`,
+      height: `${size * step}px`,
+      "line-height": `${size * step}px`,
+    });
 }
 
 /** Labels are thinned where they do not fit; the one that stands for the gazed token names that token. */
@@ -182,8 +182,7 @@ function labelled(host: HTMLElement, part: string, { axis, texts, gazed, ghost }
     const looked = gazed.find((token) => isIn(cellOf(axis, token), i * step, step));
     const token = looked ?? tokensOf(axis, i * step)[0];
     setText(node, shown(texts[token] ?? ""));
-    node.toggleAttribute("data-gaze", looked !== undefined);
-    node.toggleAttribute("data-ghost", ghost(token));
+    set(node, { "data-gaze": looked !== undefined, "data-ghost": ghost(token) });
   }
   return nodes.entries();
 }
@@ -196,17 +195,18 @@ function moveCell(cell: HTMLElement, store: Store, layout: Layout): void {
   const key = gazed[0] ?? 0;
   const k = cellOf(layout.keys, key);
   const q = cellOf(layout.queries, query);
-  cell.toggleAttribute("hidden", k < 0 || q < 0 || !matrix.nQueries);
-  const box = boxOf(layout, q, k);
-  for (const [i, side] of (["left", "top", "width", "height"] as const).entries())
-    cell.style[side] = `${box[i] ?? 0}px`;
-  cell.toggleAttribute("data-gaze", gazed.length > 0);
-  cell.setAttribute("aria-rowindex", String((layout.turned ? key : query) + 1));
-  cell.setAttribute("aria-colindex", String((layout.turned ? query : key) + 1));
+  const [left, top, width, height] = boxOf(layout, q, k);
+  setStyle(cell, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
   const text = { query: shown(queryTexts[query] ?? ""), key: shown(keyTexts[key] ?? "") };
   const weight = told(matrix, query, key);
   const name = layout.turned
     ? words.cell(key, text.key, query, text.query, weight)
     : words.cell(query, text.query, key, text.key, weight);
-  cell.setAttribute("aria-label", name);
+  set(cell, {
+    hidden: k < 0 || q < 0 || !matrix.nQueries,
+    "data-gaze": gazed.length > 0,
+    "aria-rowindex": (layout.turned ? key : query) + 1,
+    "aria-colindex": (layout.turned ? query : key) + 1,
+    "aria-label": name,
+  });
 }

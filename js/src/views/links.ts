@@ -1,5 +1,5 @@
 /** Links between the strips: the strongest weights of the step, or of the input that is looked at. */
-import { html, svg } from "../dom.ts";
+import { html, set, setCount, setText, svg } from "../dom.ts";
 import { at, row, strongest } from "../matrix.ts";
 import { middle } from "../scales.ts";
 import type { Store } from "../store.ts";
@@ -31,9 +31,10 @@ export const links: View = {
       const { keyScene, queryScene } = store.slice.value;
       host.toggleAttribute("hidden", Boolean(keyScene ?? queryScene)); // the weights lie over the scene itself
       const found = (keyScene ?? queryScene) ? [] : chosenLinks(store);
-      drawing.setAttribute("aria-label", `${words.links}: ${found.length}`);
-      drawing.setAttribute("width", String(layout.value.input.nCells * layout.value.input.size));
-      drawing.replaceChildren(...found.map((link) => curve(link, layout.value)));
+      const { input } = layout.value;
+      set(drawing, { "aria-label": `${words.links}: ${found.length}`, width: input.nCells * input.size });
+      const curves = setCount(drawing, found.length, () => svg("path", "link", {}, svg("title", "")));
+      for (const [i, link] of found.entries()) bend(curves[i], link, layout.value);
     });
   },
 };
@@ -63,16 +64,16 @@ export function chosenLinks(store: Store): Link[] {
   return found.sort((a, b) => Number(a.gazed) - Number(b.gazed) || a.weight - b.weight).slice(-MAX_LINKS);
 }
 
-function curve({ query, key, weight, gazed }: Link, layout: Layout): SVGPathElement {
+function bend(curve: SVGElement | undefined, { query, key, weight, gazed }: Link, layout: Layout): void {
+  if (!curve?.firstElementChild) return;
   const x0 = middle(layout.input, key);
   const x1 = middle(layout.output, query);
   const strength = Math.max(0, Math.min(1, weight));
-  const path = svg("path", "link", {
+  set(curve, {
     d: `M${x0} 0C${x0} ${HEIGHT * 0.65} ${x1} ${HEIGHT * 0.35} ${x1} ${HEIGHT}`,
     "stroke-width": Math.max(0.75, strength * MAX_WIDTH),
     "stroke-opacity": 0.25 + 0.6 * strength,
+    "data-gaze": gazed,
   });
-  path.toggleAttribute("data-gaze", gazed);
-  path.append(svg("title", "", {}, short(weight)));
-  return path;
+  setText(curve.firstElementChild, short(weight));
 }

@@ -1,5 +1,5 @@
 /** Strength over time: at each input, how much attention it received, in the steps so far or in this one. */
-import { html, setText, svg } from "../dom.ts";
+import { html, set, setCount, setStyle, setText, svg } from "../dom.ts";
 import { row } from "../matrix.ts";
 import { cellAt, cellOf, pooled, tokensOf, type Axis } from "../scales.ts";
 import type { Store } from "../store.ts";
@@ -31,7 +31,11 @@ export const strength: View = {
   mount(host, store, layout, signal) {
     const id = `attnwidget-strength-${nDrawings++}`;
     const label = html("span", "strip-label");
-    const drawing = svg("svg", "strength-drawing", { role: "img" });
+    const rects = svg("g", "");
+    const values = svg("g", "");
+    const base = svg("path", "strength-base");
+    const line = svg("path", "strength-line");
+    const drawing = svg("svg", "strength-drawing", { role: "img" }, hatching(id), rects, values, base, line);
     const expected = html("span", "strength-expected");
     host.append(label, drawing, expected);
     const keyAt = (event: MouseEvent) => {
@@ -60,18 +64,20 @@ export const strength: View = {
       const size = keys.nCells * keys.size;
       const full = REACH[where] + TEXT_ROOM[where];
       setText(label, name);
-      drawing.setAttribute("width", String(turned ? full : size));
-      drawing.setAttribute("height", String(turned ? size : full));
-      host.style.setProperty("--attnwidget-bars", `${size}px`);
-      drawing.setAttribute("aria-label", `${name}: ${bars.slice(0, 40).map(nameOf(store)).join("; ")}`);
-      drawing.replaceChildren(
-        hatching(id),
-        ...bars.flatMap((bar, cell) => barNodes(bar, cell, keys, top, store, id, where)),
-        ...lines(bars, keys, top, where),
-      );
+      const names = bars.map(nameOf(store));
+      setStyle(host, { "--attnwidget-bars": `${size}px` });
+      set(drawing, {
+        width: turned ? full : size,
+        height: turned ? size : full,
+        "aria-label": `${name}: ${names.slice(0, 40).join("; ")}`,
+      });
+      drawBars(rects, bars, names, keys, top, store, id, where);
+      writeValues(values, bars, keys, top, store, where);
+      set(base, { d: where === "below" ? `M0 ${REACH.below + 0.5}H${size}` : `M0.5 0V${size}` });
+      set(line, { d: lineOf(bars, keys, top, where) });
       const last = bars.at(-1)?.expected ?? null;
       setText(expected, last === null ? "" : expectedText(store, last));
-      expected.style.top = turned ? "" : `${reach(last ?? 0, top, "below")}px`;
+      setStyle(expected, { top: turned ? null : `${reach(last ?? 0, top, "below")}px` });
     });
   },
 };
@@ -108,52 +114,68 @@ function reach(value: number, top: number, where: Where): number {
   return REACH[where] * (where === "below" ? 1 - share : share);
 }
 
-function barNodes(
-  bar: Bar,
-  cell: number,
+function drawBars(
+  group: SVGElement,
+  bars: Bar[],
+  names: string[],
   axis: Axis,
   top: number,
   store: Store,
   id: string,
   where: Where,
-): SVGElement[] {
+): void {
   const inset = axis.size > 20 ? axis.size * 0.2 : axis.size > 4 ? 0.5 : 0;
-  const start = cell * axis.size + inset;
   const breadth = Math.max(0.5, axis.size - 2 * inset);
-  const end = reach(bar.value, top, where);
-  const box =
-    where === "below"
-      ? { x: start, y: end, width: breadth, height: REACH.below - end }
-      : { x: 0, y: start, width: end, height: breadth };
-  const rect = svg("rect", "strength-bar", box, svg("title", "", {}, nameOf(store)(bar)));
-  const isGazed = store.gaze.value.keys.some((key) => cellOf(axis, key) === cell);
-  rect.toggleAttribute("data-gaze", isGazed);
-  const isApart = store.slice.value.special.includes(bar.from);
-  rect.toggleAttribute("data-apart", isApart);
-  if (bar.verdict) rect.style.fill = `url(#${id}-${bar.verdict})`;
-  if (axis.size < VALUE_PX[where] || (isApart && !bar.value)) return [rect];
-  const text = short(bar.value) + (bar.verdict && axis.size >= WORD_PX[where] ? ` ${words[bar.verdict]}` : "");
-  const middle = (cell + 0.5) * axis.size;
-  const at =
-    where === "below"
-      ? { x: middle, y: REACH.below + 15, "text-anchor": "middle" }
-      : { x: Math.max(end, reach(bar.expected ?? 0, top, where)) + 5, y: middle + 4, "text-anchor": "start" };
-  const value = svg("text", "strength-value", at, text);
-  if (bar.verdict) value.dataset.verdict = bar.verdict;
-  return [rect, value];
+  const gazed = new Set(store.gaze.value.keys.map((key) => cellOf(axis, key)));
+  const special = new Set(store.slice.value.special);
+  const nodes = setCount(group, bars.length, () => svg("rect", "strength-bar", {}, svg("title", "")));
+  for (const [cell, bar] of bars.entries()) {
+    const node = nodes[cell];
+    if (!node?.firstElementChild) continue;
+    const start = cell * axis.size + inset;
+    const end = reach(bar.value, top, where);
+    const box =
+      where === "below"
+        ? { x: start, y: end, width: breadth, height: REACH.below - end }
+        : { x: 0, y: start, width: end, height: breadth };
+    set(node, { ...box, "data-gaze": gazed.has(cell), "data-apart": special.has(bar.from) });
+    setStyle(node, { fill: bar.verdict && `url(#${id}-${bar.verdict})` });
+    setText(node.firstElementChild, gazed.has(cell) ? (names[cell] ?? "") : ""); // to point at a bar is to gaze at it
+  }
 }
 
-/** The base of the bars, and the expectation as a line with a step at each input. */
-function lines(bars: Bar[], axis: Axis, top: number, where: Where): SVGElement[] {
-  const length = axis.nCells * axis.size;
-  const base = where === "below" ? `M0 ${REACH.below + 0.5}H${length}` : `M0.5 0V${length}`;
+/** The values as numbers, where there is room for them. */
+function writeValues(group: SVGElement, bars: Bar[], axis: Axis, top: number, store: Store, where: Where): void {
+  const fit = axis.size >= VALUE_PX[where];
+  for (const [cell, node] of setCount(group, fit ? bars.length : 0, () => svg("text", "strength-value")).entries()) {
+    const bar = bars[cell];
+    if (!bar) continue;
+    const { value, verdict, expected } = bar;
+    const middle = (cell + 0.5) * axis.size;
+    const at =
+      where === "below"
+        ? { x: middle, y: REACH.below + 15, "text-anchor": "middle" }
+        : {
+            x: Math.max(reach(value, top, where), reach(expected ?? 0, top, where)) + 5,
+            y: middle + 4,
+            "text-anchor": "start",
+          };
+    set(node, { ...at, "data-verdict": verdict || null });
+    const isApart = store.slice.value.special.includes(bar.from);
+    const word = verdict && axis.size >= WORD_PX[where] ? ` ${words[verdict]}` : "";
+    setText(node, isApart && !value ? "" : short(value) + word);
+  }
+}
+
+/** The expectation as a line with a step at each input. */
+function lineOf(bars: Bar[], axis: Axis, top: number, where: Where): string {
   const parts = bars.map(({ expected }, cell) => {
     if (expected === null) return "";
     const from = cell * axis.size;
     const at = reach(expected, top, where);
     return where === "below" ? `M${from} ${at}H${from + axis.size}` : `M${at} ${from}V${from + axis.size}`;
   });
-  return [svg("path", "strength-base", { d: base }), svg("path", "strength-line", { d: joined(parts).join("") })];
+  return joined(parts).join("");
 }
 
 /** Leaves out the moves between pieces that are at one height, so that their dashes run on. */

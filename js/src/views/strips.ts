@@ -1,6 +1,6 @@
 /** The input and the output as strips of tokens. */
 import { cellAt, cellOf, pooled, tokensOf } from "../scales.ts";
-import { html, setCount, setText } from "../dom.ts";
+import { html, set, setCount, setStyle, setText } from "../dom.ts";
 import type { Store } from "../store.ts";
 import { colour, css, ink } from "../theme.ts";
 import { exact, fits, shown } from "../words.ts";
@@ -59,11 +59,13 @@ function mountStrip(host: HTMLElement, store: Store, signal: AbortSignal, strip:
     const gazed = cellOf(axis, strip.gazed());
     const locked = new Set(strip.locked().map((token) => cellOf(axis, token)));
     setText(label, strip.label());
-    list.setAttribute("aria-label", strip.label());
-    list.setAttribute("aria-activedescendant", gazed >= 0 ? `${id}-${gazed}` : "");
-    list.toggleAttribute("data-small", axis.size < SMALL_PX);
-    host.toggleAttribute("data-lit", store.spot.value.includes(strip.name() ?? ""));
-    list.style.width = `${axis.nCells * axis.size}px`;
+    set(list, {
+      "aria-label": strip.label(),
+      "aria-activedescendant": gazed >= 0 ? `${id}-${gazed}` : "",
+      "data-small": axis.size < SMALL_PX,
+    });
+    set(host, { "data-lit": store.spot.value.includes(strip.name() ?? "") });
+    setStyle(list, { width: `${axis.nCells * axis.size}px` });
     const nodes = setCount(list, texts.length ? axis.nCells : 0, (i) =>
       html("div", "token", { role: "option", id: `${id}-${i}` }),
     );
@@ -74,17 +76,21 @@ function mountStrip(host: HTMLElement, store: Store, signal: AbortSignal, strip:
       const text =
         to - from > 1 ? `${shown(texts[from] ?? "")} … ${shown(texts[to - 1] ?? "")}` : shown(texts[from] ?? "");
       setText(node, axis.size >= TEXT_PX || fits(text, axis.size - EDGES_PX) ? text : "");
-      node.style.left = `${cell * axis.size}px`;
-      node.style.width = `${Math.max(1, axis.size - (axis.size > 12 ? 4 : 0))}px`;
-      node.style.backgroundColor = cells ? css(rgb) : "";
-      node.style.color = cells ? ink(rgb) : "";
-      node.toggleAttribute("data-narrow", axis.size < NARROW_PX);
-      node.toggleAttribute("data-shaded", cells !== null);
-      node.toggleAttribute("data-gaze", cell === gazed);
-      node.toggleAttribute("data-locked", locked.has(cell));
-      node.toggleAttribute("data-ghost", strip.ghost(from));
-      node.setAttribute("aria-selected", String(locked.has(cell)));
-      node.setAttribute("aria-label", cells ? `${text}, ${exact(weight)}` : text);
+      setStyle(node, {
+        left: `${cell * axis.size}px`,
+        width: `${Math.max(1, axis.size - (axis.size > 12 ? 4 : 0))}px`,
+        "background-color": cells && css(rgb),
+        color: cells && ink(rgb),
+      });
+      set(node, {
+        "data-narrow": axis.size < NARROW_PX,
+        "data-shaded": cells !== null,
+        "data-gaze": cell === gazed,
+        "data-locked": locked.has(cell),
+        "data-ghost": strip.ghost(from),
+        "aria-selected": String(locked.has(cell)),
+        "aria-label": cells ? `${text}, ${exact(weight)}` : text,
+      });
     }
   });
 }
