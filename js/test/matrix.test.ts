@@ -70,6 +70,24 @@ describe("numbers read off it", () => {
     expect(strength(matrix, 3)[1]).toBeCloseTo(1.7);
   });
 
+  it("strength up to any step, asked for in any order, is what adding row by row gives, to the bit", () => {
+    const rows = Array.from({ length: 150 }, (_, q) => [0.1 / (q + 1), q === 70 ? Number.NaN : 1 / 3, q / 7]);
+    const matrix = merged(empty(), block(0, rows));
+    for (const n of [150, 3, 64, 63, 128, 65, 0, 999]) {
+      const sums = [0, 0, 0];
+      for (const row of rows.slice(0, n))
+        for (const [k, weight] of row.entries())
+          if (Number.isFinite(weight)) sums[k] = (sums[k] ?? 0) + Math.fround(weight);
+      expect([...strength(matrix, n)]).toEqual(sums);
+    }
+  });
+
+  it("strength hears of rows that come later", () => {
+    const before = merged(empty(), block(0, [[1, 0]]));
+    expect([...strength(before, 9)]).toEqual([1, 0]);
+    expect([...strength(merged(before, block(1, [[0, 1]])), 9)]).toEqual([1, 1]);
+  });
+
   it("entropy is 0 for one weight and log2(n) for equal ones", () => {
     expect(entropy(Float32Array.from([0, 1, 0]))).toBe(0);
     expect(entropy(Float32Array.from([0.25, 0.25, 0.25, 0.25]))).toBe(2);
@@ -77,6 +95,17 @@ describe("numbers read off it", () => {
 
   it("the strongest come first, and only those that are above 0", () => {
     expect(strongest(Float32Array.from([0.1, 0, 0.7, Number.NaN, 0.2]), 9)).toEqual([2, 4, 0]);
+  });
+
+  it("of equal ones the first comes first", () => {
+    expect(strongest(Float32Array.from([0.2, 0.3, 0.2, 0.3, 0.3, Number.NaN, Infinity]), 3)).toEqual([1, 3, 4]);
+  });
+
+  it("the mean of the same heads is the same matrix, and another once a row has come", () => {
+    const heads = [merged(empty(), block(0, [[1, 0]])), merged(empty(), block(0, [[0, 1]]))];
+    expect(mean([...heads])).toBe(mean(heads));
+    const better = merged(heads[1] ?? empty(), block(0, [[0.5, 0.5]]));
+    expect([...(mean([heads[0], better])?.values ?? [])]).toEqual([0.75, 0.25]);
   });
 
   it("the mean over heads waits until each head has its rows", () => {

@@ -1,7 +1,7 @@
 /** Numbers that are read off the weights of the step, and of all steps so far. */
 import { Precision } from "../blocks.ts";
 import { heading, html, setCount, setText } from "../dom.ts";
-import { absentmindedness, coverageDeviation, entropy, precisionOf, row, strongest } from "../matrix.ts";
+import { absentmindedness, coverageDeviation, entropy, precisionOf, row, strongest, type Matrix } from "../matrix.ts";
 import type { Store } from "../store.ts";
 import { isMask } from "../wire.ts";
 import { short, shown, words } from "../words.ts";
@@ -17,11 +17,12 @@ type Line = [name: string, value: string];
 
 export function reading(store: Store, signal: AbortSignal): HTMLElement {
   const list = html("dl", "reading");
-  let scattered: [unknown, Line[]] = [null, []];
+  const scattered = new WeakMap<Matrix, Line[]>();
   store.draw(signal, () => {
     const { matrix } = store.slice.value;
-    if (scattered[0] !== matrix) scattered = [matrix, scattering(store)];
-    const lines = [...readingOf(store), ...scattered[1]];
+    const ofHead = scattered.get(matrix) ?? scattering(store);
+    scattered.set(matrix, ofHead);
+    const lines = [...readingOf(store), ...ofHead];
     const nodes = setCount(list, lines.length, () => html("div", "reading-line", {}, html("dt", ""), html("dd", "")));
     for (const [i, node] of nodes.entries()) {
       const [name, value] = node.children;

@@ -1,5 +1,6 @@
 /** The exact weight under the pointer, in words. */
-import { html, setText } from "../dom.ts";
+import { signal as state } from "@preact/signals-core";
+import { html, setStyle, setText } from "../dom.ts";
 import { shown, words } from "../words.ts";
 import { told } from "./told.ts";
 import type { View } from "./view.ts";
@@ -11,16 +12,13 @@ export const tooltip: View = {
   name: "tooltip",
   mount(host, store, _layout, signal) {
     const tip = html("div", "tip", { role: "tooltip", hidden: true });
+    const pointer = state({ x: 0, y: 0, width: 0 });
     host.append(tip);
     host.addEventListener(
       "pointermove",
       (event) => {
         const box = host.getBoundingClientRect();
-        const x = event.clientX - box.left;
-        const toLeft = x > box.width / 2;
-        tip.style.left = toLeft ? "" : `${x + AWAY}px`;
-        tip.style.right = toLeft ? `${box.width - x + AWAY}px` : "";
-        tip.style.top = `${event.clientY - box.top + AWAY}px`;
+        pointer.value = { x: event.clientX - box.left, y: event.clientY - box.top, width: box.width };
       },
       { signal },
     );
@@ -31,8 +29,15 @@ export const tooltip: View = {
       const key = keys[0];
       const quiet = (hoveredQuery === null && hoveredKey === null) || key === undefined || !matrix.nQueries;
       tip.toggleAttribute("hidden", quiet);
-      if (!quiet)
-        setText(tip, words.weightOf(shown(queries[query] ?? ""), shown(keyTexts[key] ?? ""), told(matrix, query, key)));
+      if (quiet) return;
+      const { x, y, width } = pointer.value;
+      const toLeft = x > width / 2;
+      setStyle(tip, {
+        left: toLeft ? null : `${x + AWAY}px`,
+        right: toLeft ? `${width - x + AWAY}px` : null,
+        top: `${y + AWAY}px`,
+      });
+      setText(tip, words.weightOf(shown(queries[query] ?? ""), shown(keyTexts[key] ?? ""), told(matrix, query, key)));
     });
   },
 };
