@@ -83,6 +83,19 @@ export function rowOf(large: Large, q: number, nKeys: number): Float32Array {
   return row;
 }
 
+/** All weights on one key, or the largest ones around them. */
+export function columnOf({ planes, rows }: Large, k: number, nQueries: number): Float32Array {
+  const column = new Float32Array(nQueries).fill(Number.NaN);
+  for (const { queries, keys, values } of planes) {
+    if (k < keys.first || k >= keys.end) continue;
+    const c = Math.floor((k - keys.first) / keys.per);
+    for (let q = queries.first; q < queries.end; q++)
+      column[q] = values[Math.floor((q - queries.first) / queries.per) * nCells(keys) + c] ?? 0;
+  }
+  for (const [q, row] of rows) column[q] = row[k] ?? 0;
+  return column;
+}
+
 /** The largest weight of each cell of two axes, as far as it is known: [query cell, key cell]. */
 export function cellsOfLarge(large: Large, queries: Axis, keys: Axis): Float32Array {
   const cells = new Float32Array(queries.nCells * keys.nCells).fill(Number.NaN);

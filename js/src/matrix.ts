@@ -1,6 +1,6 @@
 /** The weights of one head as far as they have come: rows arrive in any order, more than once, at any precision. */
 import { nCells, Precision, type Block } from "./blocks.ts";
-import { nothing, rowOf, sumsOf, withBlock, type Large } from "./large.ts";
+import { columnOf, nothing, rowOf, sumsOf, withBlock, type Large } from "./large.ts";
 
 export interface Matrix {
   nQueries: number;
@@ -42,6 +42,7 @@ export function precisionOf({ large, precision }: Matrix, q: number): Precision 
 
 /** The weights of all queries on one key. */
 export function column(matrix: Matrix, k: number): Float32Array {
+  if (matrix.large) return columnOf(matrix.large, k, matrix.nQueries);
   const weights = new Float32Array(matrix.nQueries);
   for (let q = 0; q < weights.length; q++) weights[q] = at(matrix, q, k);
   return weights;

@@ -2,15 +2,15 @@
 import { batch, computed, signal as state, type ReadonlySignal, type Signal } from "@preact/signals-core";
 import { draw } from "./draw.ts";
 import { withHeads, type Head } from "./heads.ts";
-import { Precision, type Span } from "./blocks.ts";
+import type { Span } from "./blocks.ts";
 import { createHeld } from "./held.ts";
 import type { Matrix } from "./matrix.ts";
-import { empty, summed, worst } from "./matrix.ts";
+import { summed } from "./matrix.ts";
 import type { Window } from "./scales.ts";
-import type { Picture, Scene, Site, Terms } from "./wire.ts";
+import type { Picture, Terms } from "./wire.ts";
 import { NOTHING, type Outline, readsItself, withPicture } from "./outline.ts";
 import { expectationOf, FIRST, type Selection } from "./selection.ts";
-import { specialKeys, without } from "./special.ts";
+import { sliceOf, type Slice } from "./slice.ts";
 import { MEAN } from "./wire.gen.ts";
 
 export type Links = "step" | "all" | "none";
@@ -20,21 +20,6 @@ export interface Gaze {
   query: number;
   /** hovered or locked inputs; the first is the one that sentences speak of */
   keys: number[];
-}
-
-export interface Slice {
-  site: Site | undefined;
-  matrix: Matrix;
-  queries: string[];
-  keys: string[];
-  /** what queries and keys are parts of, if they are not words */
-  queryScene: Scene | null;
-  keyScene: Scene | null;
-  /** no weights of this head have come */
-  absent: boolean;
-  precision: Precision;
-  /** keys that are dimmed, or left out of `matrix` */
-  special: number[];
 }
 
 export interface Store {
@@ -99,17 +84,7 @@ export interface Store {
 
 /** The row that stands for all of a head of which nothing was recorded. */
 const ALL_QUERIES = -1;
-const NO_SITE: Slice = {
-  site: undefined,
-  matrix: empty(),
-  queries: [],
-  keys: [],
-  queryScene: null,
-  keyScene: null,
-  absent: true,
-  precision: Precision.Missing,
-  special: [],
-};
+
 export function createStore(dark: ReadonlySignal<boolean>): Store {
   const outline = state(NOTHING);
   const selection = state(FIRST);
@@ -125,30 +100,9 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
   const place = computed(() => `${selection.value.site}:${selection.value.head}`);
   const special = computed(() => selection.value.special);
   const named = computed(() => selection.value.special_keys);
-  const slice = computed<Slice>(() => {
+  const slice = computed(() => {
     const [index = 0, head = MEAN] = place.value.split(":").map(Number);
-    const site = outline.value.sites[index];
-    if (!site) return NO_SITE;
-    const found = matrix(index, head);
-    const queries = outline.value.strips[site.query] ?? [];
-    const keys = outline.value.strips[site.key] ?? [];
-    const chosen = named.value.length ? named.value : found && special.value !== "keep" ? specialKeys(keys, found) : [];
-    const apart = special.value === "keep" ? [] : chosen.filter((key) => key < (found?.nKeys ?? 0));
-    return {
-      site,
-      matrix: !found
-        ? empty()
-        : special.value === "omit" && apart.length && !found.large
-          ? without(found, apart)
-          : found,
-      queries,
-      keys,
-      queryScene: outline.value.scenes[site.query] ?? null,
-      keyScene: outline.value.scenes[site.key] ?? null,
-      absent: !found,
-      precision: found ? worst(found) : Precision.Missing,
-      special: apart,
-    };
+    return sliceOf(outline.value, index, matrix(index, head), special.value, named.value);
   });
 
   const nSteps = computed(() => Math.max(slice.value.site?.nQueries ?? 0, slice.value.matrix.nQueries));

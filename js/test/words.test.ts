@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { exact, fits, percent, short, shown, words } from "../src/words.ts";
+import { exact, fits, percent, short, shown } from "../src/text.ts";
+import { words } from "../src/words.ts";
 
 describe("a token is shown so that it can be told apart", () => {
   it.each([

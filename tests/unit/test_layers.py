@@ -55,11 +55,12 @@ PYTHON_DEFERRED = {("trace", "file"), ("trace", "export")}
 TORCH_ROOMS = {"capture", "models"}
 
 JS_LAYERS = [
-    {"wire.gen", "crc", "scales", "dom", "draw", "theme", "keys", "words"},
+    {"wire.gen", "crc", "scales", "dom", "draw", "theme", "keys", "words", "text"},
     {"heads", "blocks"},
     {"wire", "large"},
     {"matrix"},
     {"held", "outline", "selection", "special"},
+    {"slice"},
     {"store"},
     {"views", "asking", "selector"},
     {"host"},

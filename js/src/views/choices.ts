@@ -4,7 +4,8 @@ import { row, strongest } from "../matrix.ts";
 import { zoomed } from "../scales.ts";
 import type { Selection } from "../selection.ts";
 import type { Links, Store } from "../store.ts";
-import { percent, words } from "../words.ts";
+import { percent } from "../text.ts";
+import { words } from "../words.ts";
 import { axisName } from "./strip.ts";
 
 /** Zooming ends at this many tokens. */

@@ -2,7 +2,8 @@
 import { html, setText } from "../dom.ts";
 import type { Store } from "../store.ts";
 import { colour, css } from "../theme.ts";
-import { short, words } from "../words.ts";
+import { short } from "../text.ts";
+import { words } from "../words.ts";
 
 const STOPS = 24;
 

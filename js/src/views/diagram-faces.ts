@@ -3,7 +3,8 @@ import type { Outline } from "../outline.ts";
 import type { Store } from "../store.ts";
 import type { ArchitectureData, EdgeData, NodeData } from "../wire.gen.ts";
 import { isMask, type Site } from "../wire.ts";
-import { shown, words } from "../words.ts";
+import { shown } from "../text.ts";
+import { words } from "../words.ts";
 import type { Face } from "./diagram-layout.ts";
 
 export interface Text {

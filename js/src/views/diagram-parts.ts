@@ -3,7 +3,8 @@ import type { Signal } from "@preact/signals-core";
 import { html, setText } from "../dom.ts";
 import type { Store } from "../store.ts";
 import type { NodeData } from "../wire.gen.ts";
-import { shown, words } from "../words.ts";
+import { shown } from "../text.ts";
+import { words } from "../words.ts";
 import { attentionTitle, insideOf, partsOf } from "./diagram-faces.ts";
 import { chooseSite } from "./site-choice.ts";
 

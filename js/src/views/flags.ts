@@ -38,7 +38,7 @@ export function warningsOf(store: Store): string[] {
   if (status === "stopped") notes.push(words.stopped(steps.length || matrix.nQueries));
   if (matrix.nQueries && precision === Precision.Pooled && !matrix.large) notes.push(words.pooled);
   const { special: choice, expectation, expected } = store.selection.value;
-  if (choice === "omit" && special.length) notes.push(words.omitted(special.length));
+  if (choice === "omit" && special.length && !matrix.large) notes.push(words.omitted(special.length));
   if (expectation === "own" && matrix.nKeys && expected.length !== matrix.nKeys)
     notes.push(words.unfitting(expected.length, matrix.nKeys));
   return notes;
@@ -70,7 +70,8 @@ export function remarksOf(store: Store): string[] {
   const { special: choice } = store.selection.value;
   const remarks: string[] = [];
   if (store.outline.value.status === "recording") remarks.push(words.recording);
-  if (choice === "dim" && special.length) remarks.push(words.dimmed(special.length));
+  if (special.length && (choice === "dim" || (choice === "omit" && matrix.large)))
+    remarks.push(words.dimmed(special.length));
   if (matrix.large) remarks.push(...kept(store, matrix.large));
   if (store.scale.value === "row") remarks.push(words.rowScaled);
   else if (matrix.nQueries && greatest(matrix) < SPREAD) remarks.push(words.spreadOut);

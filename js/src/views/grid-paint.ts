@@ -2,7 +2,7 @@
 import { headName, type Head, type Statistic } from "../heads.ts";
 import { every } from "../scales.ts";
 import { colour, css, inkOf } from "../theme.ts";
-import { short } from "../words.ts";
+import { short } from "../text.ts";
 import { cornerOf, linesIn, type Grid, type Sort } from "./grid-order.ts";
 
 /** What is drawn, beside the grid: the part that is scrolled to, and how. */

@@ -3,7 +3,8 @@ import { computed, signal as state, type ReadonlySignal, type Signal } from "@pr
 import { headName, STATISTICS } from "../heads.ts";
 import type { Store } from "../store.ts";
 import { HEADS_WEIGHTS } from "../wire.gen.ts";
-import { short, words } from "../words.ts";
+import { short } from "../text.ts";
+import { words } from "../words.ts";
 import { byLayer, bySort, type Grid, type Sort } from "./grid-order.ts";
 import { groupsOf, siteName } from "./sites.ts";
 

@@ -3,7 +3,7 @@ import { at, row } from "../matrix.ts";
 import { cellOf, type Axis } from "../scales.ts";
 import type { Store } from "../store.ts";
 import { colour, ink, inkOf } from "../theme.ts";
-import { short } from "../words.ts";
+import { short } from "../text.ts";
 import { boxOf, cellLayer, sized } from "./heatmap-cells.ts";
 import { columnsOf, rowsOf, type Layout } from "./layout.ts";
 

@@ -1,13 +1,14 @@
 /** Links between the strips: the strongest weights of the step, or of the input that is looked at. */
 import { html, set, setCount, setText, svg } from "../dom.ts";
-import { at, row, strongest } from "../matrix.ts";
+import { column, row, strongest, type Matrix } from "../matrix.ts";
 import { middle } from "../scales.ts";
 import type { Store } from "../store.ts";
-import { short, words } from "../words.ts";
+import { short } from "../text.ts";
+import { words } from "../words.ts";
 import type { Layout } from "./layout.ts";
 import type { View } from "./view.ts";
 
-export const MAX_LINKS = 2000;
+export const MAX_LINKS = 400;
 /** Links of one step, and the least share of the row's maximum that is drawn. */
 const PER_STEP = 8;
 const LEAST_SHARE = 0.05;
@@ -45,23 +46,40 @@ export function chosenLinks(store: Store): Link[] {
   const { query, keys } = store.gaze.value;
   const shown = store.links.value;
   if (shown === "none" || !matrix.nQueries) return [];
-  const hovered = store.focus.value.key;
-  const of = (q: number): Link[] => {
-    const weights = row(matrix, q);
-    const best = strongest(weights, PER_STEP);
-    const least = (weights[best[0] ?? 0] ?? 0) * LEAST_SHARE;
-    return best.filter((k) => (weights[k] ?? 0) >= least).map((key) => link(q, key));
-  };
-  const link = (q: number, key: number): Link => ({
-    query: q,
-    key,
-    weight: at(matrix, q, key),
-    gazed: q === query || keys.includes(key),
-  });
-  const steps = Array.from({ length: store.selection.value.step + 1 }, (_, q) => q).filter((q) => q < matrix.nQueries);
-  let found = shown === "all" ? steps.flatMap(of) : of(query);
-  if (hovered !== null) found = steps.map((q) => link(q, hovered)).filter(({ weight }) => weight >= LEAST_SHARE);
-  return found.sort((a, b) => Number(a.gazed) - Number(b.gazed) || a.weight - b.weight).slice(-MAX_LINKS);
+  const { key: hovered } = store.focus.value;
+  const end = Math.min(store.selection.value.step + 1, matrix.nQueries);
+  const found =
+    hovered !== null ? onKey(matrix, hovered, end) : shown === "all" ? upTo(matrix, end) : ofRow(matrix, query);
+  return found
+    .map((link) => ({ ...link, gazed: link.query === query || keys.includes(link.key) }))
+    .sort((a, b) => Number(a.gazed) - Number(b.gazed) || a.weight - b.weight)
+    .slice(-MAX_LINKS);
+}
+
+type Pair = Omit<Link, "gazed">;
+
+/** Which rows look at a key, of the first ones. */
+function onKey(matrix: Matrix, key: number, end: number): Pair[] {
+  const weights = column(matrix, key).subarray(0, end);
+  return strongest(weights, MAX_LINKS, LEAST_SHARE).map((query) => ({ query, key, weight: weights[query] ?? 0 }));
+}
+
+function ofRow(matrix: Matrix, query: number): Pair[] {
+  const weights = row(matrix, query);
+  const best = strongest(weights, PER_STEP);
+  const least = (weights[best[0] ?? 0] ?? 0) * LEAST_SHARE;
+  return best.filter((key) => (weights[key] ?? 0) >= least).map((key) => ({ query, key, weight: weights[key] ?? 0 }));
+}
+
+const ofRows = new WeakMap<Matrix, Pair[][]>();
+
+/** The links of the first rows; of a large head of those that came. */
+function upTo(matrix: Matrix, end: number): Pair[] {
+  if (matrix.large) return [...matrix.large.rows.keys()].filter((q) => q < end).flatMap((q) => ofRow(matrix, q));
+  const known = ofRows.get(matrix) ?? [];
+  ofRows.set(matrix, known);
+  for (let q = known.length; q < end; q++) known.push(ofRow(matrix, q));
+  return known.slice(0, end).flat();
 }
 
 function bend(curve: SVGElement | undefined, { query, key, weight, gazed }: Link, layout: Layout): void {

@@ -4,7 +4,8 @@ import { heading, html, setCount, setText } from "../dom.ts";
 import { absentmindedness, coverageDeviation, entropy, precisionOf, row, strongest, type Matrix } from "../matrix.ts";
 import type { Store } from "../store.ts";
 import { isMask } from "../wire.ts";
-import { short, shown, words } from "../words.ts";
+import { short, shown } from "../text.ts";
+import { words } from "../words.ts";
 import { judgeOf } from "./strength.ts";
 
 /** Inputs that a line names before it counts the rest, and how much of each it shows. */

@@ -3,7 +3,8 @@ import { html, setText } from "../dom.ts";
 import { row, strongest } from "../matrix.ts";
 import type { Store } from "../store.ts";
 import { isMask } from "../wire.ts";
-import { percent, shown, words } from "../words.ts";
+import { percent, shown } from "../text.ts";
+import { words } from "../words.ts";
 import type { View } from "./view.ts";
 
 /** The live region speaks at most this often, and not while playing, in milliseconds. */

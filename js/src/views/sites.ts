@@ -1,6 +1,7 @@
 /** Sites as people tell them apart: by kind and place in the network, and by layer. */
 import type { Site } from "../wire.ts";
-import { shown, words } from "../words.ts";
+import { shown } from "../text.ts";
+import { words } from "../words.ts";
 
 /** Sites of one kind in one place of the network differ by their layer only. */
 const groupOf = (site: Site) => `${site.kind} ${site.name.replace(/\d+/g, "#")}`;

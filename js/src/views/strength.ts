@@ -3,7 +3,8 @@ import { html, set, setCount, setStyle, setText, svg } from "../dom.ts";
 import { row } from "../matrix.ts";
 import { cellAt, cellOf, pooled, tokensOf, type Axis } from "../scales.ts";
 import type { Store } from "../store.ts";
-import { exact, short, shown, words } from "../words.ts";
+import { exact, short, shown } from "../text.ts";
+import { words } from "../words.ts";
 import type { View } from "./view.ts";
 
 /** CSS pixels: how far bars reach, below the columns and beside the rows, and what their numbers and words need. */

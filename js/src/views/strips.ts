@@ -3,7 +3,7 @@ import { cellAt, cellOf, pooled, tokensOf } from "../scales.ts";
 import { html, set, setCount, setStyle, setText } from "../dom.ts";
 import type { Store } from "../store.ts";
 import { colour, css, ink } from "../theme.ts";
-import { exact, fits, shown } from "../words.ts";
+import { exact, fits, shown } from "../text.ts";
 import { inputOf, outputOf, readByKeys, type Strip } from "./strip.ts";
 import type { View } from "./view.ts";
 

@@ -1,6 +1,6 @@
 /** A weight in words, as exactly as this page knows it. */
 import { at, precisionOf, row, type Matrix } from "../matrix.ts";
-import { exact, short } from "../words.ts";
+import { exact, short } from "../text.ts";
 import { Precision } from "../blocks.ts";
 
 /** A rounded weight is off by at most this part of its row's range. */

@@ -1,7 +1,8 @@
 /** The exact weight under the pointer, in words. */
 import { signal as state } from "@preact/signals-core";
 import { html, setStyle, setText } from "../dom.ts";
-import { shown, words } from "../words.ts";
+import { shown } from "../text.ts";
+import { words } from "../words.ts";
 import { told } from "./told.ts";
 import type { View } from "./view.ts";
 

@@ -1,7 +1,8 @@
 /** The way from query and key to a weight, recomputed from what was recorded: pure. */
 import { at, type Matrix } from "../matrix.ts";
 import type { Terms } from "../wire.ts";
-import { exact, words } from "../words.ts";
+import { exact } from "../text.ts";
+import { words } from "../words.ts";
 
 export interface Row {
   name: string;

@@ -1,8 +1,9 @@
 /** Why a weight is what it is: from query and key over their score to the softmax, number by number. */
 import { html, setCount, setText, svg } from "../dom.ts";
-import { at } from "../matrix.ts";
+import { at, row, strongest } from "../matrix.ts";
 import type { Store } from "../store.ts";
-import { exact, short, shown, words } from "../words.ts";
+import { exact, short, shown } from "../text.ts";
+import { words } from "../words.ts";
 import { MEAN } from "../wire.gen.ts";
 import type { Terms } from "../wire.ts";
 import { stepsOf, type Row } from "./why-steps.ts";
@@ -56,9 +57,8 @@ function cellOf(store: Store): { query: number; key: number; head: number } {
   const { matrix, site } = store.slice.value;
   const { query, keys } = store.gaze.value;
   const { head } = store.selection.value;
-  let strongest = 0;
-  for (let k = 1; k < matrix.nKeys; k++) if (at(matrix, query, k) > at(matrix, query, strongest)) strongest = k;
-  return { query, key: keys[0] ?? strongest, head: head === MEAN && site?.nHeads === 1 ? 0 : head };
+  const [key = 0] = keys.length ? keys : strongest(row(matrix, query), 1);
+  return { query, key, head: head === MEAN && site?.nHeads === 1 ? 0 : head };
 }
 
 /** Vectors as bars around a line, feature under feature; those of one unit share a scale. */
