@@ -5,24 +5,6 @@ from __future__ import annotations
 import torch
 
 
-def modules_of(model: torch.nn.Module) -> dict[str, torch.nn.Module]:
-    """Return what `named_modules` yields, whose generators inside each other take several times as long."""
-    found: dict[str, torch.nn.Module] = {}
-    seen: set[int] = set()
-    waiting: list[tuple[str, torch.nn.Module]] = [("", model)]
-    while waiting:
-        path, module = waiting.pop()
-        if id(module) in seen:
-            continue
-        seen.add(id(module))
-        found[path] = module
-        if module._modules:
-            start = f"{path}." if path else ""
-            inner = [(f"{start}{name}", child) for name, child in module._modules.items() if child is not None]
-            waiting += reversed(inner)
-    return found
-
-
 class Inventory:
     """The modules of a model, by path and by class.
 
@@ -32,8 +14,7 @@ class Inventory:
 
     def __init__(self, model: torch.nn.Module) -> None:
         self.model = model
-        self.by_path = modules_of(model)
-        self.paths = {id(module): path for path, module in self.by_path.items()}
+        self.by_path = dict(model.named_modules())
         self.by_class: dict[type[torch.nn.Module], list[torch.nn.Module]] = {}
         for module in self.by_path.values():
             self.by_class.setdefault(type(module), []).append(module)

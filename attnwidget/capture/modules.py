@@ -48,7 +48,7 @@ class RunningModules:
     def __init__(self, inventory: Inventory) -> None:
         self.model, self.inventory = inventory.model, inventory
         self._modules = inventory.by_path
-        self._paths = inventory.paths
+        self._paths = {id(module): path for path, module in self._modules.items()}
         self._thread = threading.get_ident()
         self._handles: dict[int, torch.utils.hooks.RemovableHandle] = {}
         self.ran: dict[str, str] = {}  # path -> class, of the modules that ran

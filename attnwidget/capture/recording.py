@@ -21,7 +21,7 @@ from attnwidget.tokens import TokensLike
 from attnwidget.trace import Trace
 
 # What compiles on its own; flex attention imports the compiler when it is first called, which is while it is recorded.
-_COMPILING = frozenset({"torch._dynamo", "torch.nn.attention.flex_attention"})
+_COMPILING = ("torch._dynamo", "torch.nn.attention.flex_attention")
 _open: ContextVar[Recorder | None] = ContextVar("attnwidget_recording", default=None)
 
 
@@ -133,8 +133,7 @@ def step(token: str, candidates: Iterable[tuple[str, float]] = ()) -> None:
 def uncompiled() -> AbstractContextManager[object]:
     """Have what torch.compile compiled run its own Python code, where torch functions can be seen."""
     set_stance = getattr(torch.compiler, "set_stance", None)  # since torch 2.6
-    compiles = not _COMPILING.isdisjoint(sys.modules)
-    if not compiles or set_stance is None:
+    if set_stance is None or not any(name in sys.modules for name in _COMPILING):
         return nullcontext()
     return cast("AbstractContextManager[object]", set_stance("force_eager"))
 

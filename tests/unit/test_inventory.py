@@ -38,13 +38,6 @@ def model() -> nn.Module:
     return nn.Sequential(Wrapper(Named()), own, nn.Linear(2, 2), Wrapper(nn.Linear(2, 2)), Wrapper(own))
 
 
-def test_modules_are_found_in_the_order_of_torch_and_each_once() -> None:
-    shared = nn.Linear(2, 2)
-    whole = nn.Sequential(shared, nn.Sequential(nn.Sequential(shared, nn.ReLU()), nn.Tanh()), nn.Linear(2, 2))
-    whole[1].register_module("none", None)
-    assert list(Inventory(whole).by_path.items()) == list(whole.named_modules())
-
-
 def test_a_diagram_made_later_is_that_of_the_model_as_it_was_and_keeps_none_of_it_alive() -> None:
     attending = nn.MultiheadAttention(4, 2, batch_first=True)
     whole = nn.ModuleDict({"embedding": nn.Embedding(5, 4), "attending": attending})
