@@ -19,6 +19,10 @@ import type { View } from "./view.ts";
 /** Room that a label needs to be read, in CSS pixels. */
 const LABEL_PX = 12;
 const UPRIGHT_PX = 40;
+/** Upright labels: the most room for them, and what one of their characters and their gap need. */
+const MAX_UPRIGHT = 66;
+const CHARACTER_PX = 7;
+const UPRIGHT_PAD = 8;
 
 export const heatmap: View = {
   name: "heatmap",
@@ -162,8 +166,17 @@ function labelColumns(host: HTMLElement, side: Side, width: number): void {
   const step = every(axis.size, upright || areShort ? LABEL_PX : UPRIGHT_PX);
   setStyle(host, { width: `${width}px` });
   set(host, { "data-upright": upright });
+  if (host.parentElement) setStyle(host.parentElement, { "--attnwidget-labels": `${uprightPx(side, step)}px` });
   for (const [i, node] of labelled(host, "column-label", side, step))
     setStyle(node, { left: `${i * step * axis.size}px`, width: `${axis.size * step}px` });
+}
+
+/** Height of upright labels: as the longest needs, whatever token is looked at, so that nothing moves with the gaze. */
+function uprightPx({ axis, texts }: Side, step: number): number {
+  let longest = 0;
+  for (let cell = 0; cell < axis.nCells; cell += step)
+    longest = Math.max(longest, shown(texts[tokensOf(axis, cell)[0]] ?? "").length);
+  return Math.min(MAX_UPRIGHT, UPRIGHT_PAD + longest * CHARACTER_PX);
 }
 
 function labelRows(host: HTMLElement, side: Side, height: number): void {
