@@ -102,9 +102,11 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
     },
     () => {
       for (const [strip, texts] of Object.entries(store.outline.value.strips)) {
-        const at = texts.indexOf(UNKNOWN, gaps.get(strip) ?? 0);
-        if (at < 0 || store.outline.value.status === "recording") continue;
-        gaps.set(strip, at + 1); // a token may be just this sign
+        const last = gaps.get(strip) ?? -1;
+        const isWaiting = last >= 0 && texts[last] === UNKNOWN && texts[last + 1] === UNKNOWN;
+        const at = texts.indexOf(UNKNOWN, last + 1);
+        if (at < 0 || isWaiting || store.outline.value.status === "recording") continue;
+        gaps.set(strip, at); // once: a token may be just this sign
         send({ t: "texts", run: run(), strip, at });
       }
     },
