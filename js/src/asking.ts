@@ -3,7 +3,7 @@ import { effect } from "@preact/signals-core";
 import { Precision, type Span } from "./blocks.ts";
 import { precisionOf, worst, type Matrix } from "./matrix.ts";
 import { UNKNOWN } from "./outline.ts";
-import { sameSpan } from "./large.ts";
+import { covers, type Shown } from "./large.ts";
 import type { Store } from "./store.ts";
 import { MEAN, WHOLE_WEIGHTS, type ToKernel } from "./wire.gen.ts";
 
@@ -22,8 +22,8 @@ export interface Asking {
 const asSpan = ({ first, end, per }: Span) => [first, end, per];
 
 /** Tells whether all that a view of a large head needs is here. */
-function isHere(matrix: Matrix | null, { queries, keys }: { queries: Span; keys: Span }, query: number): boolean {
-  const isDrawn = matrix?.large?.planes.some((plane) => sameSpan(plane.queries, queries) && sameSpan(plane.keys, keys));
+function isHere(matrix: Matrix | null, shown: Shown, query: number): boolean {
+  const isDrawn = matrix?.large?.planes.some((plane) => covers(plane, shown));
   return Boolean(matrix && isDrawn && precisionOf(matrix, query) === Precision.Exact);
 }
 
