@@ -28,7 +28,7 @@ trace = long(N_TOKENS, 4, 2)
 widget = aw.AttentionWidget(trace, head=1)
 """
 LONG_MS = 60_000
-CAPTION = ".attnwidget-heatmap-caption"
+CAPTION = ".attnwidget-heatmap-note"
 
 
 def opened(page: Page, lab: labkit.Lab, name: str, n_tokens: int, *cells: str) -> None:
