@@ -132,9 +132,10 @@ class Answers:
             self._read(self._open[0], PIECE_SECONDS)
 
     def _read(self, sweep: Sweep, seconds: float) -> None:
-        if not sweep.done:
-            sweep.run(seconds)
-            self.has_more |= sweep.done and (sweep.queries, sweep.keys) == whole_span(self._trace, sweep.site)
+        was_done = sweep.done
+        sweep.run(seconds)
+        is_new = sweep.done and not was_done
+        self.has_more |= is_new and (sweep.queries, sweep.keys) == whole_span(self._trace, sweep.site)
 
     def _read_on(self, seq: int) -> Message | None:
         if self._open is None or not self._open[0].done:
