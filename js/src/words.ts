@@ -174,6 +174,7 @@ export const words = {
   headsHint: "Point at a head for its numbers, click to open it.",
   headsHelp: "Arrow keys move, Enter opens.",
   headsLegend: (turned: boolean) => `Each ${turned ? "column" : "row"} of a tile is scaled to its largest weight.`,
+  headsSampled: (read: number, of: number) => `${read} of ${of} rows were read of large heads.`,
   headsAbsent: "Dashed heads need a running kernel.",
   headsComing: "Dashed heads are told once all steps are there.",
   sentence: (row: string, step: number, token: string, percent: string, key: string) =>
