@@ -106,9 +106,8 @@ def _words(texts: Sequence[str]) -> np.ndarray:
         begins = [text.startswith(_STARTS) or not any(map(str.isalnum, text)) for text in texts]
     else:
         begins = [True] * len(texts)
-    return np.array(
-        [b or s or (i > 0 and special[i - 1]) for i, (b, s) in enumerate(zip(begins, special, strict=True))]
-    )
+    behind = [False, *special[:-1]]
+    return np.array([any(reasons) for reasons in zip(begins, special, behind, strict=True)], bool)
 
 
 def _sentences(texts: Sequence[str]) -> np.ndarray:
@@ -144,7 +143,7 @@ def _weights(trace: Trace, site: Site, queries: np.ndarray, keys: np.ndarray) ->
             last += 1
         rows = trace.weights(site, queries=slice(int(queries[group]), ends[last - 1])).astype(np.float64)
         sums = np.add.reduceat(rows, keys, axis=2)
-        known = ~np.isnan(sums).all(2)
+        known = np.asarray(~np.isnan(sums).all(2))
         starts = queries[group:last] - queries[group]
         counts = np.add.reduceat(known.astype(np.float64), starts, axis=1)[..., None]
         totals = np.add.reduceat(np.where(known[..., None], sums, 0), starts, axis=1)

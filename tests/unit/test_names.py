@@ -19,6 +19,7 @@ NAMES = {
     "Trace",
     "TraceError",
     "generate",
+    "grouped",
     "inspect",
     "load",
     "mark",
