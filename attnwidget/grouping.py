@@ -57,7 +57,7 @@ def grouped(trace: Trace, by: By | Mapping[str, Spans] = "words") -> Trace:
     for strip, at in starts.items():
         if len(at):
             texts = [trace.tokens[strip].texts[first:end] for first, end in pairwise([*at.tolist(), strips[strip]])]
-            made.set_tokens(_name(strip), ["".join(parts).strip() or "".join(parts) for parts in texts])
+            made.set_tokens(_name(strip), [_joined(parts, trace.tokens[strip].texts) for parts in texts])
     for site in trace.sites:
         made.add_site(
             replace(site, query=_name(site.query), key=_name(site.key), n_queries=0, n_keys=0, flags=(), store="dense")
@@ -67,6 +67,14 @@ def grouped(trace: Trace, by: By | Mapping[str, Spans] = "words") -> Trace:
             made.append({site.name: _weights(trace, site, starts[site.query], starts[site.key])})
     made.finish()
     return made
+
+
+def _joined(parts: Sequence[str], strip: Sequence[str]) -> str:
+    """Return the text of a group, with spaces between tokens where those of its strip have none of their own."""
+    if any(text.startswith("##") for text in strip):
+        return "".join(part.removeprefix("##") if part.startswith("##") else f" {part}" for part in parts).strip()
+    text = ("" if any(text.startswith(_STARTS) for text in strip) else " ").join(parts)
+    return text.strip() or text
 
 
 def _name(strip: str) -> str:
@@ -106,7 +114,7 @@ def _words(texts: Sequence[str]) -> np.ndarray:
         begins = [text.startswith(_STARTS) or not any(map(str.isalnum, text)) for text in texts]
     else:
         begins = [True] * len(texts)
-    behind = [False, *special[:-1]]
+    behind = [False, *special][: len(special)]
     return np.array([any(reasons) for reasons in zip(begins, special, behind, strict=True)], bool)
 
 

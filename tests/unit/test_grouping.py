@@ -29,7 +29,11 @@ def texts(trace: Trace, strip: str = "source") -> tuple[str, ...]:
     ],
 )
 def test_sub_words_become_words(tokens: list[str], words: list[str]) -> None:
-    assert [text.replace("##", "") for text in texts(grouped(traced(tokens)))] == words
+    assert list(texts(grouped(traced(tokens)))) == words
+
+
+def test_words_are_joined_by_spaces() -> None:
+    assert texts(grouped(traced(["four", "thousand", "eight"]), {"source": [(0, 2)]})) == ("four thousand", "eight")
 
 
 def test_words_become_sentences() -> None:
