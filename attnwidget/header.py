@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import astuple
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, Protocol, TypeVar, cast, get_args
 
 import numpy as np
 
 from attnwidget.architecture import Architecture
+from attnwidget.disk import unique
 from attnwidget.ledger import SOURCE, STRIPS_OF, TARGET
 from attnwidget.outline import MAX_PLACES, Asks, Beam, Flag, FlagKind, Kind, Site
 from attnwidget.scene import Scene, SceneKind
@@ -18,52 +19,78 @@ from attnwidget.stores import STORES, Store
 from attnwidget.tokens import Tokens
 from attnwidget.trace import Trace
 
+HEADER, CRC = "attnwidget", "attnwidget.crc"  # what the text of a header and its CRC-32 stand under
 VERSION = 2  # 1 knew no stores but dense ones, no strips but two, and no beams
 
 T = TypeVar("T")
 
 
+class Tensors(Protocol):
+    """The tensors of a file, by name."""
+
+    def tensor(self, name: str) -> np.ndarray:
+        """Return one of them."""
+
+    def check(self, name: str, crc: object) -> None:
+        """Raise ValueError if it was read and has another CRC-32."""
+
+
 def described(trace: Trace) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return the header of a trace, and its tensors by name."""
+    """Return the header of a trace, and its tensors by name, which are not copied."""
     with trace.lock:
-        ledger, sites = trace.ledger, []
-        tensors: dict[str, np.ndarray] = {}
-        for i, (site, record) in enumerate(zip(trace.sites, ledger.records.values(), strict=True)):
-            arrays, numbers = record.store.state()
-            copies = {name: np.array(array, array.dtype.newbyteorder("<"), order="C") for name, array in arrays.items()}
-            tensors |= {f"{name}.{i}": array for name, array in copies.items()}
-            sites.append(_described_site(site, copies, numbers))
-        header = {
-            "version": VERSION,
-            "title": trace.title,
-            "status": trace.status,
-            "strips": {name: list(tokens) for name, tokens in trace.tokens.items()},
-            "scenes": {name: _described_scene(scene) for name, scene in ledger.strips.scenes.items()},
-            "known": sorted(ledger.strips.known),
-            "n_read": ledger.strips.n_read,
-            "steps": [
-                {"token": step.token, "candidates": [[c.token, c.probability] for c in step.candidates]}
-                for step in trace.steps
-            ],
-            "beams": [astuple(beam) for beam in trace.beams],
-            "architecture": trace.architecture.to_dict(),
-            "sites": sites,
-        }
-        tensors |= {f"scene.{name}": scene.pixels for name, scene in ledger.strips.scenes.items()}
+        header, tensors = outlined(trace)
+        texts, n_steps = trace.ledger.strips.texts, len(trace.ledger.steps)
+        header["strips"] = {name: list(tokens) for name, tokens in texts.items()}
+        header["steps"] = described_steps(trace, range(n_steps))
     return header, tensors
 
 
-def _described_scene(scene: Scene) -> dict[str, Any]:
-    return {
-        "kind": scene.kind,
-        "grid": list(scene.grid),
-        "before": scene.before,
-        "seconds": scene.seconds,
-        "crc": _crc(scene.pixels),
+def described_steps(trace: Trace, which: range) -> list[dict[str, Any]]:
+    """Return some of the steps as a header has them."""
+    steps = trace.ledger.steps[which.start : which.stop]
+    return [{"token": step.token, "candidates": [[c.token, c.probability] for c in step.candidates]} for step in steps]
+
+
+def outlined(trace: Trace) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the header of a trace without its tokens and steps, and its tensors by name."""
+    ledger, sites = trace.ledger, []
+    tensors = {f"scene.{name}": scene.pixels for name, scene in ledger.strips.scenes.items()}
+    for i, record in enumerate(ledger.records.values()):
+        arrays, numbers = record.store.state()
+        tensors |= {f"{name}.{i}": array for name, array in arrays.items()}
+        sites.append(_described_site(record.current, numbers))
+    header = {
+        "version": VERSION,
+        "title": trace.title,
+        "status": trace.status,
+        "strips": {},
+        "scenes": {name: _described_scene(scene) for name, scene in ledger.strips.scenes.items()},
+        "known": sorted(ledger.strips.known),
+        "n_read": ledger.strips.n_read,
+        "steps": [],
+        "beams": [astuple(beam) for beam in trace.beams],
+        "architecture": trace.architecture.to_dict(),
+        "sites": sites,
     }
+    return header, tensors
 
 
-def _described_site(site: Site, arrays: dict[str, np.ndarray], numbers: dict[str, float | None]) -> dict[str, Any]:
+def sealed(header: dict[str, Any], crcs: Mapping[str, int]) -> str:
+    """Return the text of a header, which says the CRC-32 of each tensor."""
+    for tensor, crc in crcs.items():
+        name, _, place = tensor.rpartition(".")
+        if name == "scene":
+            header["scenes"][place]["crc"] = crc
+        else:
+            header["sites"][int(place)]["crc"][name] = crc
+    return json.dumps(header)
+
+
+def _described_scene(scene: Scene) -> dict[str, Any]:
+    return {"kind": scene.kind, "grid": list(scene.grid), "before": scene.before, "seconds": scene.seconds}
+
+
+def _described_site(site: Site, numbers: dict[str, float | None]) -> dict[str, Any]:
     return {
         "name": site.name,
         "kind": site.kind,
@@ -76,12 +103,22 @@ def _described_site(site: Site, arrays: dict[str, np.ndarray], numbers: dict[str
         "numbers": numbers,
         "shape": [site.n_heads, site.n_queries, site.n_keys],
         "flags": [[flag.kind, flag.count, flag.where] for flag in site.flags],
-        "crc": {name: _crc(array) for name, array in arrays.items()},
+        "crc": {},
     }
 
 
-def _crc(array: np.ndarray) -> int:
-    return zlib.crc32(array.tobytes())
+def checked_text(metadata: Mapping[str, object]) -> str:
+    """Return the text of a header that stands beside its CRC-32.
+
+    Raises:
+        ValueError: there is none, or not the one that was written.
+    """
+    text = metadata.get(HEADER)
+    if not isinstance(text, str):
+        raise ValueError("it has no attnwidget header")
+    if metadata.get(CRC) != str(zlib.crc32(text.encode("utf-8"))):
+        raise ValueError("its header is not the one that was written")
+    return text
 
 
 def read_header(text: str) -> dict[str, Any]:
@@ -90,7 +127,7 @@ def read_header(text: str) -> dict[str, Any]:
     Raises:
         ValueError, RecursionError: it is no header, or one of a version that is not known.
     """
-    header = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+    header = json.loads(text, object_pairs_hook=unique, parse_constant=_refuse)
     version = _field(header, "version", int)
     if not 1 <= version <= VERSION:
         raise ValueError(f"it has version {version}, this package reads 1 to {VERSION}; update attnwidget")
@@ -105,12 +142,6 @@ def read_header(text: str) -> dict[str, Any]:
     return cast("dict[str, Any]", header)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({name for name, _ in pairs}) < len(pairs):
-        raise ValueError("a field of its header stands twice")
-    return dict(pairs)
-
-
 def _refuse(constant: str) -> object:
     raise ValueError(f"its header holds {constant}, which is no number")
 
@@ -123,12 +154,12 @@ def _field(data: object, name: str, kind: type[T]) -> T:
     return value
 
 
-def rebuilt(header: dict[str, Any], tensor: Callable[[str], np.ndarray]) -> Trace:
+def rebuilt(header: dict[str, Any], tensors: Tensors) -> Trace:
     """Return the trace that a header describes.
 
     Args:
         header: see `read_header`.
-        tensor: returns a tensor of the file by its name.
+        tensors: of the file.
 
     Raises:
         LookupError, TypeError, ValueError, OverflowError: header and tensors do not make a trace.
@@ -137,14 +168,16 @@ def rebuilt(header: dict[str, Any], tensor: Callable[[str], np.ndarray]) -> Trac
     ledger, strips = trace.ledger, header["strips"]
     n_read = None if header["n_read"] is None else _field(header, "n_read", int)
     names = dict.fromkeys((SOURCE, TARGET, *strips))
-    scenes = {strip: _read_scene(said, tensor(f"scene.{strip}")) for strip, said in header.get("scenes", {}).items()}
+    scenes = {strip: _read_scene(said, strip, tensors) for strip, said in header.get("scenes", {}).items()}
     if unknown := set(scenes) - set(strips):
         raise ValueError(f"{len(unknown)} of its scenes belong to no strip")
-    texts = {strip: _read_tokens(_field(strips, strip, list), scenes.get(strip)) for strip in names}
+    texts = {strip: Tokens(tuple(_field(strips, strip, list)), scenes.get(strip)) for strip in names}
     ledger.strips.restore(texts, header["known"], n_read)
     for i, said in enumerate(header["sites"]):
-        arrays = {name: tensor(f"{name}.{i}") for name in _field(said, "crc", dict)}
-        site, store = _read_site(said, arrays)
+        crcs = _field(said, "crc", dict)
+        site, store = _read_site(said, {name: tensors.tensor(f"{name}.{i}") for name in crcs})
+        for name, crc in crcs.items():
+            tensors.check(f"{name}.{i}", crc)
         ledger.restore(site, store, [_read_flag(*flag) for flag in _field(said, "flags", list)])
     steps = [(_field(step, "token", str), _field(step, "candidates", list)) for step in header["steps"]]
     ledger.restore_steps(steps)
@@ -156,11 +189,8 @@ def rebuilt(header: dict[str, Any], tensor: Callable[[str], np.ndarray]) -> Trac
     return trace
 
 
-def _read_tokens(texts: list[str], scene: Scene | None) -> Tokens:
-    return Tokens(tuple(texts), scene)
-
-
-def _read_scene(said: dict[str, Any], pixels: np.ndarray) -> Scene:
+def _read_scene(said: dict[str, Any], strip: str, tensors: Tensors) -> Scene:
+    pixels = tensors.tensor(f"scene.{strip}")
     kind, grid, seconds = _field(said, "kind", str), _field(said, "grid", list), said.get("seconds")
     if kind not in get_args(SceneKind):
         raise ValueError("the kind of one of its scenes is unknown")
@@ -168,8 +198,7 @@ def _read_scene(said: dict[str, Any], pixels: np.ndarray) -> Scene:
         raise ValueError("one of its scenes has a grid that is none")
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or 0 in pixels.shape or pixels.shape[-1] not in (1, 3):
         raise ValueError("one of its scenes has pixels that are none")
-    if _crc(pixels) != _field(said, "crc", int):
-        raise ValueError("the pixels of one of its scenes are not those that were written")
+    tensors.check(f"scene.{strip}", _field(said, "crc", int))
     if seconds is not None and not (type(seconds) is float and 0 < seconds < 1e9):
         raise ValueError("one of its scenes lasts no time that is one")
     return Scene(cast("SceneKind", kind), pixels, (grid[0], grid[1], grid[2]), said["before"], seconds)
@@ -191,8 +220,6 @@ def _read_site(said: dict[str, Any], arrays: dict[str, np.ndarray]) -> tuple[Sit
     store: Store = STORES[kind].restored(arrays, _field(said, "numbers", dict))
     if [store.n_heads, store.n_queries, store.n_keys] != said["shape"] or store.n_heads != site.n_heads:
         raise ValueError("its weights have another shape or type than it says")
-    if {name: _crc(array) for name, array in arrays.items()} != said["crc"]:
-        raise ValueError("its weights are not the ones that were written")
     return site, store
 
 

@@ -14,8 +14,8 @@ SOURCES = ROOT / "js" / "src"
 
 # From low to high. A room may import any room of a lower line, none of its own line. A folder is one room.
 PYTHON_LAYERS = [
-    {"scene", "analysis", "heads", "outline", "subshell", "terms"},
-    {"seen", "tokens"},
+    {"scene", "analysis", "disk", "heads", "observers", "outline", "subshell", "terms"},
+    {"mapped", "seen", "tokens"},
     {"checks", "architecture"},
     {"stores", "strips"},
     {"records"},
@@ -23,7 +23,9 @@ PYTHON_LAYERS = [
     {"survey"},
     {"beams", "foreign", "reading"},
     {"trace"},
-    {"header", "sweep"},
+    {"appended", "header", "sweep"},
+    {"folder"},
+    {"follower"},
     {"file", "wire"},
     {"answers", "selection"},
     {"stream"},
