@@ -31,6 +31,7 @@ class Appended:
         self._dtype, self._n_rows, self._edition, self._axis = np.dtype("|u1"), 0, 0, 0
         self._row: tuple[int, ...] = ()  # the shape of a row in the file, whose last axis may have free room behind
         self._width: int | None = None
+        self._is_new = False  # whether something was added since the last `sync`
 
     def said(self) -> dict[str, Any]:
         """Return what a manifest says of it."""
@@ -69,7 +70,6 @@ class Appended:
                     file.write(chunk.data)
                     file.flush()
                     self._count(chunk.data, len(chunk))
-                os.fsync(file.fileno())
 
     def append(self, text: bytes) -> None:
         """Add bytes.
@@ -80,9 +80,18 @@ class Appended:
         if text:
             with self._opened() as file:
                 file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
             self._count(memoryview(text), len(text))
+
+    def sync(self) -> None:
+        """Have what was added be on the disk, whatever happens.
+
+        Raises:
+            OSError: it is not.
+        """
+        if self._is_new:
+            with (self._folder / self._file).open("rb+") as file:
+                os.fsync(file.fileno())
+            self._is_new = False
 
     def _begin(self, dtype: np.dtype[Any], shape: tuple[int, ...], *, grown: bool) -> None:
         room = int(self._row[-1] * _ROOM) if grown else 0
@@ -100,7 +109,7 @@ class Appended:
 
     def _count(self, data: memoryview, n_rows: int) -> None:
         self.crc, self._n_rows = zlib.crc32(data, self.crc), self._n_rows + n_rows
-        self._n_bytes += data.nbytes
+        self._n_bytes, self._is_new = self._n_bytes + data.nbytes, True
 
 
 def _chunks(rows: np.ndarray, dtype: np.dtype[Any], row: tuple[int, ...]) -> Iterator[np.ndarray]:

@@ -76,6 +76,8 @@ class Folder:
             text = "".join(f"{json.dumps(line)}\n" for line in new).encode("ascii")
             self._texts.setdefault(name, Appended(self.path, name)).append(text)
             self._n_texts[name] = self._n_texts.get(name, 0) + len(new)
+        for file in (*(self._arrays[name] for name in tensors), *self._texts.values()):
+            file.sync()  # once all are written, as the first then takes most of the others along
         self._replace_manifest(header, tensors)
 
     def _new_lines(self, trace: Trace) -> dict[str, list[Any]]:

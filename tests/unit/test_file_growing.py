@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -191,11 +192,16 @@ def test_record_follows_its_trace(path: Path) -> None:
 def test_a_recording_that_fails_leaves_its_steps(path: Path) -> None:
     attention = torch.nn.MultiheadAttention(8, 2, batch_first=True)
     words = torch.rand(1, 4, 8)
-    with pytest.raises(ZeroDivisionError), aw.record(attention, source=list("abcd"), save=path):
-        for step in range(3):
-            attention(words[:, :1], words, words)
-            aw.step(str(step))
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with aw.record(attention, source=list("abcd"), save=path):
+            for step in range(3):
+                attention(words[:, :1], words, words)
+                aw.step(str(step))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     again = load(path)
     assert (again.status, [step.token for step in again.steps]) == ("stopped", ["0", "1", "2"])
 
@@ -320,12 +326,15 @@ def test_an_error_of_the_disk_does_not_hide_that_of_the_model(path: Path, monkey
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    with warnings.catch_warnings(), pytest.raises(ZeroDivisionError), aw.record(attention, save=path):
-        warnings.simplefilter("ignore")
-        monkeypatch.setattr(os, "fsync", full)
-        attention(words[:, :1], words, words)
-        aw.step("x")
-        raise ZeroDivisionError
+    def fail() -> None:
+        with aw.record(attention, save=path):
+            monkeypatch.setattr(os, "fsync", full)
+            attention(words[:, :1], words, words)
+            aw.step("x")
+            raise ZeroDivisionError
+
+    with warnings.catch_warnings(action="ignore"), pytest.raises(ZeroDivisionError):
+        fail()
 
 
 def test_the_end_of_a_recording_raises_what_the_disk_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -335,10 +344,15 @@ def test_the_end_of_a_recording_raises_what_the_disk_said(path: Path, monkeypatc
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    with pytest.warns(UserWarning, match="No space left"), pytest.raises(WriteError, match="No space left"):
-        with aw.record(attention, source=list("abcd"), save=path) as trace:
+    trace = Trace()
+
+    def run() -> None:
+        with aw.record(attention, source=list("abcd"), into=trace, save=path):
             attention(words, words, words)
             monkeypatch.setattr(os, "fsync", full)
+
+    with pytest.warns(UserWarning, match="No space left"), pytest.raises(WriteError, match="No space left"):
+        run()
     assert trace.status == "complete"
 
 
@@ -418,10 +432,8 @@ def test_a_flipped_bit_is_an_error_or_changes_nothing(growing: Trace, written: P
         changed = bytearray(data)
         changed[random.integers(len(data))] ^= 1 << int(random.integers(8))
         file.write_bytes(changed)
-        try:
+        with contextlib.suppress(TraceError):
             assert facts(load(written)) == facts(growing)
-        except TraceError:
-            pass
         file.write_bytes(data)
 
 
