@@ -14,8 +14,9 @@ import numpy as np
 from attnwidget.disk import TraceError, WriteError, replacing
 from attnwidget.folder import MANIFEST, Folder, check_free, folder_parts
 from attnwidget.follower import Follower, followers
-from attnwidget.header import CRC, HEADER, checked_text, described, read_header, rebuilt, sealed
+from attnwidget.header import CRC, HEADER, described, sealed
 from attnwidget.mapped import MappedArrays, places_of
+from attnwidget.rebuild import checked_text, read_header, rebuilt
 from attnwidget.trace import Trace
 
 _PATIENCE = 5  # times that a reader begins anew where a writer may have replaced files meanwhile

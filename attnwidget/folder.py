@@ -12,8 +12,9 @@ from typing import Any
 
 from attnwidget.appended import Appended
 from attnwidget.disk import check_parent, unique, write_whole
-from attnwidget.header import CRC, HEADER, checked_text, described_steps, outlined, read_header, sealed
+from attnwidget.header import CRC, HEADER, described_steps, outlined, sealed
 from attnwidget.mapped import MAX_HEADER_BYTES, MappedArrays, Place, check_file
+from attnwidget.rebuild import checked_text, read_header
 from attnwidget.trace import Trace
 
 MANIFEST = "manifest.json"

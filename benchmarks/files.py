@@ -107,43 +107,46 @@ def print_opening(sizes: list[float], runs: int) -> None:
             )
 
 
-def steps(trace: Trace, n_steps: int, pause: float) -> tuple[float, float]:
-    """Append steps as a decoder of 12 layers and 12 heads does; return the seconds of a step, and those of the end."""
-    rng, took = np.random.default_rng(0), 0.0
+def steps(trace: Trace, n_steps: int, n_products: int) -> tuple[float, float, float]:
+    """Append steps as a decoder of 12 layers and 12 heads does.
+
+    Returns:
+        Seconds of a step, processor seconds of a step in all threads, seconds of the end.
+    """
+    rng = np.random.default_rng(0)
+    square = rng.normal(size=(64, 64)).astype(np.float32)
     queries, keys = (rng.normal(size=(12, 1, 64)).astype(np.float16) for _ in range(2))
     trace.set_tokens("context", ["a"])
     for layer in range(12):
         trace.add_site(Site(f"layers.{layer}", "decoder", layer, 12, "target", "context"), store="qk")
+    started, busy = time.perf_counter(), time.process_time()
     for step in range(n_steps):
-        started = time.perf_counter()
         factors = Factors(queries, keys, Visible.all(1, step + 1), 0.1, first_key=step, first_query=step)
         trace.append({f"layers.{i}": factors for i in range(12)}, token="a", candidates=[("a", 0.5)] * 5)
-        end = started + pause
-        while time.perf_counter() < end:  # a model that computes
-            np.dot(keys[0], keys[0].T)
-        took += time.perf_counter() - started
-    started = time.perf_counter()
+        for _ in range(n_products):  # a model that computes
+            np.dot(square, square)
+    took, busy, ended = time.perf_counter() - started, time.process_time() - busy, time.perf_counter()
     trace.finish()
-    return took / n_steps, time.perf_counter() - started
+    return took / n_steps, busy / n_steps, time.perf_counter() - ended
 
 
 def print_following(n_steps: int, runs: int) -> None:
     """Print what a step costs with and without a folder that is written meanwhile."""
-    print("| step of the model, ms | not followed, ms | followed, ms | more | end, ms |\n|---|---|---|---|---|")
-    for pause in (0.005, 0.020):
-        found: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
+    print("| followed | step, ms | processor, ms | more | end, ms |\n|---|---|---|---|---|")
+    for n_products in (400, 1600):
+        found: dict[bool, list[tuple[float, float, float]]] = {False: [], True: []}
         for _ in range(runs):
-            for followed in found:
+            for followed, measured in found.items():
                 with tempfile.TemporaryDirectory() as folder:
                     trace = Trace()
                     if followed:
                         trace.save(Path(folder) / "run.attn")
-                    found[followed].append(steps(trace, n_steps, pause))
-        (plain, _), (step, end) = (
-            [statistics.median(it) * MS for it in zip(*found[followed], strict=True)] for followed in (False, True)
-        )
-        more = (step / plain - 1) * 100
-        print(f"| {pause * MS:.0f} | {plain:.3f} | {step:.3f} | {more:+.1f} % | {end:.0f} |", flush=True)
+                    measured.append(steps(trace, n_steps, n_products))
+        plain = statistics.median(busy for _, busy, _ in found[False])
+        for followed, measured in found.items():
+            step, busy, end = (statistics.median(it) * MS for it in zip(*measured, strict=True))
+            more = f"{(busy / plain / MS - 1) * 100:+.1f} %"
+            print(f"| {'yes' if followed else 'no'} | {step:.3f} | {busy:.3f} | {more} | {end:.0f} |", flush=True)
 
 
 def main() -> None:

@@ -94,12 +94,12 @@ class DenseStore:
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
         """Return what `restored` takes; queries and keys, which explain weights, where they are few."""
-        weights, (arrays, numbers) = {"weights": self._view(slice(None))}, self.factors.state()
-        if not self._came or arrays["queries"].size + arrays["keys"].size > MAX_CELLS:
-            return weights, {}
+        weights, (arrays, numbers) = self._view(slice(None)), self.factors.state()
+        if not self._came or arrays["queries"].size + arrays["keys"].size > max(MAX_CELLS, weights.size):
+            return {"weights": weights}, {}
         came = {"came": np.array(self._came, np.int64)}
         own = {f"{_FACTORS}{name}": array for name, array in arrays.items()}
-        return weights | came | own, {f"{_FACTORS}{name}": number for name, number in numbers.items()}
+        return {"weights": weights} | came | own, {f"{_FACTORS}{name}": number for name, number in numbers.items()}
 
     @property
     def n_rewritten(self) -> int:

@@ -16,7 +16,7 @@ SOURCES = ROOT / "js" / "src"
 PYTHON_LAYERS = [
     {"scene", "analysis", "disk", "heads", "observers", "outline", "subshell", "terms"},
     {"mapped", "seen", "tokens"},
-    {"checks", "architecture"},
+    {"booked", "checks", "architecture"},
     {"stores", "strips"},
     {"records"},
     {"ledger"},
@@ -24,6 +24,7 @@ PYTHON_LAYERS = [
     {"beams", "foreign", "reading"},
     {"trace"},
     {"appended", "header", "sweep"},
+    {"rebuild"},
     {"folder"},
     {"follower"},
     {"file", "wire"},
