@@ -60,8 +60,8 @@ def _part(numbers: np.ndarray, said: dict[str, Any], n_heads: int) -> Terms:
         raise ValueError("its terms have an unknown form")
     if set(found) - set(_AXES):
         raise ValueError("its terms hold what is unknown")
-    optional = (found.get(name) for name in ("queries", "keys", "pairs", "vector"))
-    terms = Terms(found["scores"], cast(Form, form), *optional, scale=scale)
+    optional = found.get("queries"), found.get("keys"), found.get("pairs"), found.get("vector")
+    terms = Terms(found["scores"], cast(Form, form), *optional, scale)
     n_queries, n_keys = terms.scores.shape[1:]
     queries, keys, pairs = terms.queries, terms.keys, terms.pairs
     fits = (

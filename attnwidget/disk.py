@@ -62,6 +62,7 @@ def check_parent(target: Path) -> None:
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object of JSON, in which no name may stand twice."""
-    if len({name for name, _ in pairs}) < len(pairs):
+    found = dict(pairs)
+    if len(found) < len(pairs):
         raise ValueError("a field of its header stands twice")
-    return dict(pairs)
+    return found

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import time
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from attnwidget.disk import TraceError, WriteError, replacing
 from attnwidget.folder import MANIFEST, Folder, check_free, folder_parts
 from attnwidget.follower import Follower, followers
 from attnwidget.header import CRC, HEADER, described, sealed
-from attnwidget.mapped import MappedArrays, places_of
+from attnwidget.mapped import MappedArrays, check_count, places_of
 from attnwidget.rebuild import checked_text, read_header, rebuilt
 from attnwidget.trace import Trace
 
@@ -104,7 +106,8 @@ def load(path: str | os.PathLike[str], *, verify: bool = False) -> Trace:
 
     place = Path(path)
     try:
-        return _loaded(place, verify=verify)
+        with _no_collection():
+            return _loaded(place, verify=verify)
     except SafetensorError as error:
         raise TraceError(
             f"{os.fspath(path)} is not a whole trace file ({error}). It was cut short, or something else wrote it; "
@@ -112,6 +115,18 @@ def load(path: str | os.PathLike[str], *, verify: bool = False) -> Trace:
         ) from error
     except (LookupError, TypeError, ValueError, RecursionError, OverflowError, AttributeError) as error:
         raise TraceError(f"{os.fspath(path)} is not a trace of this version: {error}") from error
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Look for no garbage: of a hundred thousand steps none is, and looking takes most of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _loaded(path: Path, *, verify: bool) -> Trace:
@@ -129,6 +144,7 @@ def _loaded(path: Path, *, verify: bool) -> Trace:
 def _file_parts(path: Path, *, verify: bool) -> tuple[dict[str, Any], MappedArrays]:
     from safetensors import safe_open
 
+    check_count(path)
     with safe_open(os.fspath(path), framework="np") as file:
         header = read_header(checked_text(file.metadata() or {}))
     return header, MappedArrays(places_of(path), verify=verify)

@@ -66,7 +66,7 @@ class Folder:
         """
         self.path.mkdir(exist_ok=True)
         with trace.lock:
-            header, tensors = outlined(trace)
+            header, tensors = outlined(trace, computed=False)
             growing = _growing(trace, tensors)
             tensors = {name: it if name in growing else it.copy() for name, it in tensors.items()}
             lines = self._new_lines(trace)

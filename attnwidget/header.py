@@ -38,12 +38,16 @@ def described_steps(trace: Trace, which: range) -> list[dict[str, Any]]:
     return [{"token": step.token, "candidates": [[c.token, c.probability] for c in step.candidates]} for step in steps]
 
 
-def outlined(trace: Trace) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return the header of a trace without its tokens and steps, and its tensors by name."""
+def outlined(trace: Trace, *, computed: bool = True) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the header of a trace without its tokens and steps, and its tensors by name.
+
+    Args:
+        computed: see `Store.state`.
+    """
     ledger, sites, room = trace.ledger, [], MAX_TOLD
     tensors = {f"scene.{name}": scene.pixels for name, scene in ledger.strips.scenes.items()}
     for i, record in enumerate(ledger.records.values()):
-        arrays, numbers = record.store.state()
+        arrays, numbers = record.store.state(computed=computed)
         tensors |= {f"{name}.{i}": array for name, array in arrays.items()}
         sites.append(_described_site(record.current, numbers))
         told = booked(record.book) if trace.status in ("complete", "stopped") and record.is_told else None

@@ -18,6 +18,7 @@ from attnwidget.disk import unique
 
 READ_BYTES = 32 << 20  # of arrays, the smallest first, that are read when a trace is opened
 MAX_HEADER_BYTES = 100_000_000  # as safetensors has it
+MAX_TENSORS = 100_000
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1"}
 
 
@@ -115,23 +116,36 @@ class MappedArrays:
         return self._files[path]
 
 
+def check_count(path: Path) -> None:
+    """Raise ValueError if a safetensors file has more tensors than any trace, before anything is made of each."""
+    count = _header_of(path)[1].count(b'"data_offsets"')
+    if count > MAX_TENSORS:
+        raise ValueError(f"it has {count} tensors, at most {MAX_TENSORS} were expected")
+
+
 def places_of(path: Path) -> dict[str, Place]:
     """Return where the tensors of a safetensors file are, whose header was checked by its library.
 
     Raises:
         ValueError: a type that no trace holds, or a name that stands twice.
     """
-    with path.open("rb") as file:
-        n_header = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(min(n_header, MAX_HEADER_BYTES)), object_pairs_hook=unique)
+    start, text = _header_of(path)
+    header = json.loads(text, object_pairs_hook=unique)
     header.pop("__metadata__", None)
     for said in header.values():
         if said["dtype"] not in _DTYPES:
             raise ValueError(f"its arrays hold {said['dtype']}, another shape or type than it says")
     return {
-        name: Place(path, 8 + n_header + said["data_offsets"][0], _DTYPES[said["dtype"]], tuple(said["shape"]))
+        name: Place(path, start + said["data_offsets"][0], _DTYPES[said["dtype"]], tuple(said["shape"]))
         for name, said in header.items()
     }
+
+
+def _header_of(path: Path) -> tuple[int, bytes]:
+    """Return where the data of a safetensors file begin, and what stands before them."""
+    with path.open("rb") as file:
+        n_bytes = int.from_bytes(file.read(8), "little")
+        return 8 + n_bytes, file.read(min(n_bytes, MAX_HEADER_BYTES))
 
 
 def check_file(path: Path, n_bytes: int) -> None:

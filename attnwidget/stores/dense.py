@@ -92,14 +92,17 @@ class DenseStore:
         pool = side(self.n_queries, self.n_keys, size)
         return pooled(analysis.mean(self._view(slice(None))) if head is None else self.read(heads=head), pool), pool
 
-    def state(self) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
+    def state(self, *, computed: bool = True) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
         """Return what `restored` takes; queries and keys, which explain weights, where they are few."""
-        weights, (arrays, numbers) = self._view(slice(None)), self.factors.state()
-        if not self._came or arrays["queries"].size + arrays["keys"].size > max(MAX_CELLS, weights.size):
-            return {"weights": weights}, {}
-        came = {"came": np.array(self._came, np.int64)}
+        (arrays, numbers), size = self.factors.state(), self.n_heads * self.n_queries * self.n_keys
+        explains = bool(self._came) and arrays["queries"].size + arrays["keys"].size <= max(MAX_CELLS, size)
+        if not explains:
+            return {"weights": self._view(slice(None))}, {}
+        follow = not computed and self.factors.n_queries == self.n_queries  # no row came as weights
+        weights = np.zeros((self.n_heads, 0, 0), np.float32) if follow else self._view(slice(None))
+        came = {"weights": weights, "came": np.array(self._came, np.int64)}
         own = {f"{_FACTORS}{name}": array for name, array in arrays.items()}
-        return {"weights": weights} | came | own, {f"{_FACTORS}{name}": number for name, number in numbers.items()}
+        return came | own, {f"{_FACTORS}{name}": number for name, number in numbers.items()}
 
     @property
     def n_rewritten(self) -> int:
@@ -118,6 +121,7 @@ class DenseStore:
         store._array, (store.n_queries, store.n_keys) = weights, weights.shape[1:]
         if "came" in arrays:
             store.factors = VirtualStore.restored(_of_factors(arrays), _of_factors(numbers))
+            store.n_queries = store.n_queries or store.factors.n_queries
             came = held(arrays, "came", "<i8", None, 3)
             ends = came[:, :1] + came[:, 1:2], came[:, 2:] + came[:, 1:2]
             if (
@@ -128,6 +132,10 @@ class DenseStore:
             ):
                 raise ValueError("its queries explain rows that are not there")
             store._came = [(first, count, place) for first, count, place in came.tolist()]
+            if weights.shape[1] == 0:
+                store._waiting, store.n_keys = list(store._came), store.factors.n_keys
+                if [*came[:, 0], store.n_queries] != [0, *ends[0][:, 0]]:
+                    raise ValueError("its queries leave rows out")
         return store
 
     def place_of(self, query: int) -> int | None:

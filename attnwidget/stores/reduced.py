@@ -109,7 +109,7 @@ class ReducedStore:
         coarser = max(1, side(self.n_queries, self.n_keys, size) // pool)
         return pooled(chosen, coarser).copy(), pool * coarser
 
-    def state(self) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
+    def state(self, *, computed: bool = True) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
         """Return what `restored` takes."""
         rows = slice(self.n_queries)
         arrays: dict[str, np.ndarray] = {

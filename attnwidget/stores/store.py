@@ -67,8 +67,12 @@ class Store(Protocol):
             IndexError: no such head.
         """
 
-    def state(self) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
-        """Return arrays, which are not copied, and numbers of which `restored` makes an equal store."""
+    def state(self, *, computed: bool = True) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
+        """Return arrays, which are not copied, and numbers of which `restored` makes an equal store.
+
+        Args:
+            computed: whether weights that follow from others of its arrays must be there too, as they were rounded.
+        """
 
     def overview(self, head: int | None, size: int = 256) -> tuple[np.ndarray, int]:
         """Return the largest weight of each square of weights, and the side of these squares.

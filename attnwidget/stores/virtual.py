@@ -138,7 +138,7 @@ class VirtualStore:
             pyramid.add((self._mean(rows) if head is None else self.read(rows, heads=head))[None])
         return pyramid.cells[0].copy(), pyramid.pool
 
-    def state(self) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
+    def state(self, *, computed: bool = True) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
         """Return what `restored` takes."""
         rows, visible, softmax = slice(self.n_queries), self._visible, self._softmax
         arrays: dict[str, np.ndarray | None] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,47 @@ def test_dense_rows_of_queries_and_keys_are_explained(path: Path, folder: bool) 
     assert path.is_dir() == folder
     assert told(load(path)) == told(trace)
     assert load(path).weights().tobytes() == trace.weights().tobytes()
+
+
+def followed(path: Path, *, looked_at: bool) -> Trace:
+    """Return a trace of a dense site to which queries and keys came."""
+    trace = Trace()
+    trace.add_site(Site("own", "decoder", 0, 2, "target", "context"))
+    trace.save(path)
+    for step in range(9):
+        queries, keys = (RNG.normal(size=(2, n, 4)).astype(np.float32) for n in (1, step + 1))
+        trace.append({"own": Factors(queries, keys, Visible.causal(1, step + 1), 0.5)}, token="x")
+        if looked_at:
+            trace.weights()
+        trace.save(path)
+        assert load(path).weights() == pytest.approx(trace.weights(), abs=1e-6)
+    trace.finish()
+    return trace
+
+
+@pytest.mark.parametrize("looked_at", [False, True])
+def test_weights_that_follow_from_queries_and_keys_are_not_written(path: Path, looked_at: bool) -> None:
+    trace = followed(path, looked_at=looked_at)
+    again = load(path)
+    assert [file.name for file in path.iterdir() if file.name.startswith("weights")] == []
+    assert again.weights() == pytest.approx(trace.weights(), abs=1e-6)
+    assert again.strength() == pytest.approx(trace.strength(), abs=1e-5)
+
+
+def test_rows_that_are_left_out_are_no_trace(path: Path) -> None:
+    followed(path, looked_at=True)
+    file = next(path.glob("came.*.bin"))
+    rows = np.fromfile(file, "<i8").reshape(-1, 3)
+    rows[0, 1] -= 1
+    rows.tofile(file)
+    outer = json.loads((path / "manifest.json").read_text())
+    inner = json.loads(outer["attnwidget"])
+    inner["sites"][0]["crc"]["came"] = zlib.crc32(rows.tobytes())
+    text = json.dumps(inner)
+    said = {"attnwidget": text, "attnwidget.crc": str(zlib.crc32(text.encode()))}
+    (path / "manifest.json").write_text(json.dumps(said))
+    with pytest.raises(TraceError, match="leave rows out"):
+        load(path)
 
 
 def test_keys_that_all_steps_share_are_saved_once(path: Path) -> None:
