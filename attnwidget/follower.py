@@ -36,7 +36,7 @@ class Follower:
         self._news, self._gate, self._ended = False, threading.Lock(), threading.Event()
         self._writing = threading.Lock()  # one writer at a time
         self._is_running = False
-        self._error: OSError | None = None
+        self._error: Exception | None = None
         self._is_told = False
 
     def __call__(self, trace: Trace) -> None:
@@ -68,19 +68,20 @@ class Follower:
         followers(trace).pop(self._folder.path, None)
         try:
             self.write(trace)
-        except OSError as error:
+        except Exception as error:
             self._error = error
             self._warn()
-            raise WriteError(
-                error.errno, f"the end of the trace was not written: {error}", str(self._folder.path)
-            ) from error
+            if not isinstance(error, OSError):
+                raise
+            place = str(self._folder.path)
+            raise WriteError(error.errno, f"the end of the trace was not written: {error}", place) from error
 
     def _run(self, trace: Trace) -> None:
         while self._has_news():
             started, cpu = time.monotonic(), time.thread_time()
             try:
                 self.write(trace)
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - it is told to whoever records, in whose thread it can be heard
                 self._error = error
             took, busy = time.monotonic() - started, time.thread_time() - cpu
             self._rest(max(PACE_SECONDS, _SHARE * busy, _IDLE * took))

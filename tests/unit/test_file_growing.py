@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
-import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ import torch
 from oracle import cut, random_factors
 
 import attnwidget as aw
-from attnwidget import Site, Trace, TraceError, load
+from attnwidget import Site, Trace, TraceError, follower, load
 from attnwidget.disk import WriteError
 from attnwidget.folder import MANIFEST
 from attnwidget.stores import Factors, Visible
@@ -102,6 +102,31 @@ def test_an_end_is_written_at_once(growing: Trace, path: Path) -> None:
         step_of(growing, step)
     growing.finish()
     assert facts(load(path, verify=True)) == facts(growing)
+
+
+def test_a_folder_can_be_read_while_it_is_written(growing: Trace, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follower, "PACE_SECONDS", 0.0)
+    monkeypatch.setattr(follower, "_SHARE", 0)
+    monkeypatch.setattr(follower, "_IDLE", 0)
+    growing.save(path)
+
+    def record() -> None:
+        for step in range(150):
+            step_of(growing, step, missing=step % 40 == 7)
+            time.sleep(0.005)
+        growing.finish()
+
+    thread = threading.Thread(target=record)
+    thread.start()
+    counts = [0]
+    while thread.is_alive():
+        again = load(path, verify=True)
+        counts.append(len(again.steps))
+        assert [step.token for step in again.steps] == [f"t{step}" for step in range(counts[-1])]
+        assert {site.n_queries for site in again.sites} == {counts[-1]}
+    thread.join()
+    assert counts == sorted(counts)
+    assert facts(load(path)) == facts(growing)
 
 
 def test_a_folder_can_be_appended_to_again(growing: Trace, path: Path, tmp_path: Path) -> None:
@@ -333,7 +358,7 @@ def test_an_error_of_the_disk_does_not_hide_that_of_the_model(path: Path, monkey
             aw.step("x")
             raise ZeroDivisionError
 
-    with warnings.catch_warnings(action="ignore"), pytest.raises(ZeroDivisionError):
+    with pytest.warns(UserWarning, match="No space left"), pytest.raises(ZeroDivisionError):
         fail()
 
 
