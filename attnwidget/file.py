@@ -62,15 +62,15 @@ def save(trace: Trace, path: str | os.PathLike[str]) -> None:
 
 def _save_folder(trace: Trace, target: Path) -> None:
     follower = followers(trace).get(target)
-    if follower is None:
-        check_free(target)
-        follower = Follower(Folder(target))
+    if follower is not None:
         follower.write(trace)
-        if trace.status in ("empty", "recording"):
-            followers(trace)[target] = follower
-            trace.observe(follower, follower.end)
-    else:
-        follower.write(trace)
+        return
+    check_free(target)
+    follower = Follower(Folder(target))
+    follower.write(trace)
+    followers(trace)[target] = follower
+    if trace.status in ("empty", "recording"):
+        trace.observe(follower, follower.end)
 
 
 def _save_file(trace: Trace, target: Path) -> None:

@@ -53,10 +53,14 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._begin()
+
+    def _begin(self) -> None:
         self._arrays: dict[str, Appended] = {}
         self._texts: dict[str, Appended] = {}
         self._n_texts: dict[str, int] = {}  # how many lines of each text were given to its file
         self._named: list[set[str]] = [set(), set()]  # the files of the last two manifests
+        self._manifest = b""  # what was written last
 
     def write(self, trace: Trace) -> None:
         """Write what is new.
@@ -65,6 +69,8 @@ class Folder:
             OSError: it could not be written; what was there before is untouched, and the next call tries again.
         """
         self.path.mkdir(exist_ok=True)
+        if self._manifest and not self._is_own():
+            self._begin()
         with trace.lock:
             header, tensors = outlined(trace, computed=False)
             growing = _growing(trace, tensors)
@@ -81,6 +87,12 @@ class Folder:
             file.sync()  # once all are written, as the first then takes most of the others along
         self._replace_manifest(header, tensors)
 
+    def _is_own(self) -> bool:
+        """Tell whether the folder is as it was left: nobody has removed it, and no other trace was written to it."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self.path / MANIFEST).read_bytes() == self._manifest
+        return False
+
     def _new_lines(self, trace: Trace) -> dict[str, list[Any]]:
         """Return the tokens and steps that are not in the folder yet."""
         counts, strips = self._n_texts, trace.ledger.strips.texts
@@ -96,7 +108,9 @@ class Folder:
         parts["texts"] = {name: it.said() | {"crc": it.crc} for name, it in self._texts.items()}
         text = sealed(header | parts, {name: it.crc for name, it in own.items()})
         manifest = {HEADER: text, CRC: str(zlib.crc32(text.encode("ascii")))}
-        write_whole(self.path / MANIFEST, json.dumps(manifest).encode("ascii"))
+        data = json.dumps(manifest).encode("ascii")
+        write_whole(self.path / MANIFEST, data)
+        self._manifest = data
         named = {said["file"] for both in parts.values() for said in both.values()}
         if named != self._named[1]:
             self._named = [self._named[1], named]

@@ -65,7 +65,6 @@ class Follower:
             WriteError: it could not be written; what was written before is a trace of the steps before.
         """
         self._ended.set()
-        followers(trace).pop(self._folder.path, None)
         try:
             self.write(trace)
         except Exception as error:
@@ -85,6 +84,8 @@ class Follower:
                 self._error = error
             took, busy = time.monotonic() - started, time.thread_time() - cpu
             self._rest(max(PACE_SECONDS, _SHARE * busy, _IDLE * took))
+        if not threading.main_thread().is_alive():  # which nobody finishes any more
+            self._warn()
 
     def _has_news(self) -> bool:
         with self._gate:

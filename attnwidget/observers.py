@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 
-class Observers(Generic[T]):
+class Observers(list[Callable[[T], None]]):
     """Functions that are called with what changed, in the thread that changed it."""
 
     def __init__(self) -> None:
-        self._told: list[Callable[[T], None]] = []
+        super().__init__()
         self._at_end: list[Callable[[T], None]] = []
 
     def add(self, observer: Callable[[T], None], at_end: Callable[[T], None] | None = None) -> Callable[[], None]:
         """Call `observer` after each change, and `at_end` once after the last one; return what ends both."""
-        self._told.append(observer)
+        self.append(observer)
         if at_end is not None:
             self._at_end.append(at_end)
 
         def leave() -> None:
-            if observer in self._told:
-                self._told.remove(observer)
+            if observer in self:
+                self.remove(observer)
             if at_end in self._at_end:
                 self._at_end.remove(at_end)
 
@@ -34,7 +34,7 @@ class Observers(Generic[T]):
 
     def tell(self, changed: T) -> None:
         """Tell all of a change; whoever looks on must not stop the model that is recorded."""
-        for observer in tuple(self._told):
+        for observer in tuple(self):
             try:
                 observer(changed)
             except Exception:  # noqa: BLE001 - see above

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -181,6 +182,35 @@ def test_a_finished_trace_is_saved_into_its_folder(growing: Trace, path: Path) -
     growing.finish()
     growing.save(path)
     assert (path.is_dir(), facts(load(path))) == (True, facts(growing))
+
+
+def test_a_folder_that_was_removed_is_made_again(growing: Trace, path: Path) -> None:
+    growing.save(path)
+    step_of(growing, 0)
+    growing.save(path)
+    shutil.rmtree(path)
+    step_of(growing, 1)
+    growing.finish()
+    assert facts(load(path, verify=True)) == facts(growing)
+
+
+def test_two_traces_at_one_place_do_not_mix(growing: Trace, path: Path) -> None:
+    growing.save(path)
+    step_of(growing, 0)
+    other = Trace(source=["x"], title="other")
+    other.save(path)
+    step_of(growing, 1)
+    growing.finish()
+    assert facts(load(path, verify=True)) == facts(growing)
+
+
+def test_saving_again_writes_nothing_anew(growing: Trace, path: Path) -> None:
+    growing.save(path)
+    step_of(growing, 0)
+    growing.finish()
+    before = {file.name for file in path.iterdir()}
+    growing.save(path)
+    assert {file.name for file in path.iterdir()} == before
 
 
 def test_a_file_is_not_replaced_by_a_folder(growing: Trace, path: Path) -> None:

@@ -99,12 +99,12 @@ def test_weights_that_follow_from_queries_and_keys_are_not_written(path: Path, l
 
 def test_rows_that_are_left_out_are_no_trace(path: Path) -> None:
     followed(path, looked_at=True)
-    file = next(path.glob("came.*.bin"))
+    outer = json.loads((path / "manifest.json").read_text())
+    inner = json.loads(outer["attnwidget"])
+    file = path / inner["arrays"]["came.0"]["file"]
     rows = np.fromfile(file, "<i8").reshape(-1, 3)
     rows[0, 1] -= 1
     rows.tofile(file)
-    outer = json.loads((path / "manifest.json").read_text())
-    inner = json.loads(outer["attnwidget"])
     inner["sites"][0]["crc"]["came"] = zlib.crc32(rows.tobytes())
     text = json.dumps(inner)
     said = {"attnwidget": text, "attnwidget.crc": str(zlib.crc32(text.encode()))}
