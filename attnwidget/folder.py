@@ -68,9 +68,16 @@ class Folder:
         Raises:
             OSError: it could not be written; what was there before is untouched, and the next call tries again.
         """
-        self.path.mkdir(exist_ok=True)
         if self._manifest and not self._is_own():
             self._begin()
+        try:
+            self._write(trace)
+        except FileNotFoundError:  # somebody removes what is written
+            self._begin()
+            self._write(trace)
+
+    def _write(self, trace: Trace) -> None:
+        self.path.mkdir(exist_ok=True)
         with trace.lock:
             header, tensors = outlined(trace, computed=False)
             growing = _growing(trace, tensors)
