@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from attnwidget.file import write_whole
+from attnwidget.disk import write_whole
 from attnwidget.selection import chosen
 from attnwidget.wire.fit import Budget, frame
 

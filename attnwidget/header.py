@@ -3,67 +3,91 @@
 from __future__ import annotations
 
 import json
-import zlib
-from collections.abc import Callable
+import warnings
+from collections.abc import Mapping
 from dataclasses import astuple
-from typing import Any, TypeVar, cast, get_args
+from typing import Any
 
 import numpy as np
 
-from attnwidget.architecture import Architecture
-from attnwidget.ledger import SOURCE, STRIPS_OF, TARGET
-from attnwidget.outline import MAX_PLACES, Asks, Beam, Flag, FlagKind, Kind, Site
-from attnwidget.scene import Scene, SceneKind
-from attnwidget.stores import STORES, Store
-from attnwidget.tokens import Tokens
+from attnwidget.booked import booked
+from attnwidget.outline import Site
+from attnwidget.scene import Scene
 from attnwidget.trace import Trace
 
+HEADER, CRC = "attnwidget", "attnwidget.crc"  # what the text of a header and its CRC-32 stand under
 VERSION = 2  # 1 knew no stores but dense ones, no strips but two, and no beams
 
-T = TypeVar("T")
+MAX_TOLD = 1 << 24  # numbers of a trace that explain its weights and are saved with them
+_LEFT_OUT = f"what the weights of some sites came of was not saved: it is more than {4 * MAX_TOLD >> 20} MB."
 
 
 def described(trace: Trace) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return the header of a trace, and its tensors by name."""
+    """Return the header of a trace, and its tensors by name, which are not copied."""
     with trace.lock:
-        ledger, sites = trace.ledger, []
-        tensors: dict[str, np.ndarray] = {}
-        for i, (site, record) in enumerate(zip(trace.sites, ledger.records.values(), strict=True)):
-            arrays, numbers = record.store.state()
-            copies = {name: np.array(array, array.dtype.newbyteorder("<"), order="C") for name, array in arrays.items()}
-            tensors |= {f"{name}.{i}": array for name, array in copies.items()}
-            sites.append(_described_site(site, copies, numbers))
-        header = {
-            "version": VERSION,
-            "title": trace.title,
-            "status": trace.status,
-            "strips": {name: list(tokens) for name, tokens in trace.tokens.items()},
-            "scenes": {name: _described_scene(scene) for name, scene in ledger.strips.scenes.items()},
-            "known": sorted(ledger.strips.known),
-            "n_read": ledger.strips.n_read,
-            "steps": [
-                {"token": step.token, "candidates": [[c.token, c.probability] for c in step.candidates]}
-                for step in trace.steps
-            ],
-            "beams": [astuple(beam) for beam in trace.beams],
-            "architecture": trace.architecture.to_dict(),
-            "sites": sites,
-        }
-        tensors |= {f"scene.{name}": scene.pixels for name, scene in ledger.strips.scenes.items()}
+        header, tensors = outlined(trace)
+        texts, n_steps = trace.ledger.strips.texts, len(trace.ledger.steps)
+        header["strips"] = {name: list(tokens) for name, tokens in texts.items()}
+        header["steps"] = described_steps(trace, range(n_steps))
     return header, tensors
 
 
-def _described_scene(scene: Scene) -> dict[str, Any]:
-    return {
-        "kind": scene.kind,
-        "grid": list(scene.grid),
-        "before": scene.before,
-        "seconds": scene.seconds,
-        "crc": _crc(scene.pixels),
+def described_steps(trace: Trace, which: range) -> list[dict[str, Any]]:
+    """Return some of the steps as a header has them."""
+    steps = trace.ledger.steps[which.start : which.stop]
+    return [{"token": step.token, "candidates": [[c.token, c.probability] for c in step.candidates]} for step in steps]
+
+
+def outlined(trace: Trace, *, computed: bool = True) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the header of a trace without its tokens and steps, and its tensors by name.
+
+    Args:
+        computed: see `Store.state`.
+    """
+    ledger, sites, room = trace.ledger, [], MAX_TOLD
+    tensors = {f"scene.{name}": scene.pixels for name, scene in ledger.strips.scenes.items()}
+    for i, record in enumerate(ledger.records.values()):
+        arrays, numbers = record.store.state(computed=computed)
+        tensors |= {f"{name}.{i}": array for name, array in arrays.items()}
+        sites.append(_described_site(record.current, numbers))
+        told = booked(record.book) if trace.status in ("complete", "stopped") and record.is_told else None
+        room -= 0 if told is None else told[0].size
+        if told is not None and room >= 0:
+            tensors[f"terms.{i}"], sites[-1]["terms"] = told
+    if room < 0:
+        warnings.warn(_LEFT_OUT, stacklevel=2)
+    header = {
+        "version": VERSION,
+        "title": trace.title,
+        "status": trace.status,
+        "strips": {},
+        "scenes": {name: _described_scene(scene) for name, scene in ledger.strips.scenes.items()},
+        "known": sorted(ledger.strips.known),
+        "n_read": ledger.strips.n_read,
+        "steps": [],
+        "beams": [astuple(beam) for beam in trace.beams],
+        "architecture": trace.architecture.to_dict(),
+        "sites": sites,
     }
+    return header, tensors
 
 
-def _described_site(site: Site, arrays: dict[str, np.ndarray], numbers: dict[str, float | None]) -> dict[str, Any]:
+def sealed(header: dict[str, Any], crcs: Mapping[str, int]) -> str:
+    """Return the text of a header, which says the CRC-32 of each tensor."""
+    for tensor, crc in crcs.items():
+        name, _, place = tensor.rpartition(".")
+        if name == "scene":
+            header["scenes"][place]["crc"] = crc
+        else:
+            header["sites"][int(place)]["crc"][name] = crc
+    return json.dumps(header)
+
+
+def _described_scene(scene: Scene) -> dict[str, Any]:
+    return {"kind": scene.kind, "grid": list(scene.grid), "before": scene.before, "seconds": scene.seconds}
+
+
+def _described_site(site: Site, numbers: dict[str, float | None]) -> dict[str, Any]:
     return {
         "name": site.name,
         "kind": site.kind,
@@ -76,143 +100,5 @@ def _described_site(site: Site, arrays: dict[str, np.ndarray], numbers: dict[str
         "numbers": numbers,
         "shape": [site.n_heads, site.n_queries, site.n_keys],
         "flags": [[flag.kind, flag.count, flag.where] for flag in site.flags],
-        "crc": {name: _crc(array) for name, array in arrays.items()},
+        "crc": {},
     }
-
-
-def _crc(array: np.ndarray) -> int:
-    return zlib.crc32(array.tobytes())
-
-
-def read_header(text: str) -> dict[str, Any]:
-    """Return the header of a file of this version, of what the file says.
-
-    Raises:
-        ValueError, RecursionError: it is no header, or one of a version that is not known.
-    """
-    header = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
-    version = _field(header, "version", int)
-    if not 1 <= version <= VERSION:
-        raise ValueError(f"it has version {version}, this package reads 1 to {VERSION}; update attnwidget")
-    if _field(header, "status", str) not in ("empty", "recording", "complete", "stopped"):
-        raise ValueError("its status is unknown")
-    for name, kind in (("title", str), ("strips", dict), ("known", list), ("steps", list), ("sites", list)):
-        _field(header, name, kind)
-    if version == 1:
-        header |= {"n_read": None, "beams": []}
-        dense = {"store": "dense", "numbers": {}}
-        header["sites"] = [{**site, **dense, "crc": {"weights": _field(site, "crc", int)}} for site in header["sites"]]
-    return cast("dict[str, Any]", header)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({name for name, _ in pairs}) < len(pairs):
-        raise ValueError("a field of its header stands twice")
-    return dict(pairs)
-
-
-def _refuse(constant: str) -> object:
-    raise ValueError(f"its header holds {constant}, which is no number")
-
-
-def _field(data: object, name: str, kind: type[T]) -> T:
-    """Return a field of a JSON object, which must be there and of this type."""
-    value = data.get(name) if isinstance(data, dict) else None
-    if type(value) is not kind:
-        raise ValueError(f"{name} is {type(value).__name__} where {kind.__name__} was expected")
-    return value
-
-
-def rebuilt(header: dict[str, Any], tensor: Callable[[str], np.ndarray]) -> Trace:
-    """Return the trace that a header describes.
-
-    Args:
-        header: see `read_header`.
-        tensor: returns a tensor of the file by its name.
-
-    Raises:
-        LookupError, TypeError, ValueError, OverflowError: header and tensors do not make a trace.
-    """
-    trace = Trace(title=header["title"])
-    ledger, strips = trace.ledger, header["strips"]
-    n_read = None if header["n_read"] is None else _field(header, "n_read", int)
-    names = dict.fromkeys((SOURCE, TARGET, *strips))
-    scenes = {strip: _read_scene(said, tensor(f"scene.{strip}")) for strip, said in header.get("scenes", {}).items()}
-    if unknown := set(scenes) - set(strips):
-        raise ValueError(f"{len(unknown)} of its scenes belong to no strip")
-    texts = {strip: _read_tokens(_field(strips, strip, list), scenes.get(strip)) for strip in names}
-    ledger.strips.restore(texts, header["known"], n_read)
-    for i, said in enumerate(header["sites"]):
-        arrays = {name: tensor(f"{name}.{i}") for name in _field(said, "crc", dict)}
-        site, store = _read_site(said, arrays)
-        ledger.restore(site, store, [_read_flag(*flag) for flag in _field(said, "flags", list)])
-    steps = [(_field(step, "token", str), _field(step, "candidates", list)) for step in header["steps"]]
-    ledger.restore_steps(steps)
-    if header.get("architecture") is not None:
-        trace.set_architecture(Architecture.from_dict(header["architecture"]))
-    trace.set_beams(Beam(*beam) for beam in _field(header, "beams", list))
-    if header["status"] != "empty":
-        trace.finish("complete" if header["status"] == "complete" else "stopped")
-    return trace
-
-
-def _read_tokens(texts: list[str], scene: Scene | None) -> Tokens:
-    return Tokens(tuple(texts), scene)
-
-
-def _read_scene(said: dict[str, Any], pixels: np.ndarray) -> Scene:
-    kind, grid, seconds = _field(said, "kind", str), _field(said, "grid", list), said.get("seconds")
-    if kind not in get_args(SceneKind):
-        raise ValueError("the kind of one of its scenes is unknown")
-    if len(grid) != 3 or not all(type(n) is int and n >= 1 for n in grid) or _field(said, "before", int) < 0:
-        raise ValueError("one of its scenes has a grid that is none")
-    if pixels.dtype != np.uint8 or pixels.ndim != 4 or 0 in pixels.shape or pixels.shape[-1] not in (1, 3):
-        raise ValueError("one of its scenes has pixels that are none")
-    if _crc(pixels) != _field(said, "crc", int):
-        raise ValueError("the pixels of one of its scenes are not those that were written")
-    if seconds is not None and not (type(seconds) is float and 0 < seconds < 1e9):
-        raise ValueError("one of its scenes lasts no time that is one")
-    return Scene(cast("SceneKind", kind), pixels, (grid[0], grid[1], grid[2]), said["before"], seconds)
-
-
-def _read_site(said: dict[str, Any], arrays: dict[str, np.ndarray]) -> tuple[Site, Store]:
-    site = Site(
-        _field(said, "name", str),
-        _kind_of(_field(said, "kind", str)),
-        _field(said, "layer", int),
-        _field(said, "n_heads", int),
-        _field(said, "query", str),
-        _field(said, "key", str),
-        asks=_asks_of(said.get("asks", "")),
-    )
-    kind = _field(said, "store", str)
-    if kind not in STORES:
-        raise ValueError(f"a site keeps {kind!r}, which is unknown")
-    store: Store = STORES[kind].restored(arrays, _field(said, "numbers", dict))
-    if [store.n_heads, store.n_queries, store.n_keys] != said["shape"] or store.n_heads != site.n_heads:
-        raise ValueError("its weights have another shape or type than it says")
-    if {name: _crc(array) for name, array in arrays.items()} != said["crc"]:
-        raise ValueError("its weights are not the ones that were written")
-    return site, store
-
-
-def _kind_of(value: str) -> Kind:
-    for kind in STRIPS_OF:
-        if value == kind:
-            return kind
-    raise ValueError("a site has an unknown kind")
-
-
-def _asks_of(value: object) -> Asks:
-    for asks in get_args(Asks):
-        if value == asks:
-            return cast("Asks", asks)
-    raise ValueError("a site asks with an unknown state")
-
-
-def _read_flag(kind: FlagKind, count: object, where: list[list[object]]) -> Flag:
-    places = [tuple(place) for place in where]
-    numbers = [count, *(index for place in places for index in place)]
-    if kind not in get_args(FlagKind) or len(places) > MAX_PLACES or any(type(number) is not int for number in numbers):
-        raise ValueError("a flag is not one")
-    return Flag(kind, cast(int, count), tuple(cast("tuple[int, int, int]", (h, q, k)) for h, q, k in places))

@@ -146,10 +146,18 @@ class Ledger:
                 raise ValueError(_count_error(site, axis, count, strip, self.strips.tokens(strip)))
         record.flags = tuple(flags)
 
-    def restore_steps(self, steps: Iterable[tuple[str, Iterable[tuple[str, float]]]]) -> None:
-        """Add the steps of a file, whose weights are there already."""
-        for token, candidates in steps:
-            self.steps.append(self._placed(self._checked_step(len(self.steps), token, candidates)))
+    def restore_steps(self, steps: Iterable[tuple[str, Sequence[tuple[str, float]]]]) -> None:
+        """Add the steps of a file, whose weights are there already; there may be very many."""
+        for place, (token, pairs) in enumerate(steps, len(self.steps)):
+            if type(token) is not str or any(type(text) is not str for text, _ in pairs):
+                raise TypeError(f"step {place}: a token that is no string came.")
+            if all(type(it) is float and 0 <= it <= 1 for _, it in pairs):
+                found = tuple([Candidate(text, it) for text, it in pairs])
+            else:
+                found = tuple(Candidate(text, as_probability(it, name=f"step {place}")) for text, it in pairs)
+            self.steps.append(Step(place, token, found, self.strips.position(place)))
+        if TARGET in self.strips.known and len(self.steps) > len(self.strips.texts[TARGET]):
+            raise ValueError(f"{len(self.steps)} steps came for a target of {len(self.strips.texts[TARGET])} tokens.")
 
     def finish(self, status: Status) -> None:
         """Close the ledger; a complete one must fit the strips that were known beforehand."""

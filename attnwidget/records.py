@@ -38,10 +38,14 @@ class Record:
         """Say which state of a recurrent decoder its queries are."""
         self.site = replace(self.site, asks=asks)
 
+    @property
+    def is_told(self) -> bool:
+        """Whether its book is one of all its rows."""
+        return self.book.n_queries == self.store.n_queries
+
     def terms(self, head: int, query: int) -> Terms | None:
         """Return what the weights of a row came of, or None where that was not recorded."""
-        told = self.book.n_queries == self.store.n_queries
-        return (self.book.row(head, query) if told else None) or terms_of(self.store, head, query)
+        return (self.book.row(head, query) if self.is_told else None) or terms_of(self.store, head, query)
 
     @property
     def current(self) -> Site:

@@ -143,9 +143,16 @@ class TermsBook:
         first = 0
         for place, part in enumerate(self.parts or ()):
             if first <= query < first + part.n_queries:
-                terms = part if isinstance(part, Terms) else part.terms()
-                assert self.parts is not None
-                self.parts[place] = terms
-                return terms.row(head, query - first)
+                return self._resolved(place).row(head, query - first)
             first += part.n_queries
         return None
+
+    def resolved(self) -> list[Terms]:
+        """Return all terms, in order."""
+        return [self._resolved(place) for place in range(len(self.parts or ()))]
+
+    def _resolved(self, place: int) -> Terms:
+        assert self.parts is not None
+        part = self.parts[place]
+        terms = self.parts[place] = part if isinstance(part, Terms) else part.terms()
+        return terms

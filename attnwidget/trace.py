@@ -7,7 +7,6 @@ is the query row that chose output token t. Strips are named "source", "target" 
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, get_args
@@ -16,12 +15,11 @@ from attnwidget.architecture import Architecture, Module
 from attnwidget.beams import as_beams
 from attnwidget.foreign import as_sites
 from attnwidget.ledger import SOURCE, TARGET
+from attnwidget.observers import Observers
 from attnwidget.outline import Asks, Beam, Site, StoreKind
 from attnwidget.reading import Reading
 from attnwidget.seen import Seen
 from attnwidget.tokens import TokensLike
-
-_log = logging.getLogger(__name__)
 
 
 class Trace(Reading):
@@ -44,7 +42,7 @@ class Trace(Reading):
             raise TypeError(f"title: {type(title).__name__} came, a string was expected.")
         super().__init__(title)
         self.run = os.urandom(16).hex()
-        self._observers: list[Callable[[Trace], None]] = []
+        self._observers: Observers[Trace] = Observers()
         for strip, tokens in ((SOURCE, source), (TARGET, target)):
             if tokens is not None:
                 self.set_tokens(strip, tokens)
@@ -219,18 +217,24 @@ class Trace(Reading):
 
         Raises:
             ValueError: a strip that was known beforehand has another length than its rows.
+            TraceError: the trace is complete, but what `save` follows it into could not be written.
         """
         with self.lock:
             self.ledger.finish(status)
         self._tell()
+        self._observers.end(self)
 
-    def observe(self, observer: Callable[[Trace], None]) -> Callable[[], None]:
-        """Call `observer(trace)` after each change, in the thread that made it; return what ends that."""
-        self._observers.append(observer)
-        return lambda: self._observers.remove(observer) if observer in self._observers else None
+    def observe(
+        self, observer: Callable[[Trace], None], at_end: Callable[[Trace], None] | None = None
+    ) -> Callable[[], None]:
+        """Call `observer(trace)` after each change, in the thread that made it; return what ends that.
+
+        What it raises is logged. `at_end(trace)` is called once, when nothing more comes; its errors `finish` raises.
+        """
+        return self._observers.add(observer, at_end)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the trace to a file that `aw.load` reads. See `attnwidget.file.save`."""
+        """Write what `aw.load` reads: a file, or while it is recorded a folder that grows. See `attnwidget.file`."""
         from attnwidget.file import save
 
         save(self, path)
@@ -242,8 +246,4 @@ class Trace(Reading):
         to_html(self, path, **selection)
 
     def _tell(self) -> None:
-        for observer in tuple(self._observers):
-            try:
-                observer(self)
-            except Exception:  # noqa: BLE001 - whoever looks on must not stop the model that is recorded
-                _log.exception("an observer of the trace failed")
+        self._observers.tell(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ def generate(
     store: StoreChoice = "auto",
     title: str = "",
     progress: bool = True,
+    save: str | os.PathLike[str] | None = None,
     **generate_kwargs: Any,  # noqa: ANN401 - whatever the model's own generate takes
 ) -> Trace:
     """Let a model of Transformers generate, and record what each token was chosen by.
@@ -70,6 +72,7 @@ def generate(
         store: how weights are kept, as in `aw.record`.
         title: a short name, shown above the picture.
         progress: whether a line shows how many tokens a second come.
+        save: where to write the trace while it grows, as in `aw.record`.
         **generate_kwargs: what `model.generate` takes: max_new_tokens, do_sample, num_beams, cache_implementation,
             assistant_model, ...
 
@@ -81,6 +84,7 @@ def generate(
         CaptureError: the model cannot generate, no attention was found, an edit met no call, or a rank that holds a
             part of the heads did not generate along.
         TypeError, ValueError: inputs that are not what was expected.
+        TraceError: the trace is complete, but could not be written to `save`.
     """
     _check(model)
     kwargs = dict(generate_kwargs)
@@ -99,6 +103,8 @@ def generate(
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     run = Run(model, copied(tensors), tokenizer, options, copied(kwargs), randomness, cuda)
     trace = trace_for(into, None, None, title)
+    if save is not None:
+        trace.save(save)
     _decode(model, tensors, kwargs, tokenizer, trace, tuple(edits), index, count, store=store, progress=progress)
     runs[trace] = run
     return trace

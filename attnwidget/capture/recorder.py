@@ -62,8 +62,7 @@ class Recorder:
     def terms(self, edits: Sequence[Edit]) -> str:
         """Say what ranks that hold the model together must agree on."""
         name, store = type(self._model).__name__, self.sites.sizer.choice
-        changes = ", ".join(map(str, edits))
-        return f"{name} (example={self._example}, store={store!r}, edits=[{changes}])"
+        return f"{name} (example={self._example}, store={store!r}, edits=[{', '.join(map(str, edits))}])"
 
     def take(self, call: Call) -> None:
         """Keep a call until the step that it belongs to is known."""
@@ -182,8 +181,10 @@ class Recorder:
         self.tell()
 
     def stop(self) -> None:
-        """Close the trace with the steps that were finished."""
-        self.trace.finish("stopped")
+        """Close the trace with the steps that were finished, if it is not complete."""
+        with contextlib.suppress(OSError):  # which was warned of; what came first is what is raised
+            if self.trace.status != "complete":
+                self.trace.finish("stopped")
 
     def tell(self) -> None:
         """Warn of what a person must know about all weights."""
@@ -233,8 +234,7 @@ class Recorder:
         return by_site
 
     def _kind(self, name: str, rows: Rows, *, step: int | None) -> Kind:
-        n_source = self.trace.n_tokens["source"]
-        return kind_of(name, rows, n_source=n_source, n_target=self._n_target, step=step)
+        return kind_of(name, rows, n_source=self.trace.n_tokens["source"], n_target=self._n_target, step=step)
 
 
 def _n_own_frames() -> int:

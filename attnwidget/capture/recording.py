@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -36,6 +37,7 @@ def record(
     title: str = "",
     store: StoreChoice = "auto",
     edits: Iterable[Edit] = (),
+    save: str | os.PathLike[str] | None = None,
 ) -> Iterator[Trace]:
     """Record what a model attends to while it runs in this block. The model needs no change and stays as it was.
 
@@ -59,6 +61,8 @@ def record(
             looked at; "reduced" the largest weights of each row, column sums and an overview. "auto" is dense up to
             256 MiB, then "qk" where a model has queries and keys, else "reduced"; a warning says so.
         edits: changes of weights, made before the model uses them.
+        save: where to write the trace while it grows, as `Trace.save` does; on ranks of torch.distributed a path of its
+            own for each, or None on all but one.
 
     Yields:
         The trace, which is complete when the block ends, and "stopped" with its finished steps if an exception ends it.
@@ -68,6 +72,7 @@ def record(
             met no call, or a rank that holds a part of the heads did not record, or recorded something else.
         ValueError: weights that do not fit the strips; the sentence says which.
         TypeError: model is not a torch module, or into is not a Trace.
+        TraceError: the trace is complete, but could not be written to `save`.
     """
     if not isinstance(model, torch.nn.Module):
         raise TypeError(
@@ -79,6 +84,8 @@ def record(
     check_closed()
     trace = trace_for(into, source, target, title)
     recorder = Recorder(unwrapped(model), trace, example, store)
+    if save is not None:
+        trace.save(save)
     with opened(recorder, edits):
         yield trace
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 
 from attnwidget import analysis
 from attnwidget.outline import StoreKind
+from attnwidget.seen import MAX_CELLS
 from attnwidget.stores.factors import Factors
 from attnwidget.stores.pooling import pooled, side
 from attnwidget.stores.store import chosen_heads, held, roomy
 from attnwidget.stores.virtual import VirtualStore
+
+_FACTORS = "factors."  # before the names of what explains weights
+T = TypeVar("T")
 
 
 class DenseStore:
@@ -24,6 +28,9 @@ class DenseStore:
 
     kind: ClassVar[StoreKind] = "dense"
     exact: ClassVar[bool] = True
+    grows: ClassVar[Mapping[str, int]] = {"weights": 1} | {
+        f"{_FACTORS}{it}": at for it, at in VirtualStore.grows.items()
+    }
 
     def __init__(self, n_heads: int) -> None:
         self.n_heads, self.n_queries, self.n_keys = n_heads, 0, 0
@@ -74,7 +81,10 @@ class DenseStore:
 
     def column_sums(self, heads: slice | int = slice(None)) -> np.ndarray:
         """Return the sum over queries, float32 [head, key], [key] for one head. See `Store.column_sums`."""
-        sums = analysis.strength(self._view(slice(None))[chosen_heads(heads, self.n_heads)])
+        view, chosen = self._view(slice(None)), chosen_heads(heads, self.n_heads)
+        sums = np.zeros((len(chosen), self.n_keys), np.float32)
+        for place, head in enumerate(chosen.tolist()):  # what lies on a disk is too much at once
+            sums[place] = analysis.strength(view[head : head + 1])[0]
         return sums if isinstance(heads, slice) else sums[0]
 
     def overview(self, head: int | None, size: int = 256) -> tuple[np.ndarray, int]:
@@ -82,21 +92,50 @@ class DenseStore:
         pool = side(self.n_queries, self.n_keys, size)
         return pooled(analysis.mean(self._view(slice(None))) if head is None else self.read(heads=head), pool), pool
 
-    def state(self) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
-        """Return what `restored` takes."""
-        return {"weights": self.read()}, {}
+    def state(self, *, computed: bool = True) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
+        """Return what `restored` takes; queries and keys, which explain weights, where they are few."""
+        (arrays, numbers), size = self.factors.state(), self.n_heads * self.n_queries * self.n_keys
+        explains = bool(self._came) and arrays["queries"].size + arrays["keys"].size <= max(MAX_CELLS, size)
+        if not explains:
+            return {"weights": self._view(slice(None))}, {}
+        follow = not computed and self.factors.n_queries == self.n_queries  # no row came as weights
+        weights = np.zeros((self.n_heads, 0, 0), np.float32) if follow else self._view(slice(None))
+        came = {"weights": weights, "came": np.array(self._came, np.int64)}
+        own = {f"{_FACTORS}{name}": array for name, array in arrays.items()}
+        return came | own, {f"{_FACTORS}{name}": number for name, number in numbers.items()}
+
+    @property
+    def n_rewritten(self) -> int:
+        """How often rows that were there were written over. See `Store`."""
+        return self.factors.n_rewritten
 
     @classmethod
     def restored(cls, arrays: Mapping[str, np.ndarray], numbers: Mapping[str, float | None]) -> DenseStore:
         """Return the store whose `state` this was.
 
         Raises:
-            ValueError: it is not the state of one.
+            TypeError, ValueError: it is not the state of one.
         """
         weights = held(arrays, "weights", "<f4", None, None, None)
         store = cls(len(weights))
-        if weights.size:
-            store.append(weights)
+        store._array, (store.n_queries, store.n_keys) = weights, weights.shape[1:]
+        if "came" in arrays:
+            store.factors = VirtualStore.restored(_of_factors(arrays), _of_factors(numbers))
+            store.n_queries = store.n_queries or store.factors.n_queries
+            came = held(arrays, "came", "<i8", None, 3)
+            ends = came[:, :1] + came[:, 1:2], came[:, 2:] + came[:, 1:2]
+            if (
+                store.factors.n_heads != store.n_heads
+                or came.min(initial=0) < 0
+                or ends[0].max(initial=0) > store.n_queries
+                or ends[1].max(initial=0) > store.factors.n_queries
+            ):
+                raise ValueError("its queries explain rows that are not there")
+            store._came = [(first, count, place) for first, count, place in came.tolist()]
+            if weights.shape[1] == 0:
+                store._waiting, store.n_keys = list(store._came), store.factors.n_keys
+                if [*came[:, 0], store.n_queries] != [0, *ends[0][:, 0]]:
+                    raise ValueError("its queries leave rows out")
         return store
 
     def place_of(self, query: int) -> int | None:
@@ -135,3 +174,7 @@ class DenseStore:
 
 def _is_all(axis: slice | np.ndarray) -> bool:
     return isinstance(axis, slice) and axis == slice(None)
+
+
+def _of_factors(values: Mapping[str, T]) -> dict[str, T]:
+    return {name.removeprefix(_FACTORS): it for name, it in values.items() if name.startswith(_FACTORS)}

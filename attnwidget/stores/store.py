@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -16,12 +16,14 @@ class Store(Protocol):
     """Weights of one site, [head, query, key], growing along query and key.
 
     `kind` names the way they are kept, `exact` says whether what is read is what the model had. Keys that a row did not
-    see, because they came later, are 0.
+    see, because they came later, are 0. `grows` says along which axis arrays of its `state` grow, while what is there
+    stays.
     """
 
     n_heads: int
     n_queries: int
     n_keys: int
+    grows: ClassVar[Mapping[str, int]]
 
     @property
     def kind(self) -> StoreKind:
@@ -30,6 +32,10 @@ class Store(Protocol):
     @property
     def exact(self) -> bool:
         """Whether `read` gives the weights of the model, not some of them."""
+
+    @property
+    def n_rewritten(self) -> int:
+        """How often what `grows` was written over, where it was there already."""
 
     @property
     def n_bytes(self) -> int:
@@ -61,8 +67,12 @@ class Store(Protocol):
             IndexError: no such head.
         """
 
-    def state(self) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
-        """Return arrays and numbers of which `restored` makes an equal store."""
+    def state(self, *, computed: bool = True) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
+        """Return arrays, which are not copied, and numbers of which `restored` makes an equal store.
+
+        Args:
+            computed: whether weights that follow from others of its arrays must be there too, as they were rounded.
+        """
 
     def overview(self, head: int | None, size: int = 256) -> tuple[np.ndarray, int]:
         """Return the largest weight of each square of weights, and the side of these squares.

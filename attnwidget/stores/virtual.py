@@ -17,6 +17,7 @@ from attnwidget.stores.sums import Sums
 from attnwidget.stores.visible import Visible
 
 _OPTIONAL = (("bias", (None, None)), ("sinks", (None,)))  # arrays that not every site has, and their axes
+_SEEN = ("first", "last", "holed", "bits")  # arrays of `Visible`
 _AT_ONCE = 1 << 19  # weights of which several arrays fit into a core's own cache
 
 
@@ -29,9 +30,10 @@ class VirtualStore:
 
     kind: ClassVar[StoreKind] = "qk"
     exact: ClassVar[bool] = True
+    grows: ClassVar[Mapping[str, int]] = {"queries": 1, "keys": 1, "positions": 0} | dict.fromkeys(_SEEN, 0)
 
     def __init__(self, n_heads: int) -> None:
-        self.n_heads, self.n_queries, self.n_keys = n_heads, 0, 0
+        self.n_heads, self.n_queries, self.n_keys, self.n_rewritten = n_heads, 0, 0, 0
         self._softmax: Softmax | None = None
         self._queries = np.zeros((n_heads, 0, 1), np.float32)
         self._keys = np.zeros((1, 0, 1), np.float32)
@@ -136,17 +138,14 @@ class VirtualStore:
             pyramid.add((self._mean(rows) if head is None else self.read(rows, heads=head))[None])
         return pyramid.cells[0].copy(), pyramid.pool
 
-    def state(self) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
+    def state(self, *, computed: bool = True) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
         """Return what `restored` takes."""
         rows, visible, softmax = slice(self.n_queries), self._visible, self._softmax
         arrays: dict[str, np.ndarray | None] = {
             "queries": self._queries[:, rows],
             "keys": self._keys[:, : self.n_keys],
             "positions": self._positions[rows],
-            "first": visible.first,
-            "last": visible.last,
-            "holed": visible.holed,
-            "bits": visible.bits,
+            **{name: getattr(visible, name) for name in _SEEN},
             "bias": None if softmax is None else softmax.bias,
             "sinks": None if softmax is None else softmax.sinks,
         }
@@ -202,6 +201,7 @@ class VirtualStore:
             saw = (self._visible.first < overwritten.stop) & (self._visible.last > overwritten.start)
             self._sums.forget(saw)
             self._overviews.clear()
+            self.n_rewritten += 1
         self._keys[:, first:end] = keys
         self.n_keys = max(self.n_keys, end)
 

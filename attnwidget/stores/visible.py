@@ -17,6 +17,10 @@ def _no_bits() -> np.ndarray:
     return np.zeros((0, 0), np.uint8)
 
 
+def _widened(bits: np.ndarray, width: int) -> np.ndarray:
+    return bits if bits.shape[1] == width else np.pad(bits, ((0, 0), (0, width - bits.shape[1])))
+
+
 @dataclass(frozen=True, eq=False)
 class Visible:
     """Which keys each query may see.
@@ -109,7 +113,7 @@ class Visible:
             np.concatenate([part.first for part in parts]),
             np.concatenate([part.last for part in parts]),
             np.concatenate([part.holed + start for part, start in zip(parts, starts, strict=False)]),
-            np.concatenate([np.pad(part.bits, ((0, 0), (0, width - part.bits.shape[1]))) for part in parts]),
+            np.concatenate([_widened(part.bits, width) for part in parts]),
         )
 
     def tile(self, queries: np.ndarray, keys: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from attnwidget import Site, Trace, load
 from attnwidget.architecture import Architecture, Edge, Node
-from attnwidget.file import write_whole
+from attnwidget.disk import write_whole
 
 
 def facts(trace: Trace) -> object:

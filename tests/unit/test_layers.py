@@ -14,16 +14,19 @@ SOURCES = ROOT / "js" / "src"
 
 # From low to high. A room may import any room of a lower line, none of its own line. A folder is one room.
 PYTHON_LAYERS = [
-    {"scene", "analysis", "heads", "outline", "subshell", "terms"},
-    {"seen", "tokens"},
-    {"checks", "architecture"},
+    {"scene", "analysis", "disk", "heads", "observers", "outline", "subshell", "terms"},
+    {"mapped", "seen", "tokens"},
+    {"booked", "checks", "architecture"},
     {"stores", "strips"},
     {"records"},
     {"ledger"},
     {"survey"},
     {"beams", "foreign", "reading"},
     {"trace"},
-    {"header", "sweep", "grouping"},
+    {"appended", "header", "sweep", "grouping"},
+    {"rebuild"},
+    {"folder"},
+    {"follower"},
     {"file", "wire"},
     {"answers", "selection"},
     {"stream"},

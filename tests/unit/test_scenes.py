@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_file_checks import rewritten
 
 import attnwidget as aw
 from attnwidget import Tokens
-from attnwidget.header import described, rebuilt
 from attnwidget.scene import Scene
 from attnwidget.wire import SCENE_BYTES
 from attnwidget.wire.codec import pack
@@ -184,10 +184,9 @@ LIES: dict[str, Callable[[dict[str, Any]], Any]] = {
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES.keys())
 def test_a_scene_that_lies_is_no_trace(tmp_path: Path, lie: Callable[[dict[str, Any]], Any]) -> None:
     trace = aw.Trace.from_weights(rows(2, 4), source=Tokens.image(IMAGE, (2, 2)), target=["a", "b"])
-    header, tensors = described(trace)
-    lie(header["scenes"]["source"])
-    with pytest.raises((LookupError, TypeError, ValueError)):
-        rebuilt(header, tensors.__getitem__)
+    rewritten(trace, tmp_path / "run.attn", lambda header: lie(header["scenes"]["source"]))
+    with pytest.raises(aw.TraceError):
+        aw.load(tmp_path / "run.attn")
 
 
 def test_a_clip_that_does_not_fit_is_named_as_one() -> None:
