@@ -9,10 +9,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from attnwidget.answers import Answers, Message
+from attnwidget.ledger import Cursor
 from attnwidget.trace import Trace
 from attnwidget.wire import FRAMES_PER_SECOND, MESSAGES_PER_SECOND, DigestData, EndMessage, RowsMessage
 from attnwidget.wire.codec import pack
-from attnwidget.wire.fit import limited, new_blocks, streamed
+from attnwidget.wire.fit import new_blocks, streamed
+from attnwidget.wire.limits import WHOLE_WEIGHTS
+from attnwidget.wire.live import due
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +44,7 @@ class Publisher:
         page: where to send.
         clock: seconds, monotonic.
         sleep: waits for as many seconds, by the same clock.
+        shown: returns the index of the site that the page shows.
     """
 
     def __init__(
@@ -49,9 +53,11 @@ class Publisher:
         page: Page,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        shown: Callable[[], int] = lambda: 0,
     ) -> None:
-        self.trace, self._page, self._clock, self._sleep = trace, page, clock, sleep
-        self._cursors = [trace.cursor]  # cursor i is where message i begins; what is there now, the frame holds
+        self.trace, self._page, self._shown, self._clock, self._sleep = trace, page, shown, clock, sleep
+        self._told = trace.cursor  # what is there now, the frame holds
+        self._messages: list[tuple[Cursor, Cursor]] = []
         self._ended = trace.status in ("complete", "stopped")
         self.answers = Answers(trace)
         self._lock = threading.RLock()  # one sender at a time
@@ -63,7 +69,7 @@ class Publisher:
     @property
     def seq(self) -> int:
         """Number of rows messages so far."""
-        return len(self._cursors) - 1
+        return len(self._messages)
 
     def close(self) -> None:
         """Stop watching; nothing is sent any more."""
@@ -165,13 +171,13 @@ class Publisher:
         return not self._ended and self.trace.status in ("complete", "stopped")
 
     def _is_idle(self) -> bool:
-        return self.trace.cursor == self._cursors[-1]
+        return self.trace.cursor == self._told
 
     def _advance(self) -> None:
         """Send the next rows message, if there is one."""
-        since, until = self._cursors[-1], self.trace.cursor
-        if since != until:
-            self._cursors.append(limited(self.trace, since, until))
+        if not self._is_idle():
+            since, self._told = due(self.trace, self._told, self._shown())
+            self._messages.append((since, self._told))
             self._stale = True
             self._send(*self._rows(self.seq - 1))
 
@@ -189,7 +195,7 @@ class Publisher:
             self._send(*self._end())
 
     def _rows(self, seq: int) -> Message:
-        since, until = self._cursors[seq], self._cursors[seq + 1]
+        since, until = self._messages[seq]
         data = pack(self.trace, seq + 1, list(new_blocks(self.trace, since, until)), since, until)
         return dict(RowsMessage(t="rows", run=self.trace.run, seq=seq)), [data]
 
@@ -197,7 +203,9 @@ class Publisher:
         digests = [
             DigestData(site=index, head=head, crc=self.trace.digest(site, head))
             for index, site in enumerate(self.trace.sites)
-            if streamed(site.n_heads, site.n_keys) and site.n_queries and site.store != "qk"  # rounded anew each time
+            if streamed(site.n_heads, site.n_keys)
+            and 0 < site.n_queries * site.n_keys <= WHOLE_WEIGHTS  # of larger heads a page has the last rows
+            and site.store != "qk"  # rounded anew each time
             for head in range(site.n_heads)
         ]
         end = EndMessage(t="end", run=self.trace.run, count=self.seq, digests=digests)
