@@ -35,6 +35,7 @@ class Answers:
         self._trace = trace
         self._asked: dict[Hashable, Callable[[int], Message | None]] = {}
         self._open: tuple[Sweep, int] | None = None  # what is looked at and not read to its end, and the step
+        self.has_more = False  # a head was read to its end, of which a frame holds less
         self._gate = threading.Lock()
 
     def __bool__(self) -> bool:
@@ -128,7 +129,13 @@ class Answers:
     def work(self) -> None:
         """Read on in what is looked at, for some milliseconds."""
         if self._open is not None:
-            self._open[0].run(PIECE_SECONDS)
+            self._read(self._open[0], PIECE_SECONDS)
+
+    def _read(self, sweep: Sweep, seconds: float) -> None:
+        was_done = sweep.done
+        sweep.run(seconds)
+        is_new = sweep.done and not was_done
+        self.has_more |= is_new and (sweep.queries, sweep.keys) == whole_span(self._trace, sweep.site)
 
     def _read_on(self, seq: int) -> Message | None:
         if self._open is None or not self._open[0].done:
@@ -137,8 +144,11 @@ class Answers:
         return self._part(sweep, step, seq)
 
     def _view(self, site: int, head: int, queries: Span, keys: Span, step: int, seq: int) -> Message:
+        whole = whole_span(self._trace, site)
+        if all(of.per <= span.per and of[:2] == span[:2] for of, span in zip(whole, (queries, keys), strict=True)):
+            queries, keys = whole  # finer cells do as well, and a frame needs just these
         sweep = self.sweeps.sweep(site, None if head == MEAN else head, queries, keys)
-        sweep.run(0 if sweep.done else FIRST_SECONDS)
+        self._read(sweep, FIRST_SECONDS)
         self._open = None if sweep.done else (sweep, step)
         return self._part(sweep, step, seq)
 

@@ -27,7 +27,7 @@ PAGE = Budget(  # what does not fit is left out, the last sites first
     whole=8 << 20,
     weights=32 << 20,
     times=8,
-    seconds=1.0,
+    seconds=3.0,
     tokens=None,
 )
 

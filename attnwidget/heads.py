@@ -96,8 +96,8 @@ class Tally:
         self._sums = {name: np.zeros(n_heads) for name in STATISTICS}
         self._counts = {name: np.zeros(n_heads, np.int64) for name in STATISTICS}
 
-    def add(self, first: int, weights: np.ndarray) -> None:
-        """Add rows from query `first` on, float32 [head, query, key]."""
+    def add(self, queries: np.ndarray, weights: np.ndarray) -> None:
+        """Add rows, float32 [head, query, key], of these queries."""
         weights = np.maximum(weights, 0)  # NaN stays
         with np.errstate(over="ignore", invalid="ignore"):
             total = np.einsum("hqk->hq", weights)
@@ -105,7 +105,6 @@ class Tally:
         if not good.all():
             weights[~good] = 0
             total = np.where(good, total, 1)
-        queries = np.arange(first, first + weights.shape[1])
         keys = np.arange(self._n_keys)
         self._note("entropy", -np.einsum("hqk,hqk->hq", weights, np.log2(np.maximum(weights, 1e-38))), good)
         if self._positions is None:
@@ -172,7 +171,7 @@ def statistics(
         raise ValueError(f"positions: {own.size} came, {weights.shape[1]} were expected, one for each query.")
     tally = Tally(len(weights), (weights.shape[1], weights.shape[2]), own, texts)
     if weights.shape[1] and weights.shape[2]:
-        tally.add(0, np.asarray(weights, np.float32))
+        tally.add(np.arange(weights.shape[1]), np.asarray(weights, np.float32))
     return tally.means()
 
 

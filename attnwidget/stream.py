@@ -159,6 +159,8 @@ class Publisher:
             answer = self.answers.next(self.seq)
             if answer is not None:
                 self._send(*answer)
+            self._selected |= self.answers.has_more
+            self.answers.has_more = False
             self._advance()
             if self._clock() - self._framed_at >= 1 / FRAMES_PER_SECOND:
                 self._settle()

@@ -11,7 +11,7 @@ import numpy as np
 from attnwidget.heads import Tally
 from attnwidget.ledger import CONTEXT, TARGET, Ledger
 from attnwidget.records import Record
-from attnwidget.stores.pooling import pooled, side
+from attnwidget.stores.pooling import side
 from attnwidget.stores.store import BLOCK_CELLS
 
 
@@ -22,6 +22,7 @@ class Glance:
     Args:
         heads: which.
         shape: how many queries and keys they had.
+        n_read: how many of these queries were read, from all over where not all.
         statistics: float32 [head] each, by the names of `heads.STATISTICS`.
         pictures: uint8 [head, row, column]: the largest weight of each square of weights, 255 for the largest of its
             row. So a head that spreads its weights shows where, however small they are.
@@ -29,6 +30,7 @@ class Glance:
 
     heads: range
     shape: tuple[int, int]
+    n_read: int
     statistics: dict[str, np.ndarray]
     pictures: np.ndarray
 
@@ -43,45 +45,44 @@ class Survey:
 
     def __init__(self, ledger: Ledger, lock: threading.RLock) -> None:
         self._ledger, self._lock = ledger, lock
-        self._kept: dict[tuple[str, range, int], Glance] = {}
+        self._kept: dict[tuple[str, range, int, int | None], Glance] = {}
 
-    def glance(self, site: str, heads: range, size: int) -> Glance:
+    def glance(self, site: str, heads: range, size: int, n_rows: int | None = None) -> Glance:
         """Return statistics and pictures of some heads.
 
         Args:
             site: name of the site.
             heads: which.
             size: how many squares a picture may have along an axis; 0 for no pictures.
+            n_rows: how many rows are read of each head; all by default.
         """
         with self._lock:
             record = self._ledger.find(site)
             shape = record.store.n_queries, record.store.n_keys
             positions, texts = self._places(record)
-        kept = self._kept.get((site, heads, size))
+        kept = self._kept.get((site, heads, size, n_rows))
         if kept is not None and kept.shape == shape:
             return kept
         tally = Tally(len(heads), shape, positions, texts)
         pool = side(*shape, size) if size else 1
-        parts = [np.zeros((len(heads), 0, -(-shape[1] // pool)), np.float32)]
-        for first, rows in self._rows(record, heads, shape, pool):
-            tally.add(first, rows)
+        squares = np.zeros((len(heads), *(-(-n // pool) for n in shape)) if size else (len(heads), 0, 0), np.float32)
+        chosen = _chosen(shape[0], n_rows)
+        for rows, weights in self._rows(record, heads, chosen):
+            tally.add(rows, weights)
             if size:
-                parts.append(pooled(rows, pool))
-        found = Glance(heads, shape, tally.means(), _levels(np.concatenate(parts, 1)))
-        self._kept[site, heads, size] = found
+                _raise(squares, rows // pool, weights, pool)
+        found = Glance(heads, shape, len(chosen), tally.means(), _levels(squares))
+        self._kept[site, heads, size, n_rows] = found
         return found
 
-    def _rows(
-        self, record: Record, heads: range, shape: tuple[int, int], pool: int
-    ) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield weights [head, query, key] with the first of their queries, whole squares at a time."""
-        n_queries, n_keys = shape
-        height = max(1, BLOCK_CELLS // max(1, len(heads) * n_keys * pool)) * pool
-        for first in range(0, n_queries, height):
-            rows = slice(first, min(first + height, n_queries))
+    def _rows(self, record: Record, heads: range, chosen: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield some of the chosen queries and their weights, [head, query, key], until all are done."""
+        at_once = max(1, BLOCK_CELLS // max(1, len(heads) * record.store.n_keys))
+        for at in range(0, len(chosen), at_once):
+            rows = chosen[at : at + at_once]
             with self._lock:
-                weights = record.store.read(rows, slice(n_keys), heads=slice(heads.start, heads.stop))
-            yield first, weights
+                weights = record.store.read(rows, heads=slice(heads.start, heads.stop))
+            yield rows, weights
 
     def _places(self, record: Record) -> tuple[np.ndarray | None, list[str]]:
         """Return which key each query stands at, where it stands at one, and the texts of the keys."""
@@ -93,6 +94,21 @@ class Survey:
         if (site.query, site.key) == (TARGET, CONTEXT):
             return queries + strips.position(0), texts
         return None, texts
+
+
+def _chosen(n_queries: int, n_rows: int | None) -> np.ndarray:
+    """Return all queries, or so many of them from all over."""
+    if n_rows is None or n_rows >= n_queries:
+        return np.arange(n_queries)
+    return np.unique(np.linspace(0, n_queries - 1, n_rows).round().astype(np.int64))
+
+
+def _raise(squares: np.ndarray, places: np.ndarray, weights: np.ndarray, pool: int) -> None:
+    """Raise squares of pool x pool weights to the largest of some rows, which lie in these rows of squares."""
+    across = np.fmax.reduceat(weights, np.arange(0, weights.shape[2], pool), axis=2)
+    starts = np.flatnonzero(np.diff(places, prepend=-1))
+    most = np.fmax.reduceat(across, starts, axis=1)
+    squares[:, places[starts]] = np.fmax(squares[:, places[starts]], most)
 
 
 def _levels(cells: np.ndarray) -> np.ndarray:

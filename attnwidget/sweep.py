@@ -126,7 +126,7 @@ class Sweep:
 
     def _pieces(self) -> Iterator[Callable[[], None]]:
         first, end, per = self.queries
-        n_rows = max(LEAST_ROWS, AT_ONCE // max(1, (self.keys.end - self.keys.first) * self._n_read))
+        n_rows = max(1, LEAST_ROWS // self._n_read, AT_ONCE // max(1, (self.keys.end - self.keys.first) * self._n_read))
         last = np.minimum(np.arange(first + per, end + per, per), end) - 1
         if n_rows < end - first:
             stride = 1 << max(0, (len(last) // n_rows).bit_length())

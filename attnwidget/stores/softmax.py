@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attnwidget.stores.factors import Factors
+from attnwidget.stores.product import product
 
 
 class Tile(NamedTuple):
@@ -62,7 +63,7 @@ class Softmax:
     def scores(self, tile: Tile) -> np.ndarray:
         """Return scores before mask and softmax, float32 [query, key]."""
         _, queries, keys, *_ = tile
-        scores = (queries.astype(np.float32) * np.float32(self.scale)) @ keys.astype(np.float32, copy=False).T
+        scores = product(queries.astype(np.float32) * np.float32(self.scale), keys.astype(np.float32, copy=False))
         if self.softcap is not None:
             scores /= np.float32(self.softcap)
             np.tanh(scores, out=scores)

@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from math import isfinite, isqrt
 from typing import cast
 
+from attnwidget.outline import Site
 from attnwidget.survey import Glance
 from attnwidget.trace import Trace
 from attnwidget.wire import HEADS_BYTES, HEADS_WEIGHTS, HEADS_WEIGHTS_LIVE
 from attnwidget.wire.heads import HeadsData, StatisticsData
 
+HEADS_AT_ONCE = 1 << 22  # weights that are read for one answer, some 40 ms
+HEAD_WEIGHTS = 1 << 20  # weights that are read of one head
+LEAST_ROWS = 64
 SIDES = (6, 32)  # a picture of a head has at most this many rows and columns, and none has fewer than there is room for
 
 
@@ -27,18 +31,25 @@ def glances(trace: Trace, site: int, most: int = HEADS_WEIGHTS, times: int = 1) 
     size = _size(sum(each.n_heads for each in sites), times * HEADS_BYTES)
     left = min(most, HEADS_WEIGHTS_LIVE) if trace.status == "recording" else most
     for index in sorted(range(len(sites)), key=lambda i: (i != site, i)):
-        n_weights = sites[index].n_heads * sites[index].n_queries * sites[index].n_keys
+        n_rows = _n_rows(sites[index])
+        n_weights = sites[index].n_heads * n_rows * sites[index].n_keys
         if 0 < n_weights <= left:
             left -= n_weights
-            yield index, trace.survey.glance(sites[index].name, range(sites[index].n_heads), size)
+            yield index, trace.survey.glance(sites[index].name, range(sites[index].n_heads), size, n_rows)
 
 
 def glance_from(trace: Trace, site: int, at: int) -> Glance:
     """Return what is told of heads of one site from `at` on: as many as can be read at once, and one at least."""
     chosen = trace.sites[site]
-    n_heads = max(1, HEADS_WEIGHTS // max(1, chosen.n_queries * chosen.n_keys))
+    n_rows = _n_rows(chosen)
+    n_heads = max(1, HEADS_AT_ONCE // max(1, n_rows * chosen.n_keys))
     heads = range(at, min(at + n_heads, chosen.n_heads))
-    return trace.survey.glance(chosen.name, heads, _size(chosen.n_heads, HEADS_BYTES))
+    return trace.survey.glance(chosen.name, heads, _size(chosen.n_heads, HEADS_BYTES), n_rows)
+
+
+def _n_rows(site: Site) -> int:
+    """Return how many rows of each head are read: of large heads some from all over, so that all cost the same."""
+    return min(site.n_queries, max(LEAST_ROWS, HEAD_WEIGHTS // max(1, site.n_keys)))
 
 
 def pack_heads(site: int, glance: Glance, offset: int) -> tuple[HeadsData, bytes]:
@@ -53,6 +64,7 @@ def pack_heads(site: int, glance: Glance, offset: int) -> tuple[HeadsData, bytes
         at=glance.heads.start,
         n_heads=len(glance.heads),
         n_queries=glance.shape[0],
+        n_read=glance.n_read,
         n_rows=n_rows,
         n_columns=n_columns,
         offset=offset,

@@ -23,6 +23,7 @@ class HeadsData(TypedDict):
     at: Annotated[int, "the first of these heads"]
     n_heads: Annotated[int, "how many there are"]
     n_queries: Annotated[int, "how many queries they had"]
+    n_read: Annotated[int, "how many of these queries were read, from all over where not all"]
     n_rows: Annotated[int, "rows of a picture; 0 where there are no pictures"]
     n_columns: Annotated[int, "columns of a picture"]
     offset: Annotated[int, "where they begin, counted from the end of the header"]

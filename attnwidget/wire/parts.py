@@ -11,6 +11,7 @@ from attnwidget.wire.blocks import Block, Dtype, Sums
 from attnwidget.wire.limits import CELLS, MEAN, ROWS_BYTES
 
 NEAR = 8  # rows before and after the one that is looked at, which will be looked at next
+NEAR_MEAN = 1  # the same for the mean, of which each row costs as much as one of every head
 
 
 class Part(NamedTuple):
@@ -40,7 +41,7 @@ def part_of(trace: Trace, sweep: Sweep, step: int, n_bytes: int = ROWS_BYTES) ->
     n_queries, n_keys = sweep.shape
     room = n_bytes // (4 * n_keys)
     if room:
-        near = min(NEAR, (room - 1) // 2)
+        near = min(NEAR if sweep.head is not None else NEAR_MEAN, (room - 1) // 2)
         first, end = max(0, step - near), min(n_queries, step + near + 1)
         rows = trace.weights(sweep.site, "mean" if sweep.head is None else head, slice(first, end), slice(n_keys))
         blocks.append(replace(Block.of_rows(sweep.site, head, first, rows), dtype="f4"))

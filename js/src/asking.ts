@@ -3,7 +3,7 @@ import { effect } from "@preact/signals-core";
 import { Precision, type Span } from "./blocks.ts";
 import { precisionOf, worst, type Matrix } from "./matrix.ts";
 import { UNKNOWN } from "./outline.ts";
-import { sameSpan } from "./large.ts";
+import { covers, type Shown } from "./large.ts";
 import type { Store } from "./store.ts";
 import { MEAN, WHOLE_WEIGHTS, type ToKernel } from "./wire.gen.ts";
 
@@ -22,14 +22,16 @@ export interface Asking {
 const asSpan = ({ first, end, per }: Span) => [first, end, per];
 
 /** Tells whether all that a view of a large head needs is here. */
-function isHere(matrix: Matrix | null, { queries, keys }: { queries: Span; keys: Span }, query: number): boolean {
-  const isDrawn = matrix?.large?.planes.some((plane) => sameSpan(plane.queries, queries) && sameSpan(plane.keys, keys));
+function isHere(matrix: Matrix | null, shown: Shown, query: number): boolean {
+  const isDrawn = matrix?.large?.planes.some((plane) => covers(plane, shown));
   return Boolean(matrix && isDrawn && precisionOf(matrix, query) === Precision.Exact);
 }
 
 export function createAsking(store: Store, send: (message: ToKernel) => void, signal: AbortSignal): Asking {
   const asked = new Map<string, number>(); // with the rows that there were then
   const gaps = new Map<string, number>(); // where the next token of a strip may be missing
+  const early = new Set<string>(); // heads that were asked for before anybody looked at them
+  let latest = ""; // the view that was asked for last
   let waiting = false; // for the answer to a view; meanwhile only the latest other one is of interest
   let timer: ReturnType<typeof setTimeout> | undefined;
   const run = () => store.outline.value.run;
@@ -43,36 +45,57 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
   const fetch = (site: number, head: number) =>
     once(`${site}:${head}`, store.outline.value.sites[site]?.nQueries ?? 0, { t: "fetch", run: run(), site, head });
 
-  const view = () => {
+  /** Asks for what is looked at and not here; tells whether there was something to ask for. */
+  const view = (): boolean => {
     const { site, head } = store.selection.value;
     const { nHeads = 0, nQueries = 0, nKeys = 0 } = store.outline.value.sites[site] ?? {};
     const one = head === MEAN && nHeads === 1 ? 0 : head;
     const { query } = store.gaze.value;
-    const { shown } = store;
-    if (!shown.value || nQueries * nKeys <= WHOLE_WEIGHTS || query >= nQueries) return;
-    const { queries, keys } = shown.value;
+    const shown = store.shown.value;
+    if (!shown || nQueries * nKeys <= WHOLE_WEIGHTS || query >= nQueries) return false;
     const matrix = store.matrix(site, one);
-    if (queries.end > nQueries || keys.end > nKeys || (matrix && !matrix.large) || waiting) return;
-    if (isHere(matrix, shown.value, query) && store.received.value.nSteps) return;
-    const name = [site, one, ...asSpan(queries), ...asSpan(keys), query].join(":");
-    if (asked.get(name) === nQueries) return;
+    if (shown.queries.end > nQueries || shown.keys.end > nKeys || (matrix && !matrix.large)) return false;
+    if (isHere(matrix, shown, query) && store.received.value.nSteps) return false;
+    const name = [nQueries, site, one, ...asSpan(shown.queries), ...asSpan(shown.keys), query].join(":");
+    if (waiting || name === latest) return false;
     waiting = true;
+    latest = name;
     timer = setTimeout(answered, PATIENCE);
-    once(name, nQueries, {
-      t: "view",
-      run: run(),
-      site,
-      head: one,
-      queries: asSpan(queries),
-      keys: asSpan(keys),
-      step: query,
+    look(site, one, shown, query);
+    return true;
+  };
+
+  const look = (site: number, head: number, { queries, keys }: Shown, step: number) =>
+    send({ t: "view", run: run(), site, head, queries: asSpan(queries), keys: asSpan(keys), step });
+
+  /** Asks for the heads that will be looked at next, once what is looked at is read to its end. */
+  const ahead = () => {
+    const { site, head } = store.selection.value;
+    const shown = store.shown.value;
+    const drawn = shown && store.matrix(site, head)?.large?.planes.findLast((plane) => covers(plane, shown));
+    if (!drawn || drawn.sampled) return;
+    const { sites } = store.outline.value;
+    const of = sites[site];
+    const next = [
+      [site, head + 1],
+      [site, head - 1],
+      [site + 1, head],
+      [site - 1, head],
+    ].find(([s = 0, h = 0]) => {
+      const other = sites[s];
+      const isAlike = other && other.nQueries === of?.nQueries && other.nKeys === of.nKeys;
+      return isAlike && h >= 0 && h < other.nHeads && !store.matrix(s, h) && !early.has(`${s}:${h}`);
     });
+    if (!next) return;
+    const [s = 0, h = 0] = next;
+    early.add(`${s}:${h}`);
+    look(s, h, shown, store.gaze.value.query);
   };
 
   const answered = () => {
     clearTimeout(timer);
     waiting = false;
-    view();
+    if (!view()) ahead();
   };
 
   const effects = [
@@ -84,7 +107,7 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
       const matrix = store.matrix(site, head);
       if (!matrix || worst(matrix) < Precision.Exact) fetch(site, head);
     },
-    view,
+    () => void view(),
     () => {
       const { status, sites } = store.outline.value;
       for (const site of store.wanted.value) {
@@ -102,9 +125,11 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
     },
     () => {
       for (const [strip, texts] of Object.entries(store.outline.value.strips)) {
-        const at = texts.indexOf(UNKNOWN, gaps.get(strip) ?? 0);
-        if (at < 0 || store.outline.value.status === "recording") continue;
-        gaps.set(strip, at + 1); // a token may be just this sign
+        const last = gaps.get(strip) ?? -1;
+        const isWaiting = last >= 0 && texts[last] === UNKNOWN && texts[last + 1] === UNKNOWN;
+        const at = texts.indexOf(UNKNOWN, last + 1);
+        if (at < 0 || isWaiting || store.outline.value.status === "recording") continue;
+        gaps.set(strip, at); // once: a token may be just this sign
         send({ t: "texts", run: run(), strip, at });
       }
     },
@@ -117,6 +142,8 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
     reset: () => {
       asked.clear();
       gaps.clear();
+      early.clear();
+      latest = "";
       waiting = false;
       clearTimeout(timer);
     },

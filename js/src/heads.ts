@@ -16,6 +16,8 @@ export interface Head {
   head: number;
   /** rows that it had when this was told */
   nQueries: number;
+  /** rows that were read of them, from all over where not all */
+  nRead: number;
   /** null where it has none */
   statistics: Record<Statistic, number | null>;
   nRows: number;
@@ -30,8 +32,18 @@ const MAX_SIDE = 2 ** 10;
 
 /** The heads that a picture tells of, or null where its header does not fit its bytes. */
 export function readHeads(data: HeadsData, body: Uint8Array): Head[] | null {
-  const { site, at, n_heads: n, n_queries: nQueries, n_rows: nRows, n_columns: nColumns, offset, statistics } = data;
-  const numbers = [site, at, n, nQueries, nRows, nColumns, offset];
+  const {
+    site,
+    at,
+    n_heads: n,
+    n_queries: nQueries,
+    n_read: nRead,
+    n_rows: nRows,
+    n_columns: nColumns,
+    offset,
+    statistics,
+  } = data;
+  const numbers = [site, at, n, nQueries, nRead, nRows, nColumns, offset];
   if (!numbers.every((number) => Number.isSafeInteger(number) && number >= 0)) return null;
   if (n > MAX_HEADS || at > MAX_HEADS || Math.max(nRows, nColumns) > MAX_SIDE) return null;
   const size = nRows * nColumns;
@@ -43,6 +55,7 @@ export function readHeads(data: HeadsData, body: Uint8Array): Head[] | null {
     site,
     head: at + i,
     nQueries,
+    nRead,
     statistics: Object.fromEntries(STATISTICS.map((name) => [name, statistics[name][i]])) as Head["statistics"],
     nRows,
     nColumns,

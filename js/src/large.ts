@@ -28,6 +28,17 @@ export const nothing = (): Large => ({ planes: [], rows: new Map(), sums: [] });
 
 export const sameSpan = (a: Span, b: Span): boolean => a.first === b.first && a.end === b.end && a.per === b.per;
 
+export interface Shown {
+  queries: Span;
+  keys: Span;
+}
+
+/** Tells whether cells can be made of those of a plane without error: it reaches as far, and is not coarser. */
+export const covers = (plane: Plane, shown: Shown): boolean =>
+  (["queries", "keys"] as const).every(
+    (of) => plane[of].first <= shown[of].first && plane[of].end >= shown[of].end && plane[of].per <= shown[of].per,
+  );
+
 const isSame = (a: Plane, b: Plane) => sameSpan(a.queries, b.queries) && sameSpan(a.keys, b.keys);
 
 /** Returns what is known with a block of it too. */

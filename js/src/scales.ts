@@ -67,8 +67,12 @@ export function zoomed(n: number, current: Window, factor: number, centre: numbe
   const count = Math.round((current?.count ?? n) * factor);
   if (count >= n) return null;
   const kept = Math.max(Math.min(4, n), count);
-  return { count: kept, first: Math.max(0, Math.min(n - kept, Math.round(centre - kept / 2))) };
+  return around(n, kept, centre);
 }
+
+/** A window of so many tokens around one; null where it would hold everything. */
+export const around = (n: number, count: number, centre: number): Window =>
+  count >= n ? null : { count, first: Math.max(0, Math.min(n - count, Math.round(centre - count / 2))) };
 
 /** The same window, moved by some tokens and kept inside. */
 export function shifted(window: Window, by: number, n: number): Window {

@@ -2,7 +2,7 @@
 import { batch, computed, signal as state, type ReadonlySignal, type Signal } from "@preact/signals-core";
 import { draw } from "./draw.ts";
 import { withHeads, type Head } from "./heads.ts";
-import type { Span } from "./blocks.ts";
+import type { Shown } from "./large.ts";
 import { createHeld } from "./held.ts";
 import type { Matrix } from "./matrix.ts";
 import { summed } from "./matrix.ts";
@@ -41,7 +41,7 @@ export interface Store {
   /** what each key received from them, or of a large head from as many as are known */
   received: ReadonlySignal<{ nSteps: number; values: Float64Array }>;
   /** cells that the heatmap has places for */
-  shown: Signal<{ queries: Span; keys: Span } | null>;
+  shown: Signal<Shown | null>;
   /** bytes of heads that are too large to be here whole */
   nBytes: () => number;
   /** strength that the reader expects of a key at the gazed step; null for none */
@@ -183,7 +183,7 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     scale,
     nSeen,
     received,
-    shown: state<{ queries: Span; keys: Span } | null>(null),
+    shown: state<Shown | null>(null),
     nBytes: held.nBytes,
     expected,
     heads,

@@ -117,6 +117,7 @@ export interface HeadsData {
   /** the first of these heads */ at: number;
   /** how many there are */ n_heads: number;
   /** how many queries they had */ n_queries: number;
+  /** how many of these queries were read, from all over where not all */ n_read: number;
   /** rows of a picture; 0 where there are no pictures */ n_rows: number;
   /** columns of a picture */ n_columns: number;
   /** where they begin, counted from the end of the header */ offset: number;

@@ -98,6 +98,10 @@ export const words = {
   scaleChoices: { auto: "automatic", absolute: "0 to 1", row: "row maximum" },
   expectation: "expected",
   expectationChoices: { auto: "automatic", one: "1", ratio: "steps ÷ inputs", none: "none", own: "your own" },
+  finding: "Find",
+  find: "a token, or press /",
+  foundOf: (at: number, n: number) => (n ? (at < 0 ? `${n} found` : `${at + 1} of ${n}`) : "none"),
+  toStrongest: "go to the strongest input",
   zoomIn: "zoom in",
   zoomOut: "show everything",
   why: "Why this weight?",
@@ -127,6 +131,7 @@ export const words = {
   rounded: "values rounded to 1/510 of their row",
   pooled: "overview: each cell shows the maximum of several weights",
   binned: (n: number) => `each cell shows the maximum of up to ${n} weights; zoom in for single ones`,
+  coarse: "cells are made of coarser ones until finer ones come from the kernel",
   sampled: "some rows of each cell were read so far",
   kept: (here: number, there: number) =>
     `${here.toFixed(1)} MB of large heads are kept here${there ? `, ${there.toFixed(1)} MB in the kernel` : ""}`,
@@ -169,6 +174,7 @@ export const words = {
   headsHint: "Point at a head for its numbers, click to open it.",
   headsHelp: "Arrow keys move, Enter opens.",
   headsLegend: (turned: boolean) => `Each ${turned ? "column" : "row"} of a tile is scaled to its largest weight.`,
+  headsSampled: (read: number, of: number) => `${read} of ${of} rows were read of large heads.`,
   headsAbsent: "Dashed heads need a running kernel.",
   headsComing: "Dashed heads are told once all steps are there.",
   sentence: (row: string, step: number, token: string, percent: string, key: string) =>

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import labkit
 import pytest
 from playwright.sync_api import Page, expect
@@ -28,7 +26,7 @@ trace = long(N_TOKENS, 4, 2)
 widget = aw.AttentionWidget(trace, head=1)
 """
 LONG_MS = 60_000
-CAPTION = ".attnwidget-heatmap-caption"
+CAPTION = ".attnwidget-heatmap .attnwidget-note"
 
 
 def opened(page: Page, lab: labkit.Lab, name: str, n_tokens: int, *cells: str) -> None:
@@ -39,14 +37,10 @@ def opened(page: Page, lab: labkit.Lab, name: str, n_tokens: int, *cells: str) -
     page.locator(".attnwidget").wait_for()
 
 
-def told(page: Page, cell: int) -> Any:
+def told(page: Page, cell: int) -> str:
     """Run the cell that prints something, and return it."""
     labkit.run_cell(page, cell)
     return labkit.cell_outputs(page, cell)[-1].strip()
-
-
-def strongest(page: Page) -> str:
-    return page.locator(".attnwidget-candidate-token").first.inner_text()
 
 
 @pytest.mark.parametrize("n_tokens", [3000, 40_000])
@@ -65,7 +59,14 @@ def test_what_is_coarse_at_first_becomes_exact(page: Page, lab: labkit.Lab) -> N
     expect(page.locator(".attnwidget-strip-label").filter(has_text="strength")).to_have_text(
         "strength of all tokens", timeout=LONG_MS
     )
-    page.get_by_role("button", name="zoom in").click()
-    for _ in range(7):
+    for _ in range(8):
         page.get_by_role("button", name="zoom in").click()
-    expect(page.locator(CAPTION)).to_be_hidden()
+    expect(page.locator(CAPTION)).to_have_text("")
+
+
+def test_what_a_notebook_would_save_of_a_large_head_is_small(page: Page, lab: labkit.Lab) -> None:
+    opened(page, lab, "kept.ipynb", 3000, "print(len(widget.frame))")
+    expect(page.locator(".attnwidget-strip-label").filter(has_text="strength")).to_have_text(
+        "strength of all tokens", timeout=LONG_MS
+    )
+    assert int(told(page, 2)) < 300_000

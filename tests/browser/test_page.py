@@ -158,7 +158,7 @@ def test_the_step_slider_moves_every_view(opened: Page, weights: np.ndarray) -> 
     slider.press("Home")
     slider.press("ArrowRight")
     expect(opened.locator(STEP)).to_have_text("step 2 of 4")
-    assert slider.get_attribute("aria-valuetext") == "step 2 of 4, token out1"
+    assert slider.get_attribute("aria-valuetext") == "step 2 of 4, out1"
     strongest = int(weights[0, 1].argmax())
     expect(opened.locator(".attnwidget-sentence-text")).to_contain_text("Step 2, “out1”: ")
     expect(opened.locator(".attnwidget-sentence-text")).to_contain_text(f"of the attention is on “in{strongest}”.")

@@ -123,4 +123,4 @@ def test_both_sides_of_self_attention_are_the_picture(page: Page, tmp_path: Path
     page.goto((tmp_path / "page.html").as_uri())
     looking = page.locator(".attnwidget-output-scene .attnwidget-scene-stage")
     looking.click(position=point(page, 0, 3))
-    expect(page.locator(".attnwidget-step-label")).to_have_text("step 4 of 12")
+    expect(page.locator(".attnwidget-step-label")).to_have_text("token 4 of 12")

@@ -61,6 +61,14 @@ def test_the_row_that_is_looked_at_is_exact_from_the_first(slow: None, large: Tr
     assert (rows["queries"], rows["keys"], rows["dtype"]) == ([69, 86, 1], [0, N_KEYS, 1], "f4")
 
 
+def test_a_coarser_view_of_all_is_answered_with_the_cells_of_a_frame(large: Trace, read_picture: Reader) -> None:
+    asked = Answers(large)
+    asked.view(0, 1, Span(0, N_QUERIES, 32), Span(0, N_KEYS, 16), 0)
+    picture = messages(asked, read_picture)[-1]
+    assert picture.header["blocks"][0]["queries"] == [0, N_QUERIES, 4]
+    assert asked.has_more
+
+
 def test_zooming_in_reaches_exact_cells(large: Trace, read_picture: Reader) -> None:
     asked = Answers(large)
     asked.view(0, 0, Span(100, 150), Span(30, 90), 120)

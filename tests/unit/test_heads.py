@@ -215,7 +215,7 @@ def test_rows_may_come_in_pieces(seed: int, n_queries: int, n_keys: int, cut: in
     positions = np.arange(n_queries)
     tally = heads.Tally(3, (n_queries, n_keys), positions, "abab")
     for first in range(0, n_queries, cut):
-        tally.add(first, weights[:, first : first + cut])
+        tally.add(np.arange(first, min(first + cut, n_queries)), weights[:, first : first + cut])
     whole = heads.statistics(weights, positions=positions, texts="abab")
     for name, values in tally.means().items():
         assert values == pytest.approx(whole[name], rel=1e-5, nan_ok=True), name

@@ -12,6 +12,7 @@ from oracle import cut, random_factors, shown, softmaxed
 
 from attnwidget.stores import Factors, VirtualStore, Visible
 from attnwidget.stores.pooling import pooled
+from attnwidget.stores.product import product
 
 SEEDS = range(40)
 LONG = 4096
@@ -307,3 +308,13 @@ def test_rows_and_keys_are_written_behind_and_over_read_only_ones() -> None:
     n_queries = factors.shape[1]
     assert filled(fixed, other).read()[:, n_queries:] == pytest.approx(softmaxed(other), abs=5e-6)
     assert np.array_equal(keys, old)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (1, 300, 64), (17, 4097, 64), (65, 130, 3), (130, 257, 128), (3, 5, 300_000)]
+)
+def test_products_in_pieces_are_products(shape: tuple[int, int, int]) -> None:
+    n_queries, n_keys, width = shape
+    rng = np.random.default_rng(4)
+    queries, keys = rng.normal(size=(n_queries, width)).astype("f4"), rng.normal(size=(n_keys, width)).astype("f4")
+    assert product(queries, keys) == pytest.approx(queries.astype(float) @ keys.astype(float).T, abs=2e-3 * width**0.5)

@@ -177,8 +177,7 @@ def test_the_last_frame_holds_everything(sent: Sent) -> None:
 
 def test_a_frame_comes_without_an_end(sent: Sent) -> None:
     sent.decode(3)
-    sent.page.wait(lambda: sent.page.frames and sent.page.frames[-1][2] == sent.trace.cursor)
-    assert sent.page.frames[-1][1] == sent.publisher.seq
+    sent.page.wait(lambda: sent.page.frames and sent.page.frames[-1][1:3] == (sent.publisher.seq, sent.trace.cursor))
 
 
 @pytest.fixture(scope="module")
@@ -261,7 +260,7 @@ def test_heads_that_are_not_there_are_not_sent(sent: Sent, site: int, head: int)
 def test_heads_are_told_when_asked_a_few_at_a_time(
     sent: Sent, read_picture: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("attnwidget.wire.glances.HEADS_WEIGHTS", 12)
+    monkeypatch.setattr("attnwidget.wire.glances.HEADS_AT_ONCE", 12)
     sent.decode(2)
     sent.trace.finish()
     sent.settle()

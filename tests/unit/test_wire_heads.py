@@ -83,7 +83,7 @@ def test_heads_of_too_many_weights_are_left_for_asking(monkeypatch: pytest.Monke
     trace = random_trace(3, 2, 10, 10)
     assert [site for site, _ in glances(trace, 1, 450)] == [1, 0]
     assert glance_from(trace, 2, 0).heads == range(2)
-    monkeypatch.setattr("attnwidget.wire.glances.HEADS_WEIGHTS", 150)
+    monkeypatch.setattr("attnwidget.wire.glances.HEADS_AT_ONCE", 150)
     assert [glance_from(trace, 2, at).heads for at in (0, 1)] == [range(1), range(1, 2)]
 
 
@@ -141,3 +141,13 @@ def test_odd_weights_leave_the_picture_readable(read_picture: Reader) -> None:
 def test_nothing_is_told_of_heads_without_rows(read_picture: Reader) -> None:
     assert read_picture(pack(Trace(source=["a"]), 0, [])).header["heads"] == []
     assert not list(glances(Trace(source=["a"]), 0))
+
+
+def test_of_large_heads_some_rows_are_read_from_all_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attnwidget.wire.glances.HEAD_WEIGHTS", 2_000)
+    trace = random_trace(1, 2, 500, 100)
+    exact = trace.survey.glance("cross", range(2), 32)
+    some = glance_from(trace, 0, 0)
+    assert (exact.n_read, some.n_read) == (500, 64)
+    assert some.statistics["entropy"] == pytest.approx(exact.statistics["entropy"], rel=0.05)
+    assert (some.pictures.any(2)).all()

@@ -1,7 +1,7 @@
 /** What a reader must know of the numbers before trusting the picture. */
 import { html, setCount, setText } from "../dom.ts";
 import { greatest } from "../matrix.ts";
-import { sameSpan, type Large } from "../large.ts";
+import { covers, type Large } from "../large.ts";
 import type { Store } from "../store.ts";
 import { Precision } from "../blocks.ts";
 import type { Site } from "../wire.ts";
@@ -58,10 +58,11 @@ const flagsOf = (site: Site | undefined, isTold: (kind: string) => boolean): str
 
 /** How much of a large head was read, and what is kept of such heads. */
 function kept(store: Store, { planes }: Large): string[] {
-  const { shown } = store;
-  const drawn = planes.find((plane) => shown.value && sameSpan(plane.keys, shown.value.keys)) ?? planes.at(-1);
+  const shown = store.shown.value;
+  const drawn = shown && planes.findLast((plane) => covers(plane, shown));
   const bytes = words.kept(store.nBytes() / 1e6, store.outline.value.kept / 1e6);
-  return drawn?.sampled ? [words.sampled, bytes] : [bytes];
+  if (!drawn) return [words.coarse, bytes];
+  return drawn.sampled ? [words.sampled, bytes] : [bytes];
 }
 
 /** Remarks: how the picture is drawn. They stand where they move nothing when they come and go. */

@@ -84,7 +84,10 @@ export const grid: View = {
       setOptions(sortBy.control, heads.sorts.value, heads.sort.value);
       const { status } = store.outline.value;
       const lacks = status === "recording" ? words.headsComing : words.headsAbsent;
-      setText(note, store.heads.value.size < heads.nHeads.value ? lacks : words.headsLegend(turned.value));
+      const sampled = [...store.heads.value.values()].find((head) => head.nRead < head.nQueries);
+      const legend = words.headsLegend(turned.value);
+      const all = sampled ? `${legend} ${words.headsSampled(sampled.nRead, sampled.nQueries)}` : legend;
+      setText(note, store.heads.value.size < heads.nHeads.value ? lacks : all);
       content.style.height = `${heads.grid.value.height + 2 * EDGE}px`;
       box.setAttribute("aria-label", words.allHeads(heads.nHeads.value));
     });

@@ -15,7 +15,7 @@ const HATCH_PX = 4;
 const VEIL = 0.72;
 
 /** What the cells of a matrix stand for, whatever step is selected: [query cell, key cell]. */
-interface Cells {
+export interface Cells {
   /** greatest weight of each cell; NaN where there is none */
   values: Float32Array;
   /** for each row of cells, what has the darkest colour in it */
@@ -24,7 +24,7 @@ interface Cells {
   odd: Uint8Array;
 }
 
-function cellsOf(matrix: Matrix, keys: Axis, queries: Axis, top: (row: Float32Array) => number): Cells {
+export function cellsOf(matrix: Matrix, keys: Axis, queries: Axis, top: (row: Float32Array) => number): Cells {
   const n = keys.nCells * queries.nCells;
   const cells: Cells = {
     values: new Float32Array(n).fill(Number.NaN),
@@ -64,7 +64,12 @@ function pool({ values, odd }: Cells, start: number, matrix: Matrix, q: number, 
 }
 
 /** Colours of all cells, RGBA; the rows that the step has not reached are pale. */
-function coloursOf({ values, tops }: Cells, nKeyCells: number, reached: (cell: number) => boolean, dark: boolean) {
+export function coloursOf(
+  { values, tops }: Cells,
+  nKeyCells: number,
+  reached: (cell: number) => boolean,
+  dark: boolean,
+) {
   const colours = new Uint8ClampedArray(values.length * 4).fill(255);
   const ground = colour(0, dark);
   for (const [r, top] of tops.entries()) {

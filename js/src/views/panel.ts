@@ -7,6 +7,7 @@ import { percent, shown } from "../text.ts";
 import { words } from "../words.ts";
 import { choices } from "./choices.ts";
 import { remarksOf } from "./flags.ts";
+import { finding } from "./finding.ts";
 import { reading } from "./reading.ts";
 import { sentence } from "./sentence.ts";
 import type { View } from "./view.ts";
@@ -21,6 +22,7 @@ export const panel: View = {
       candidates(store, signal),
       said,
       reading(store, signal),
+      finding(store, () => host.closest(".attnwidget"), signal),
       choices(store, signal),
       remarks(store, signal),
       html("p", "note", {}, words.suggests),

@@ -1,0 +1,125 @@
+import { signal as state } from "@preact/signals-core";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { createAsking } from "../src/asking.ts";
+import { createStore, type Store } from "../src/store.ts";
+import type { PictureData, ToKernel } from "../src/wire.gen.ts";
+import { readPicture } from "../src/wire.ts";
+import { header, pack, packRaw } from "./picture.ts";
+
+const N = 1024;
+const end = new AbortController();
+afterEach(() => vi.useRealTimers());
+
+function large(change: Partial<PictureData> = {}): PictureData {
+  const [site] = header(0).sites;
+  if (!site) throw new Error("no site");
+  const texts = ["a", "b"];
+  return header(0, {
+    status: "complete",
+    sites: [{ ...site, n_heads: 2, n_queries: N, n_keys: N }],
+    strips: [{ name: "source", n_tokens: 2, at: 0, texts, scene: null }],
+    ...change,
+  });
+}
+
+function opened(data = large()): { store: Store; sent: ToKernel[]; asking: ReturnType<typeof createAsking> } {
+  const store = createStore(state(false));
+  const sent: ToKernel[] = [];
+  const asking = createAsking(store, (message) => sent.push(message), end.signal);
+  store.merge(readPicture(pack(data)));
+  const span = { first: 0, end: N, per: 8 };
+  store.shown.value = { queries: span, keys: span };
+  return { store, sent, asking };
+}
+
+/** What the kernel answers to a view: its cells, and the row of its step. */
+function answer(store: Store, step: number, head = -1): void {
+  const cells = new Uint8Array(Float32Array.from({ length: 128 * 128 }, () => 0.5).buffer);
+  const row = new Uint8Array(new Float32Array(N).buffer);
+  const of = { site: 0, head, dtype: "f4" as const, n_odd: 0, sampled: false };
+  const blocks = [
+    { ...of, queries: [0, N, 8], keys: [0, N, 8], whole: false, offset: 0, n_bytes: cells.byteLength },
+    { ...of, queries: [step, step + 1, 1], keys: [0, N, 1], whole: true, offset: cells.byteLength, n_bytes: 4 * N },
+  ];
+  const sums = [{ site: 0, head, n_steps: step + 1, offset: cells.byteLength }];
+  store.merge(readPicture(packRaw({ ...large(), blocks, sums }, [cells, row])));
+}
+
+const views = (sent: ToKernel[]) => sent.filter((message) => message.t === "view");
+
+describe("what the page asks for", () => {
+  it("is the part of a large head that is looked at, and not the whole of it", () => {
+    const { sent } = opened();
+    expect(sent).toEqual([{ t: "view", run: "a", site: 0, head: -1, queries: [0, N, 8], keys: [0, N, 8], step: 0 }]);
+  });
+
+  it("is one view at a time, and the latest next", () => {
+    const { store, sent, asking } = opened();
+    for (const step of [5, 6, 7]) store.select({ step });
+    expect(views(sent)).toHaveLength(1);
+    answer(store, 0);
+    asking.answered();
+    expect(views(sent).map((view) => view.step)).toEqual([0, 7]);
+  });
+
+  it("is nothing where all is here", () => {
+    const { store, sent, asking } = opened();
+    answer(store, 0);
+    asking.answered();
+    store.focus.value = { query: null, key: 3 };
+    expect(views(sent).filter(({ head }) => head === -1)).toHaveLength(1);
+  });
+
+  it("is another part when the window moves, and another head when that is chosen", () => {
+    const { store, sent, asking } = opened();
+    answer(store, 0);
+    asking.answered();
+    store.shown.value = { queries: { first: 64, end: 128, per: 1 }, keys: { first: 0, end: N, per: 8 } };
+    asking.answered();
+    store.select({ head: 1 });
+    expect(views(sent).map((view) => [view.head, view.queries])).toEqual([
+      [-1, [0, N, 8]],
+      [0, [0, N, 8]], // which will be looked at next
+      [-1, [64, 128, 1]],
+      [1, [64, 128, 1]],
+    ]);
+  });
+
+  it("is asked again where no answer came", () => {
+    vi.useFakeTimers();
+    const { store, sent } = opened();
+    store.select({ step: 9 });
+    vi.advanceTimersByTime(5000);
+    expect(views(sent).map((view) => view.step)).toEqual([0, 9]);
+  });
+
+  it("is the heads beside it once it is read to its end", () => {
+    const { store, sent, asking } = opened();
+    store.select({ head: 0 });
+    answer(store, 0);
+    asking.answered();
+    answer(store, 0, 0);
+    asking.answered();
+    expect(views(sent).map((view) => view.head)).toEqual([-1, 0, 1]);
+  });
+
+  it("is a head again that was forgotten", () => {
+    const { store, sent, asking } = opened();
+    for (const head of [0, 1, 0]) {
+      asking.answered();
+      store.select({ head });
+    }
+    asking.answered();
+    expect(views(sent).map((view) => view.head)).toEqual([-1, 0, 1, 0]);
+  });
+
+  it("is each missing token of a long strip, once", () => {
+    const texts = Array.from({ length: 4 }, (_, i) => `t${i}`);
+    const strip = (at: number) => [{ name: "source", n_tokens: 12, at, texts, scene: null }];
+    const { store, sent } = opened(large({ strips: strip(0) }));
+    store.merge(readPicture(pack(large({ strips: strip(8) }))));
+    store.merge(readPicture(pack(large({ strips: strip(4) }))));
+    expect(sent.filter((message) => message.t === "texts").map((message) => message.at)).toEqual([4]);
+    expect(store.outline.value.strips.source).toEqual([...texts, ...texts, ...texts]);
+  });
+});
