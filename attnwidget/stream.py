@@ -20,6 +20,7 @@ from attnwidget.wire.live import due
 _log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 5.0  # a handler of the page that ends the recording would else wait for the thread that waits for it
+FRAME_SHARE = 0.03  # of the time, for frames while recording: the model needs the rest
 IDLE_SECONDS = 2.0  # after this long without news the thread ends; the next news starts another
 
 
@@ -64,6 +65,7 @@ class Publisher:
         self._news, self._gate, self._running = threading.Event(), threading.Lock(), False
         self._closed = self._stale = self._selected = False  # stale: the frame lacks rows; selected: it shows others
         self._free_at = self._framed_at = float("-inf")  # when the next message, and when the last frame, was due
+        self._frame_took = 0.0  # seconds that the last frame took
         self._unobserve = trace.observe(self._on_change)
 
     @property
@@ -162,8 +164,13 @@ class Publisher:
             self._selected |= self.answers.has_more
             self.answers.has_more = False
             self._advance()
-            if self._clock() - self._framed_at >= 1 / FRAMES_PER_SECOND:
+            if self._clock() - self._framed_at >= self._frame_pause():
                 self._settle()
+
+    def _frame_pause(self) -> float:
+        """Return the seconds from one frame to the next, which is sooner where somebody waits for it."""
+        is_live = self.trace.status == "recording" and not self._selected
+        return max(1 / FRAMES_PER_SECOND, self._frame_took / FRAME_SHARE if is_live else 0.0)
 
     def _is_done(self) -> bool:
         """Tell whether nothing waits to be sent."""
@@ -192,6 +199,7 @@ class Publisher:
             self._framed_at = self._clock()
             self._count()
             self._page.update_frame(self.trace, self.seq)
+            self._frame_took = self._clock() - self._framed_at
         if self._ends() and self._is_idle():
             self._ended = True
             self._send(*self._end())

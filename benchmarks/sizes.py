@@ -1,7 +1,7 @@
 """Measure cost against size, through the kernel, in a real JupyterLab: python benchmarks/sizes.py.
 
-A change is timed in the page, from the event to the frame that names the strongest input of the row that is looked at, as
-the kernel knows it: so that what is drawn is the row itself and no coarser picture of it.
+A change is timed in the page, from the event to the frame that names the strongest input of the row that is looked at,
+as the kernel knows it: so that what is drawn is the row itself and no coarser picture of it.
 """
 
 from __future__ import annotations
@@ -91,9 +91,9 @@ HEADS = (
     "kernel memory, MB (of which q, k)",
 )
 NOTES = """\
-Queries and keys are random float16 with 64 numbers a head; weights are never stored. Opening is from running the cell that
-makes the widget to the first picture; a step goes to a random row in the second half, of which the page has nothing. Not
-measured: real models' weights, a network between server and page, a kernel that is busy with a cell."""
+Queries and keys are random float16 with 64 numbers a head; weights are never stored. Opening is from running the cell
+that makes the widget to the first picture; a step goes to a random row in the second half, of which the page has
+nothing. Not measured: real models' weights, a network between server and page, a kernel that is busy with a cell."""
 LONG_MS = 300_000
 
 

@@ -96,8 +96,6 @@ def test_a_trace_of_numpy_is_shown_without_torch() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="where memory is read; elsewhere it is much the same")
-    sys.platform != "linux", reason="memory is read where Linux tells it; elsewhere it is much the same"
-)
 def test_a_process_that_shows_a_file_is_small(tmp_path: Path, complete: attnwidget.Trace) -> None:
     complete.save(tmp_path / "run.attn")
     code = (
