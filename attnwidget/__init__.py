@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from attnwidget.capture.mark import mark
     from attnwidget.dashboard import show
     from attnwidget.file import TraceError, load
+    from attnwidget.grouping import grouped
     from attnwidget.outline import Site
     from attnwidget.tokens import Tokens
     from attnwidget.trace import Trace
@@ -26,6 +27,7 @@ _HOME = {
     "mark": "attnwidget.capture",
     "CaptureError": "attnwidget.capture",
     "show": "attnwidget.dashboard",
+    "grouped": "attnwidget.grouping",
     "load": "attnwidget.file",
     "TraceError": "attnwidget.file",
     "AttentionWidget": "attnwidget.widget",
@@ -45,6 +47,7 @@ __all__ = [
     "TraceError",
     "analysis",
     "generate",
+    "grouped",
     "inspect",
     "load",
     "mark",

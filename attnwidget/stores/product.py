@@ -1,7 +1,7 @@
 """Products of queries and keys in pieces so small that BLAS makes each of them in the thread that asks for it.
 
-On a machine that is busy with a model, the threads of OpenBLAS wait for a core longer than one thread would need: pieces
-of a sweep then take up to seconds in place of milliseconds.
+On a machine that is busy with a model, the threads of OpenBLAS wait for a core longer than one thread would need:
+pieces of a sweep then take up to seconds in place of milliseconds.
 """
 
 from __future__ import annotations

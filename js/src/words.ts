@@ -44,8 +44,8 @@ export const words = {
   dimmed: (n: number) => `${n} special ${n === 1 ? "input is" : "inputs are"} dimmed`,
   unfitting: (n: number, nKeys: number) =>
     `expected strength: ${n} ${n === 1 ? "number" : "numbers"} came, ${nKeys} are needed, one for each input`,
-  weak: "weak",
-  strong: "strong",
+  mostAndMean: (n: number, most: string, mean: string) => `and ${n - 1} more: at most ${most}, on average ${mean}`,
+  verdict: { "": "", weak: "weak", strong: "strong" },
   expected: (value: string) => `expected ${value}`,
   ownExpected: "your expectation",
   verdicts: { weak: "weak inputs", strong: "strong inputs" },

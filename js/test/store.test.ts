@@ -2,7 +2,7 @@ import { effect, signal as state } from "@preact/signals-core";
 import { describe, expect, it } from "vitest";
 import { createStore } from "../src/store.ts";
 import { chosenLinks, MAX_LINKS } from "../src/views/links.ts";
-import { barsOf } from "../src/views/strength.ts";
+import { barsOf } from "../src/views/strength-bars.ts";
 import { sentenceOf } from "../src/views/sentence.ts";
 import { axis } from "../src/scales.ts";
 import { readPicture } from "../src/wire.ts";

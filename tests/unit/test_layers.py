@@ -23,7 +23,7 @@ PYTHON_LAYERS = [
     {"survey"},
     {"beams", "foreign", "reading"},
     {"trace"},
-    {"header", "sweep"},
+    {"header", "sweep", "grouping"},
     {"file", "wire"},
     {"answers", "selection"},
     {"stream"},

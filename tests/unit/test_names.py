@@ -20,6 +20,7 @@ NAMES = {
     "Trace",
     "TraceError",
     "generate",
+    "grouped",
     "inspect",
     "load",
     "mark",

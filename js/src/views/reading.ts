@@ -6,7 +6,7 @@ import type { Store } from "../store.ts";
 import { isMask } from "../wire.ts";
 import { short, shown } from "../text.ts";
 import { words } from "../words.ts";
-import { judgeOf } from "./strength.ts";
+import { judgeOf } from "./strength-bars.ts";
 
 /** Inputs that a line names before it counts the rest, and how much of each it shows. */
 const NAMED = 3;

@@ -1,10 +1,10 @@
 /** Strength over time: at each input, how much attention it received, in the steps so far or in this one. */
 import { html, set, setCount, setStyle, setText, svg } from "../dom.ts";
-import { row } from "../matrix.ts";
-import { cellAt, cellOf, pooled, tokensOf, type Axis } from "../scales.ts";
+import { cellAt, cellOf, tokensOf, type Axis } from "../scales.ts";
 import type { Store } from "../store.ts";
-import { exact, short, shown } from "../text.ts";
+import { short } from "../text.ts";
 import { words } from "../words.ts";
+import { barsOf, expectedText, nameOf, nameOfBars, type Bar } from "./strength-bars.ts";
 import type { View } from "./view.ts";
 
 /** CSS pixels: how far bars reach, below the columns and beside the rows, and what their numbers and words need. */
@@ -12,18 +12,6 @@ const REACH = { below: 60, beside: 64 };
 const TEXT_ROOM = { below: 20, beside: 64 };
 const VALUE_PX = { below: 30, beside: 12 };
 const WORD_PX = { below: 84, beside: 12 };
-/** Below and above these shares of the expectation an input is called weak or strong. */
-export const WEAK = 0.5;
-export const STRONG = 1.5;
-
-export interface Bar {
-  from: number;
-  to: number;
-  value: number;
-  expected: number | null;
-  verdict: "" | "weak" | "strong";
-}
-
 type Where = keyof typeof REACH;
 let nDrawings = 0;
 
@@ -36,7 +24,8 @@ export const strength: View = {
     const values = svg("g", "");
     const base = svg("path", "strength-base");
     const line = svg("path", "strength-line");
-    const drawing = svg("svg", "strength-drawing", { role: "img" }, hatching(id), rects, values, base, line);
+    const means = svg("path", "strength-means");
+    const drawing = svg("svg", "strength-drawing", { role: "img" }, hatching(id), rects, means, values, base, line);
     const expected = html("span", "strength-expected");
     host.append(label, drawing, expected);
     const keyAt = (event: MouseEvent) => {
@@ -76,59 +65,13 @@ export const strength: View = {
       writeValues(values, bars, keys, top, store, where);
       set(base, { d: where === "below" ? `M0 ${REACH.below + 0.5}H${size}` : `M0.5 0V${size}` });
       set(line, { d: lineOf(bars, keys, top, where) });
+      set(means, { d: keys.per > 1 ? meansOf(bars, keys, top, where) : "" });
       const last = bars.at(-1)?.expected ?? null;
       setText(expected, last === null ? "" : expectedText(store, last));
       setStyle(expected, { top: turned ? null : `${reach(last ?? 0, top, "below")}px` });
     });
   },
 };
-
-/** One bar for each cell of the axis; a cell of several inputs shows the strongest. */
-export function barsOf(store: Store, axis: Axis): Bar[] {
-  const { matrix, special } = store.slice.value;
-  const { query } = store.gaze.value;
-  const judge = judgeOf(store);
-  const values = store.selection.value.strength === "sum" ? store.received.value.values : row(matrix, query);
-  return [...pooled(axis, values)].map((value, cell) => {
-    const [from, to] = tokensOf(axis, cell);
-    const expected = special.includes(from) ? null : store.expected.value(from);
-    const verdict = judge(from, value);
-    return { from, to, value: Number.isNaN(value) ? 0 : value, expected, verdict };
-  });
-}
-
-type Verdict = Bar["verdict"];
-
-/** Says of an input and its strength whether that is less or more than expected. */
-export function judgeOf(store: Store): (key: number, value: number) => Verdict {
-  const expectedOf = store.expected.value;
-  const apart = new Set(store.slice.value.special);
-  const nRead = store.nRead.value;
-  if (store.nSeen.value * 2 < store.slice.value.matrix.nQueries) return () => ""; // before half of it all are weak
-  return (key, value) => {
-    const expected = apart.has(key) || key >= nRead ? null : expectedOf(key);
-    return expected === null ? "" : verdictOf(value, expected);
-  };
-}
-
-/** What the bars stand for. Of a large head sums may not have come, or be of somewhat fewer steps. */
-function nameOfBars(store: Store): string {
-  const { site } = store.slice.value;
-  if (store.selection.value.strength === "step") return words.strengths.step;
-  const { nSteps } = store.received.value;
-  if (nSteps !== store.nSeen.value) return nSteps ? words.strengthAfter(nSteps) : words.strengthWaits;
-  return site?.kind === "encoder" ? words.strengthOfAll : words.strengths.sum;
-}
-
-/** What is expected to receive nothing is strong from half of what one step gives. */
-const verdictOf = (value: number, expected: number) =>
-  value < expected * WEAK ? "weak" : value > (expected ? expected * STRONG : WEAK) ? "strong" : "";
-
-const expectedText = (store: Store, value: number) =>
-  store.selection.value.expectation === "own" ? words.ownExpected : words.expected(value === 1 ? "1" : short(value));
-
-const nameOf = (store: Store) => (bar: Bar) =>
-  `${shown(store.slice.value.keys[bar.from] ?? "")} ${exact(bar.value)}${bar.verdict && ` ${words[bar.verdict]}`}`;
 
 /** Where a value ends: down from the top below the columns, right from the left beside the rows. */
 function reach(value: number, top: number, where: Where): number {
@@ -184,12 +127,22 @@ function writeValues(group: SVGElement, bars: Bar[], axis: Axis, top: number, st
           };
     set(node, { ...at, "data-verdict": verdict || null });
     const isApart = store.slice.value.special.includes(bar.from);
-    const word = verdict && axis.size >= WORD_PX[where] ? ` ${words[verdict]}` : "";
+    const word = verdict && axis.size >= WORD_PX[where] ? ` ${words.verdict[verdict]}` : "";
     setText(node, isApart && !value ? "" : short(value) + word);
   }
 }
 
 /** The expectation as a line with a step at each input. */
+/** The mean of each cell, where a bar is the largest of several inputs. */
+function meansOf(bars: Bar[], axis: Axis, top: number, where: Where): string {
+  const marks = bars.map(({ mean }, cell) => {
+    const at = reach(mean, top, where);
+    const from = cell * axis.size;
+    return where === "below" ? `M${from} ${at}h${axis.size}` : `M${at} ${from}v${axis.size}`;
+  });
+  return marks.join("");
+}
+
 function lineOf(bars: Bar[], axis: Axis, top: number, where: Where): string {
   const parts = bars.map(({ expected }, cell) => {
     if (expected === null) return "";
