@@ -54,6 +54,8 @@ def of_interest(trace: Trace, site: int, head: int, n_bytes: int) -> Iterator[Ex
     """
     sites = trace.sites
     for index, one in _by_interest(sites, site, head):
+        if 4 * sites[index].n_keys > n_bytes:
+            continue  # its scores alone would not fit
         for query in range(sites[index].n_queries):
             found = explained(trace, index, one, query)
             if found.terms is None:
