@@ -6,10 +6,10 @@ VENV := .venv/bin/python
 export HEADLESS CHROMIUM TORCH_INDEX
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo test dev check wire build bench picture views setup clean
+.PHONY: help demo test dev check wire build bench bench-quick picture views setup clean
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
 demo: build ## open JupyterLab on the first notebook; HEADLESS=1: draw it into build/demo instead
 	@$(VENV) scripts/demo.py
@@ -29,8 +29,11 @@ wire: setup ## write the generated half of the wire from its Python declaration
 build: setup ## build the JavaScript into attnwidget/static
 	@$(VENV) scripts/javascript.py bundle
 
-bench: build ## run every benchmark
+bench: build ## run every benchmark; docs/performance.md is written (half an hour)
 	@for script in benchmarks/*.py; do echo "== $$script"; $(VENV) $$script || exit 1; done
+
+bench-quick: build ## compare what is cheap with other libraries and with benchmarks/stored.json (two minutes)
+	@$(VENV) benchmarks/peers.py --quick
 
 picture: ## draw the pictures of the README again
 	@$(MAKE) --no-print-directory demo HEADLESS=1

@@ -9,14 +9,18 @@ from collections.abc import Callable
 from typing import Protocol
 
 from attnwidget.answers import Answers, Message
+from attnwidget.ledger import Cursor
 from attnwidget.trace import Trace
 from attnwidget.wire import FRAMES_PER_SECOND, MESSAGES_PER_SECOND, DigestData, EndMessage, RowsMessage
 from attnwidget.wire.codec import pack
-from attnwidget.wire.fit import limited, new_blocks, streamed
+from attnwidget.wire.fit import new_blocks, streamed
+from attnwidget.wire.limits import WHOLE_WEIGHTS
+from attnwidget.wire.live import due
 
 _log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 5.0  # a handler of the page that ends the recording would else wait for the thread that waits for it
+FRAME_SHARE = 0.03  # of the time, for frames while recording: the model needs the rest
 IDLE_SECONDS = 2.0  # after this long without news the thread ends; the next news starts another
 
 
@@ -41,6 +45,7 @@ class Publisher:
         page: where to send.
         clock: seconds, monotonic.
         sleep: waits for as many seconds, by the same clock.
+        shown: returns the index of the site that the page shows.
     """
 
     def __init__(
@@ -49,21 +54,24 @@ class Publisher:
         page: Page,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        shown: Callable[[], int] = lambda: 0,
     ) -> None:
-        self.trace, self._page, self._clock, self._sleep = trace, page, clock, sleep
-        self._cursors = [trace.cursor]  # cursor i is where message i begins; what is there now, the frame holds
+        self.trace, self._page, self._shown, self._clock, self._sleep = trace, page, shown, clock, sleep
+        self._told = trace.cursor  # what is there now, the frame holds
+        self._messages: list[tuple[Cursor, Cursor]] = []
         self._ended = trace.status in ("complete", "stopped")
         self.answers = Answers(trace)
         self._lock = threading.RLock()  # one sender at a time
         self._news, self._gate, self._running = threading.Event(), threading.Lock(), False
         self._closed = self._stale = self._selected = False  # stale: the frame lacks rows; selected: it shows others
         self._free_at = self._framed_at = float("-inf")  # when the next message, and when the last frame, was due
+        self._frame_took = 0.0  # seconds that the last frame took
         self._unobserve = trace.observe(self._on_change)
 
     @property
     def seq(self) -> int:
         """Number of rows messages so far."""
-        return len(self._cursors) - 1
+        return len(self._messages)
 
     def close(self) -> None:
         """Stop watching; nothing is sent any more."""
@@ -156,8 +164,13 @@ class Publisher:
             self._selected |= self.answers.has_more
             self.answers.has_more = False
             self._advance()
-            if self._clock() - self._framed_at >= 1 / FRAMES_PER_SECOND:
+            if self._clock() - self._framed_at >= self._frame_pause():
                 self._settle()
+
+    def _frame_pause(self) -> float:
+        """Return the seconds from one frame to the next, which is sooner where somebody waits for it."""
+        is_live = self.trace.status == "recording" and not self._selected
+        return max(1 / FRAMES_PER_SECOND, self._frame_took / FRAME_SHARE if is_live else 0.0)
 
     def _is_done(self) -> bool:
         """Tell whether nothing waits to be sent."""
@@ -167,13 +180,13 @@ class Publisher:
         return not self._ended and self.trace.status in ("complete", "stopped")
 
     def _is_idle(self) -> bool:
-        return self.trace.cursor == self._cursors[-1]
+        return self.trace.cursor == self._told
 
     def _advance(self) -> None:
         """Send the next rows message, if there is one."""
-        since, until = self._cursors[-1], self.trace.cursor
-        if since != until:
-            self._cursors.append(limited(self.trace, since, until))
+        if not self._is_idle():
+            since, self._told = due(self.trace, self._told, self._shown())
+            self._messages.append((since, self._told))
             self._stale = True
             self._send(*self._rows(self.seq - 1))
 
@@ -186,12 +199,13 @@ class Publisher:
             self._framed_at = self._clock()
             self._count()
             self._page.update_frame(self.trace, self.seq)
+            self._frame_took = self._clock() - self._framed_at
         if self._ends() and self._is_idle():
             self._ended = True
             self._send(*self._end())
 
     def _rows(self, seq: int) -> Message:
-        since, until = self._cursors[seq], self._cursors[seq + 1]
+        since, until = self._messages[seq]
         data = pack(self.trace, seq + 1, list(new_blocks(self.trace, since, until)), since, until)
         return dict(RowsMessage(t="rows", run=self.trace.run, seq=seq)), [data]
 
@@ -199,7 +213,9 @@ class Publisher:
         digests = [
             DigestData(site=index, head=head, crc=self.trace.digest(site, head))
             for index, site in enumerate(self.trace.sites)
-            if streamed(site.n_heads, site.n_keys) and site.n_queries and site.store != "qk"  # rounded anew each time
+            if streamed(site.n_heads, site.n_keys)
+            and 0 < site.n_queries * site.n_keys <= WHOLE_WEIGHTS  # of larger heads a page has the last rows
+            and site.store != "qk"  # rounded anew each time
             for head in range(site.n_heads)
         ]
         end = EndMessage(t="end", run=self.trace.run, count=self.seq, digests=digests)

@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -60,6 +60,7 @@ def server(
     kind: Kind = "lab",
     settings: Settings | None = None,
     env: Mapping[str, str] | None = None,
+    arguments: Sequence[str] = (),
 ) -> Iterator[Lab]:
     """Run a Jupyter server over the notebooks in root; end it, and only it, on leaving.
 
@@ -69,6 +70,7 @@ def server(
         kind: JupyterLab, or Notebook 7 where that is installed.
         settings: JupyterLab settings by plugin, over those in SETTINGS.
         env: environment variables for the server and its kernels.
+        arguments: further words of its command line.
 
     Raises:
         RuntimeError: the server did not answer; the message ends with its log.
@@ -81,6 +83,7 @@ def server(
         *(sys.executable, "-m", "jupyter", kind, "--no-browser", "--allow-root"),
         *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
         *(f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}", f"--{app}.expose_app_in_browser=True"),
+        *arguments,
     ]
     log = state / "server.log"
     with log.open("w") as file:

@@ -11,6 +11,7 @@ ROWS_BYTES = 512 * 1024  # of rows of a large head in a message
 CELLS = 256  # along an axis: as many as there are places for on a screen
 EXACT_BYTES = 64 * 1024  # up to here a frame holds float32
 MESSAGE_BYTES = 4 * 1024 * 1024  # the largest message
+LIVE_BYTES = 256 * 1024  # while recording, rows of sites that are not shown leave only within this, a message
 STEP_BYTES = 64 * 1024  # a site whose rows are larger than this for one step is not streamed but fetched
 MESSAGES_PER_SECOND = 10  # for each widget; the server drops everything past 1,000 a second
 FRAMES_PER_SECOND = 2  # while streaming

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -30,6 +31,7 @@ NAMES = {
 }
 MODULES = {"analysis", "models", "tasks"}
 MAX_NAMES = 16
+MAX_MB = 160
 HEAVY = ("torch", "bqplot", "pandas", "ipywidgets", "transformers", "matplotlib", "numpy")
 
 
@@ -92,6 +94,17 @@ def test_a_trace_of_numpy_is_shown_without_torch() -> None:
         "aw.show(trace, figure=False)"
     )
     assert "torch" not in imported(code)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where memory is read; elsewhere it is much the same")
+def test_a_process_that_shows_a_file_is_small(tmp_path: Path, complete: attnwidget.Trace) -> None:
+    complete.save(tmp_path / "run.attn")
+    code = (
+        f"import attnwidget as aw; aw.AttentionWidget(aw.load({str(tmp_path / 'run.attn')!r}))\n"
+        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmRSS')))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(run.stdout) / 1e3 < MAX_MB
 
 
 def test_an_import_that_is_heavy_is_found() -> None:

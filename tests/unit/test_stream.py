@@ -51,7 +51,11 @@ class Page:
         with self.sent:
             self.frames.append((self.clock(), seq, trace.cursor))
             self.times.append(self.clock())
+            self.made()
             self.sent.notify_all()
+
+    def made(self) -> None:
+        """Take the time that a frame takes."""
 
     def of(self, kind: str) -> list[tuple[dict[str, Any], list[bytes]]]:
         return [message for message in self.messages if message[0]["t"] == kind]
@@ -167,6 +171,26 @@ def test_frames_come_twice_a_second_at_most_while_rows_trickle(sent: Sent) -> No
         sent.page.wait(lambda count=count: sum(1 for _ in sent.page.of("rows")) >= count)
     times = [time for time, _, _ in sent.page.frames]
     assert all(b - a >= 1 / FRAMES_PER_SECOND - 1e-9 for a, b in pairwise(times))
+
+
+def test_frames_that_take_long_come_less_often(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sent.page, "made", lambda: sent.clock.sleep(0.06))
+    for count in range(1, 60):
+        sent.decode(1)
+        sent.page.wait(lambda count=count: sum(1 for _ in sent.page.of("rows")) >= count)
+    times = [time for time, _, _ in sent.page.frames]
+    assert len(times) > 2
+    assert all(b - a >= 0.06 / stream.FRAME_SHARE - 1e-9 for a, b in pairwise(times))
+
+
+def test_a_frame_that_somebody_waits_for_comes_at_once(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sent.page, "made", lambda: sent.clock.sleep(10))
+    sent.decode(1)
+    sent.page.wait(lambda: sent.page.frames)
+    before = sent.clock()
+    sent.publisher.renew_frame()
+    sent.page.wait(lambda: len(sent.page.frames) == 2)
+    assert sent.page.frames[1][0] - before < 20
 
 
 def test_the_last_frame_holds_everything(sent: Sent) -> None:

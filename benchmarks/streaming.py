@@ -1,0 +1,172 @@
+"""Measure what reaches a page while a model decodes, and what that costs the decoder: python benchmarks/streaming.py.
+
+A decoder is played in a real JupyterLab: so many tokens a second, 12 sites of 12 heads over 1,024 keys; then 10,000
+tokens as fast as they come. The page notes when each number of rows is there, by the clock of the same machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from parts.report import ROOT, table, tell
+from playwright.sync_api import Page
+
+sys.path.insert(0, str(ROOT / "scripts"))
+import labkit
+
+SETUP = """
+import json, psutil, threading, time
+import numpy as np
+import attnwidget as aw
+
+def new_trace(n_sites, n_heads, n_keys):
+    trace = aw.Trace(source=[f"s{i}" for i in range(n_keys)], title="stream")
+    for site in range(n_sites):
+        trace.add_site(aw.Site(f"cross{site}", "cross", site, n_heads, "target", "source"))
+    rows = np.random.default_rng(0).random((n_sites, n_heads, 1, n_keys), dtype="float32")
+    rows /= rows.sum(-1, keepdims=True)
+    return trace, {f"cross{site}": rows[site] for site in range(n_sites)}
+
+def of_publishers():
+    own = {thread.native_id for thread in threading.enumerate() if thread.name == "attnwidget-publisher"}
+    return sum(one.user_time + one.system_time for one in psutil.Process().threads() if one.id in own)
+
+def decode(trace, rows, n_steps, pace):
+    # The model is played by a wait for its next token; what is beyond it is the time that the trace took of the loop.
+    appended, spent, start = [], 0.0, time.perf_counter()
+    for index in range(n_steps):
+        while pace and (left := start + index * pace - time.perf_counter()) > 0:
+            time.sleep(left)
+        before = time.perf_counter()
+        trace.append(rows, token=f"t{index}", candidates=[(f"t{index}", 0.9)])
+        spent += time.perf_counter() - before
+        appended.append(time.time())
+    seconds, cpu = time.perf_counter() - start, of_publishers()
+    before = time.perf_counter()
+    trace.finish()
+    return appended, {"seconds": seconds, "append": spent, "cpu": cpu, "finish": time.perf_counter() - before}
+"""
+ALONE = """
+trace, rows = new_trace(*SHAPE)
+_, alone = decode(trace, rows, N_STEPS, PACE)
+"""
+SHOW = """
+trace, rows = new_trace(*SHAPE)
+widget = aw.AttentionWidget(trace, head=HEAD)
+widget
+"""
+DECODE = """
+appended, shown = decode(trace, rows, N_STEPS, PACE)
+json.dump({"appended": appended, "shown": shown, "alone": alone}, open("told.json", "w"))
+"""
+NOTE = """() => {
+  window.came = [];
+  const root = document.querySelector(".attnwidget");
+  new MutationObserver(() => window.came.push([Number(root.dataset.rows), Date.now() / 1e3]))
+    .observe(root, { attributes: true, attributeFilter: ["data-rows"] });
+}"""
+LONG_MS = 300_000
+
+
+def streamed(page: Page, lab: labkit.Lab, shape: tuple[int, int, int], n_steps: int, pace: float) -> dict[str, Any]:
+    """Decode in a notebook; return what the kernel noted, and what the page did."""
+    values = {"SHAPE": repr(shape), "N_STEPS": str(n_steps), "PACE": str(pace), "HEAD": "0"}
+    cells = [SETUP, ALONE, SHOW, DECODE]
+    for name, value in values.items():
+        cells = [cell.replace(name, value) for cell in cells]
+    labkit.write_notebook(lab.root / "stream.ipynb", *cells)
+    labkit.open_notebook(page, lab, "stream.ipynb")
+    for cell in (0, 1, 2):
+        labkit.run_cell(page, cell)
+    page.locator(".attnwidget").wait_for()
+    page.evaluate(NOTE)
+    labkit.run_cell(page, 3, timeout_ms=LONG_MS)
+    page.locator(f".attnwidget[data-status=complete][data-rows='{n_steps}']").wait_for(timeout=LONG_MS)
+    told = json.loads((lab.root / "told.json").read_text())
+    missing = page.locator(".attnwidget").get_attribute("data-missing")
+    return {**told, "came": page.evaluate("window.came"), "missing": missing}
+
+
+def lags(appended: list[float], came: list[tuple[int, float]]) -> tuple[list[float], list[float]]:
+    """Return seconds from append to merge: of every row, and of the newest row of each message."""
+    every, newest, first = [], [], 0
+    for n_rows, when in came:
+        new = [when - at for at in appended[first:n_rows]]
+        every += new
+        newest += new[-1:]
+        first = max(first, n_rows)
+    return every, newest
+
+
+def row_of(name: str, told: dict[str, Any]) -> list[str]:
+    """Return a row of the table."""
+    every, newest = lags(told["appended"], told["came"])
+    counts = [n_rows for n_rows, _ in told["came"]]
+    shown, alone = told["shown"], told["alone"]
+    return [
+        name,
+        f"{len(every)} of {len(told['appended'])}",
+        "yes" if counts == sorted(counts) else "NO",
+        f"{len(counts) / shown['seconds']:.1f}",
+        *(
+            f"{1e3 * median(found):.0f} / {1e3 * sorted(found)[int(0.95 * len(found))]:.0f}"
+            for found in (every, newest)
+        ),
+        f"{1e3 * alone['append'] / len(every):.2f} / {1e3 * shown['append'] / len(every):.2f}",
+        f"{100 * (shown['seconds'] / alone['seconds'] - 1):+.1f} %",
+        f"{100 * shown['cpu'] / shown['seconds']:.1f} %",
+        f"{shown['finish']:.2f}",
+    ]
+
+
+HEADS = (
+    "load",
+    "rows that came",
+    "in order",
+    "draws a second",
+    "lag of a row, median / p95 ms",
+    "lag of the newest row",
+    "append, alone / shown, ms",
+    "loop longer by",
+    "publisher, of a core",
+    "finish, s",
+)
+NOTES = """\
+Lag is from the end of `append` to the picture's attribute for that many rows, in the page; a row waits for its message
+up to 100 ms, as there are at most ten a second. A token of the model is a wait, not work: what a model loses to a busy
+second core is in "publisher, of a core". Not measured: a network between server and page, several pages."""
+
+
+def main() -> None:
+    """Print a row for each load."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--burst", type=int, default=10_000)
+    parser.add_argument("--no-page", action="store_true", help="print only")
+    options = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder, labkit.browser() as chrome:
+        state = Path(folder)
+        environment = {"PYTHONPATH": str(ROOT)}
+        with labkit.server(state / "notebooks", state=state / "state", env=environment) as lab:
+            loads = [
+                ("100 tokens/s, 144 heads, 1,024 keys", (12, 12, 1024), int(100 * options.seconds), 0.01),
+                (f"burst of {options.burst:,}, 8 heads, 64 keys", (1, 8, 64), options.burst, 0.0),
+            ]
+            for name, shape, n_steps, pace in loads:
+                page = chrome.new_page(viewport={"width": 1400, "height": 1000})
+                rows.append(row_of(name, streamed(page, lab, shape, n_steps, pace)))
+                print(" | ".join(rows[-1]), flush=True)
+                page.close()
+    if not options.no_page:
+        tell("streaming", "Streaming", table(HEADS, rows), NOTES)
+
+
+if __name__ == "__main__":
+    main()
