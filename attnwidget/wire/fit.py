@@ -18,7 +18,7 @@ from attnwidget.wire.blocks import Block, Dtype, Sums
 from attnwidget.wire.codec import describe, pack
 from attnwidget.wire.explain import of_interest
 from attnwidget.wire.glances import glances
-from attnwidget.wire.limits import FRAME_TOKENS, FRAME_WEIGHTS, HEADS_WEIGHTS, WHOLE_WEIGHTS
+from attnwidget.wire.limits import FRAME_TOKENS, FRAME_WEIGHTS, FRAME_WHOLE, HEADS_WEIGHTS, WHOLE_WEIGHTS
 from attnwidget.wire.parts import Part, part_of, whole_span
 
 BLOCK_BYTES = 160  # what the header says of a block, about
@@ -45,7 +45,7 @@ class Budget:
     n_bytes: int = FRAME_BYTES
     exact: int = EXACT_BYTES
     terms: int = TERMS_BYTES
-    whole: int = WHOLE_WEIGHTS
+    whole: int = FRAME_WHOLE
     weights: int = FRAME_WEIGHTS
     heads: int = HEADS_WEIGHTS
     times: int = 1
