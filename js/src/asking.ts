@@ -45,6 +45,12 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
   const fetch = (site: number, head: number) =>
     once(`${site}:${head}`, store.outline.value.sites[site]?.nQueries ?? 0, { t: "fetch", run: run(), site, head });
 
+  /** Tells whether all rows of a head are here, or come by themselves. */
+  const isComing = (matrix: Matrix | null): boolean => {
+    const isRecording = store.outline.value.status === "recording";
+    return matrix !== null && !matrix.large && (isRecording || worst(matrix) > Precision.Missing);
+  };
+
   /** Asks for what is looked at and not here; tells whether there was something to ask for. */
   const view = (): boolean => {
     const { site, head } = store.selection.value;
@@ -54,7 +60,7 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
     const shown = store.shown.value;
     if (!shown || nQueries * nKeys <= WHOLE_WEIGHTS || query >= nQueries) return false;
     const matrix = store.matrix(site, one);
-    if (shown.queries.end > nQueries || shown.keys.end > nKeys || (matrix && !matrix.large)) return false;
+    if (shown.queries.end > nQueries || shown.keys.end > nKeys || isComing(matrix)) return false;
     if (isHere(matrix, shown, query) && store.received.value.nSteps) return false;
     const name = [nQueries, site, one, ...asSpan(shown.queries), ...asSpan(shown.keys), query].join(":");
     if (waiting || name === latest) return false;

@@ -78,14 +78,28 @@ function opened(matrix: Matrix): Large {
 }
 
 function grown(matrix: Matrix, nQueries: number, nKeys: number): Matrix {
-  const values = new Float32Array(nQueries * nKeys).fill(Number.NaN);
-  for (let q = 0; q < matrix.nQueries; q++) {
-    values.fill(0, q * nKeys, (q + 1) * nKeys);
-    values.set(row(matrix, q), q * nKeys);
-  }
   const precision = new Uint8Array(nQueries);
   precision.set(matrix.precision);
+  const values = matrix.nKeys === nKeys ? longer(matrix.values, nQueries * nKeys) : roomy(nQueries * nKeys);
+  if (matrix.nKeys !== nKeys)
+    for (let q = 0; q < matrix.nQueries; q++) {
+      values.fill(0, q * nKeys, (q + 1) * nKeys);
+      values.set(row(matrix, q), q * nKeys);
+    }
   return { nQueries, nKeys, values, precision, large: null };
+}
+
+/** So many weights that are NaN, with room behind them: rows that come one by one are not copied each time. */
+function roomy(n: number): Float32Array {
+  return new Float32Array(Math.ceil(n * 1.5)).subarray(0, n).fill(Number.NaN);
+}
+
+/** The same weights with others behind them that are NaN. */
+function longer(values: Float32Array, n: number): Float32Array {
+  const fits = values.byteOffset === 0 && values.buffer.byteLength >= 4 * n;
+  const found = fits ? new Float32Array(values.buffer, 0, n) : roomy(n);
+  if (!fits) found.set(values);
+  return found.fill(Number.NaN, values.length);
 }
 
 const means = new WeakMap<Matrix, { of: (Matrix | undefined)[]; mean: Matrix }>();

@@ -49,6 +49,14 @@ describe("a matrix", () => {
     expect(at(merged(worse, block(0, [[0.123, 0.877]])), 0, 0)).toBeCloseTo(0.123);
   });
 
+  it("keeps what it had while rows come one by one, in any number", () => {
+    let matrix = empty();
+    for (let q = 0; q < 50; q++) matrix = merged(matrix, block(q, [[q, 1, 2]]));
+    expect([matrix.nQueries, matrix.values.length]).toEqual([50, 150]);
+    expect(Array.from({ length: 50 }, (_, q) => at(matrix, q, 0))).toEqual(Array.from({ length: 50 }, (_, q) => q));
+    expect(at(merged(matrix, block(52, [[9, 9, 9]])), 51, 0)).toBeNaN();
+  });
+
   it("grows along the keys; earlier rows have 0 there", () => {
     const matrix = merged(merged(empty(), block(0, [[1]])), block(1, [[0.5, 0.5]]));
     expect([at(matrix, 0, 0), at(matrix, 0, 1), at(matrix, 1, 1)]).toEqual([1, 0, 0.5]);
