@@ -140,7 +140,7 @@ HEADS = (
 NOTES = """\
 Lag is from the end of `append` to the picture's attribute for that many rows, in the page; a row waits for its message
 up to 100 ms, as there are at most ten a second. A token of the model is a wait, not work: what a model loses to a busy
-second core is in "publisher, of a core". Lags of seconds follow from `append`: a dense store
+second core is in "publisher, of a core". Lags of seconds seem to come of `append`: a dense store
 doubles when it is full, 1.2 s for all sites at 2,048 rows, and the loop then catches up. Not
 measured: a network between server and page, several pages."""
 
