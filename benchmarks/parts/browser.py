@@ -63,8 +63,8 @@ FIRST = """(() => {
   });
   look();
 })()"""
-CHANGE = """(make) => new Promise((done) => {
-  const act = eval(make)();
+CHANGE = """() => new Promise((done) => {
+  const act = (MAKE)();
   let handled = 0;
   requestAnimationFrame(() => {
     const start = performance.now();
@@ -124,7 +124,7 @@ def first_drawing(browser: Browser, path: Path, library: str, scripts: Path, tim
 
 def change(page: Page, make: str, times: int) -> float:
     """Return the median milliseconds of work for a change: its handler, and the frame that draws it."""
-    return median([float(page.evaluate(CHANGE, make)) for _ in range(times + 2)][2:])
+    return median([float(page.evaluate(CHANGE.replace("MAKE", make))) for _ in range(times + 2)][2:])
 
 
 def renderer_mb(path: Path | None, library: str, scripts: Path) -> float:
