@@ -19,7 +19,7 @@ from attnwidget.capture.editing import Editor
 from attnwidget.capture.fast_path import kept_open
 from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.modules import Owner
-from attnwidget.capture.proof import Proof, proven
+from attnwidget.capture.proof import Proof, first_alike, proven
 from attnwidget.capture.recorder import Recorder
 from attnwidget.capture.windows import as_heads, windows_of
 
@@ -88,11 +88,11 @@ class Hub(TorchFunctionMode):
                     stack.enter_context(adapter.watching())
             if not self.edits:  # what is edited cannot be a kernel's
                 stack.enter_context(kept_open(Hub))
-            stack.enter_context(modules.watching(closely=proof is None))
-            stack.callback(self._leave)
             if proof is not None:
-                modules.known = proof.ran
-            else:
+                modules.known, modules.alike = proof.ran, proof.alike
+            stack.enter_context(modules.watching())
+            stack.callback(self._leave)
+            if proof is None:
                 self.__enter__()  # type: ignore[no-untyped-call]
                 self._entered = True
                 modules.on_forward = self._lighten
@@ -101,7 +101,8 @@ class Hub(TorchFunctionMode):
                 del proven[modules.model]
             elif proof is None and self._proves() and signature == modules.inventory.signature:
                 concerned = frozenset(it.name for it in self._adapters if it.is_concerned)
-                proven[modules.model] = Proof(signature, modules.ran, concerned)
+                alike = first_alike(modules.ran, modules.shapes)
+                proven[modules.model] = Proof(signature, modules.ran, alike, concerned)
 
     def _proves(self) -> bool:
         modules = self._recorder.modules

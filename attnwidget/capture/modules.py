@@ -53,7 +53,8 @@ class RunningModules:
         self._handles: dict[int, torch.utils.hooks.RemovableHandle] = {}
         self.ran: dict[str, str] = {}  # path -> class, of the modules that ran
         self.shapes: dict[str, tuple[int, ...]] = {}  # path -> what they read first
-        self.known: dict[str, str] = {}  # the same of an earlier recording, where this one looks less closely
+        self.known: dict[str, str] = {}  # what ran in an earlier recording, where this one looks less closely
+        self.alike: dict[str, str] = {}  # path -> that of the one which is looked at in its place then
         self.gave: set[str] = set()  # paths of those whose attention was found
         self.compiled = False  # whether compiled code was asked for, in whose place its Python code runs
         self.n_forwards = 0  # of the model itself
@@ -94,14 +95,11 @@ class RunningModules:
         return Owner(path.replace("._orig_mod", ""), module, parent)  # as before torch.compile
 
     @contextmanager
-    def watching(self, *, closely: bool = True) -> Iterator[None]:
-        """Watch inside the block; no hook is left behind.
-
-        Args:
-            closely: note each module that runs, not only the model itself.
-        """
+    def watching(self) -> Iterator[None]:
+        """Watch inside the block, all modules or those that stand for the others; no hook is left behind."""
         try:
-            for module in self._modules.values() if closely else (self.model,):
+            watched = {path: self._modules[path] for path in ("", *self.alike.values()) if path in self._modules}
+            for module in (watched if self.alike else self._modules).values():
                 if module is self.model and isinstance(module, (_UNHOOKED, torch.jit.ScriptModule)):
                     self._handles[id(module)] = register_module_forward_pre_hook(self._note_model)
                 elif not isinstance(module, torch.jit.ScriptModule):  # takes no hooks

@@ -28,7 +28,8 @@ def tell_modules(modules: RunningModules, trace: Trace) -> None:
     with trace.lock:
         if trace.ledger.network is None:
             found = read_modules(modules.inventory.by_path)
-            trace.ledger.set_network(partial(tree_of, found, {**modules.known, **modules.ran}, modules.shapes))
+            ran = {**modules.known, **modules.ran}
+            trace.ledger.set_network(partial(tree_of, found, ran, modules.shapes, modules.alike))
 
 
 def shape_of(inputs: object) -> tuple[int, ...]:
@@ -75,19 +76,25 @@ def read_modules(modules: Mapping[str, nn.Module]) -> list[Sizes]:
     return found
 
 
-def tree_of(modules: Sequence[Sizes], ran: Mapping[str, object], shapes: Mapping[str, tuple[int, ...]]) -> Module:
+def tree_of(
+    modules: Sequence[Sizes],
+    ran: Mapping[str, object],
+    shapes: Mapping[str, tuple[int, ...]],
+    alike: Mapping[str, str],
+) -> Module:
     """Return the modules of a network.
 
     Args:
         modules: what was read of them, that of the network itself first.
         ran: paths of the modules that ran, in the order of their first call.
         shapes: of what they read then.
+        alike: for a path the one whose shape stands for it too.
     """
     order = {path: i for i, path in enumerate(ran)}
     parts: dict[str, list[Module]] = {}  # by the path of what they are part of
     for sizes in reversed(modules):  # parts come before what they are part of
         path = ".".join(name for name in sizes.path.split(".") if name != "_orig_mod")
-        shape = " × ".join(map(str, shapes.get(path, ())))
+        shape = " × ".join(map(str, shapes.get(alike.get(path, path), ())))
         own = tuple(reversed(parts.pop(sizes.path, ())))
         told = Module(path, sizes.class_name, _detail_of(sizes), order.get(path, -1), shape, own)
         parts.setdefault(sizes.path.rpartition(".")[0], []).append(told)

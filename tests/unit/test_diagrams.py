@@ -205,6 +205,23 @@ def test_parts_tell_what_they_read() -> None:
     assert (shapes["encoder"], shapes["out"]) == ("1 × 5 × 6", "1 × 6")
 
 
+@pytest.mark.parametrize("name", ["Llama", "T5", "Whisper", "Swin", "ALBERT"])
+def test_a_later_recording_tells_the_shapes_of_what_it_read(name: str) -> None:
+    def recorded(batch: dict[str, Tensor]) -> list[Node]:
+        with torch.no_grad(), aw.record(model, example=0) as trace:
+            model(**batch)
+        return trace.architecture.nodes
+
+    batch = inputs(ARCHITECTURES[name].reads)
+    model = built(name)
+    shorter = {key: tensor[:1] if tensor.is_floating_point() else tensor[:1, :-2] for key, tensor in batch.items()}
+    recorded(batch)
+    later = recorded(shorter)
+    model = built(name)
+    assert later == recorded(shorter)
+    assert any(node.shape.startswith("1 ×") for node in later)
+
+
 def test_a_trace_of_weights_alone_has_a_diagram() -> None:
     trace = aw.Trace.from_weights(np.full((2, 3, 4, 5), 0.2), source=list("abcde"), target=list("wxyz"))
     assert [tops(trace.architecture, lane) for lane in (0, 1)] == [["source"], ["target", "tower x2", "target"]]
