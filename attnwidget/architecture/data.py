@@ -22,6 +22,7 @@ class Module(NamedTuple):
         order: when it was first called, counted over all modules; -1 if it was not, or nobody saw it.
         shape: of what it read when it was first called, as in "1 × 12 × 64".
         children: its own modules, as they were registered.
+        attends: when it first attended itself, counted like `order`; -1 if it did not, or nobody saw it.
     """
 
     path: str
@@ -30,6 +31,7 @@ class Module(NamedTuple):
     order: int = -1
     shape: str = ""
     children: tuple[Module, ...] = ()
+    attends: int = -1
 
     @property
     def name(self) -> str:

@@ -9,7 +9,8 @@ from itertools import pairwise
 from attnwidget.architecture.data import Architecture, Module, Node
 from attnwidget.architecture.drawing import Drawing
 from attnwidget.architecture.sides import Sides
-from attnwidget.architecture.units import Tree, Unit, lane_of, path_of
+from attnwidget.architecture.tree import Tree
+from attnwidget.architecture.units import Unit, lane_of, path_of
 from attnwidget.outline import Site
 
 _POINTS = re.compile(r"pointer|copy", re.IGNORECASE)

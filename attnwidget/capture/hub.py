@@ -142,7 +142,7 @@ class Hub(TorchFunctionMode):
         else:
             self._routes.add(call.route)
             owner = self.owner() if call.route == "mark" else None  # a mark may have a name of its own
-            self._recorder.modules.gave.add(call.module if owner is None else owner.path)
+            self._recorder.modules.found(call.module if owner is None else owner.path)
             with self.muted():
                 windows = windows_of(call)
                 shown = as_heads(call) if windows is None else windows.in_image(call)

@@ -55,7 +55,7 @@ class RunningModules:
         self.shapes: dict[str, tuple[int, ...]] = {}  # path -> what they read first
         self.known: dict[str, str] = {}  # what ran in an earlier recording, where this one looks less closely
         self.alike: dict[str, str] = {}  # path -> that of the one which is looked at in its place then
-        self.gave: set[str] = set()  # paths of those whose attention was found
+        self.gave: dict[str, str] = {}  # path of one that attended -> of the one that was called last before
         self.compiled = False  # whether compiled code was asked for, in whose place its Python code runs
         self.n_forwards = 0  # of the model itself
         self.ran_elsewhere = False  # in another thread, where a capture sees nothing
@@ -64,6 +64,11 @@ class RunningModules:
 
     def __deepcopy__(self, _: object) -> RunningModules:
         return self  # a copy of the model, made meanwhile, copies its hooks too
+
+    def found(self, path: str) -> None:
+        """Note that attention of a module was found."""
+        if path not in self.gave:
+            self.gave[path] = next(reversed(self.ran), path)
 
     def owner(self, module: torch.nn.Module | None = None) -> Owner | None:
         """Return the innermost running module that is more than a function; None if only another model runs.

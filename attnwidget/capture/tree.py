@@ -29,7 +29,7 @@ def tell_modules(modules: RunningModules, trace: Trace) -> None:
         if trace.ledger.network is None:
             found = read_modules(modules.inventory.by_path)
             ran = {**modules.known, **modules.ran}
-            trace.ledger.set_network(partial(tree_of, found, ran, modules.shapes, modules.alike))
+            trace.ledger.set_network(partial(tree_of, found, ran, modules.gave, modules.shapes, modules.alike))
 
 
 def shape_of(inputs: object) -> tuple[int, ...]:
@@ -79,6 +79,7 @@ def read_modules(modules: Mapping[str, nn.Module]) -> list[Sizes]:
 def tree_of(
     modules: Sequence[Sizes],
     ran: Mapping[str, object],
+    gave: Mapping[str, str],
     shapes: Mapping[str, tuple[int, ...]],
     alike: Mapping[str, str],
 ) -> Module:
@@ -87,7 +88,8 @@ def tree_of(
     Args:
         modules: what was read of them, that of the network itself first.
         ran: paths of the modules that ran, in the order of their first call.
-        shapes: of what they read then.
+        gave: for the path of a module that attended that of the one which was called last before.
+        shapes: of what modules read when they were first called.
         alike: for a path the one whose shape stands for it too.
     """
     order = {path: i for i, path in enumerate(ran)}
@@ -96,7 +98,8 @@ def tree_of(
         path = ".".join(name for name in sizes.path.split(".") if name != "_orig_mod")
         shape = " × ".join(map(str, shapes.get(alike.get(path, path), ())))
         own = tuple(reversed(parts.pop(sizes.path, ())))
-        told = Module(path, sizes.class_name, _detail_of(sizes), order.get(path, -1), shape, own)
+        attends = order.get(gave[path], -1) if path in gave else -1
+        told = Module(path, sizes.class_name, _detail_of(sizes), order.get(path, -1), shape, own, attends)
         parts.setdefault(sizes.path.rpartition(".")[0], []).append(told)
     return told
 

@@ -38,6 +38,8 @@ export interface Store {
   nRead: ReadonlySignal<number>;
   /** rows that strength counts: up to the gazed step; of an encoder, which has no steps, all */
   nSeen: ReadonlySignal<number>;
+  /** rows up to the selected step or the gazed one; of an encoder all. What comes later is pale */
+  nReached: ReadonlySignal<number>;
   /** what each key received from them, or of a large head from as many as are known */
   received: ReadonlySignal<{ nSteps: number; values: Float64Array }>;
   /** cells that the heatmap has places for */
@@ -122,6 +124,8 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     return site?.kind === "encoder" ? matrix.nQueries : gaze.value.query + 1;
   });
 
+  const nReached = computed(() => Math.max(selection.value.step + 1, nSeen.value));
+
   const scale = computed(() => {
     const { scale: chosen } = selection.value;
     return chosen === "auto" ? (slice.value.matrix.large ? "row" : "absolute") : chosen;
@@ -182,6 +186,7 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     nRead,
     scale,
     nSeen,
+    nReached,
     received,
     shown: state<Shown | null>(null),
     nBytes: held.nBytes,

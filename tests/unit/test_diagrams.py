@@ -200,6 +200,92 @@ def test_a_network_that_nobody_foresaw() -> None:
     assert details == {"encoder": "GRU 6 → 6, 2 layers", "decoder": "GRU 12 → 6, 2 layers"}
 
 
+class Alone(nn.Module):
+    """A network that attends in its own code, between its modules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out, self.embed = nn.Linear(6, 5), nn.Embedding(5, 6)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        x = self.embed(ids)
+        return torch.as_tensor(self.out((x @ x.transpose(1, 2)).softmax(-1) @ x))
+
+
+class Layer(nn.Module):
+    """A layer that attends in its own code, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.down, self.up = nn.LayerNorm(6), nn.Linear(12, 6), nn.Linear(6, 12)
+        self.q, self.k, self.v = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(x)
+        x = x + (self.q(y) @ self.k(y).transpose(1, 2)).softmax(-1) @ self.v(y)
+        return torch.as_tensor(x + self.down(self.up(x).relu()))
+
+
+class Layers(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers, self.embed = nn.ModuleList(Layer() for _ in range(3)), nn.Embedding(5, 6)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        x: Tensor = self.embed(ids)
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class Rewriter(nn.Module):
+    """A decoder whose score is a matrix, all in one module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head, self.score = nn.Linear(6, 5), nn.Linear(6, 6, bias=False)
+        self.cell, self.encoder = nn.GRUCell(12, 6), nn.GRU(6, 6, batch_first=True)
+        self.embed, self.written = nn.Embedding(5, 6), nn.Embedding(5, 6)
+
+    def forward(self, ids: Tensor) -> None:
+        hidden, _ = self.encoder(self.embed(ids))
+        state, token = torch.zeros(1, 6), torch.zeros(1, dtype=torch.long)
+        for _ in range(3):
+            weights = (hidden @ self.score(state)[:, :, None]).squeeze(2).softmax(1)
+            context = (weights[:, None] @ hidden).squeeze(1)
+            state = self.cell(torch.cat([self.written(token), context], 1), state)
+            token = self.head(state).argmax(1)
+            aw.step(str(int(token)))
+
+
+def recorded_own(model: nn.Module) -> Architecture:
+    torch.manual_seed(0)
+    with torch.no_grad(), aw.record(model, source=list("abcd")) as trace:
+        model(torch.arange(4)[None])
+    return trace.architecture
+
+
+def test_a_network_attends_where_its_code_does() -> None:
+    assert tops(recorded_own(Alone())) == ["source", "embed", "attention", "out"]
+
+
+def test_layers_that_attend_in_their_own_code_are_a_tower() -> None:
+    diagram = recorded_own(Layers())
+    assert tops(diagram) == ["source", "embed", "tower x3"]
+    tower = next(node for node in diagram.nodes if node.kind == "tower")
+    inside = [node for node in diagram.nodes if node.parent == tower.id]
+    assert [node.label or node.kind for node in inside] == ["attention", "up, down"]
+    parts = [node.label for node in diagram.nodes if node.parent == inside[0].id]
+    assert parts == ["norm", "q", "k", "v"]  # what projects right before it
+
+
+def test_a_decoder_of_one_module_has_its_sides() -> None:
+    diagram = recorded_own(Rewriter())
+    assert tops(diagram) == ["source", "encoder", "attention", "context", "cell", "head", "target"]
+    ((asks, _),) = edges(diagram, "query")
+    assert asks.label == "cell"
+
+
 def test_parts_tell_what_they_read() -> None:
     shapes = {node.label: node.shape for node in recorded_translator().architecture.nodes if node.kind == "part"}
     assert (shapes["encoder"], shapes["out"]) == ("1 × 5 × 6", "1 × 6")

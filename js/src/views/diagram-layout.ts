@@ -51,17 +51,20 @@ interface Manner {
   /** the widest detail that makes a box wider */
   detail: number;
   gap: number;
+  /** beside the words of a box, on either side */
+  pad: number;
   /** what is inside a tower stands in a column */
   column: boolean;
 }
 /** From roomy to narrow; the first that fits is taken. */
 const MANNERS: Manner[] = [
-  { detail: 150, gap: GAPS[0], column: false },
-  { detail: 110, gap: 16, column: false },
-  { detail: 84, gap: 9, column: false },
-  { detail: 150, gap: GAPS[0], column: true },
-  { detail: 92, gap: 16, column: true },
-  { detail: 0, gap: 10, column: true },
+  { detail: 150, gap: GAPS[0], pad: PAD, column: false },
+  { detail: 110, gap: 16, pad: PAD, column: false },
+  { detail: 84, gap: 9, pad: PAD, column: false },
+  { detail: 150, gap: GAPS[0], pad: PAD, column: true },
+  { detail: 92, gap: 16, pad: PAD, column: true },
+  { detail: 0, gap: 10, pad: PAD, column: true },
+  { detail: 0, gap: 8, pad: 6, column: true },
 ];
 
 /** Lays out a diagram over a width; it is wider where even the narrowest manner does not fit. */
@@ -99,7 +102,7 @@ function sized(face: Face, manner: Manner, measure: Measure): Box {
     measure(face.title, TITLE_PX),
     Math.min(face.kind === "strip" ? 90 : manner.detail, measure(face.detail, DETAIL_PX)),
   );
-  const width = words + 2 * PAD + (face.opens ? CHEVRON_PX : 0);
+  const width = words + 2 * manner.pad + (face.opens ? CHEVRON_PX : 0);
   return {
     ...face,
     x: 0,

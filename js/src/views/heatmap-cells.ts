@@ -127,13 +127,13 @@ export function cellLayer(
   ratio: number,
 ): HTMLCanvasElement {
   const { matrix, special } = store.slice.value;
-  const { step, special: choice } = store.selection.value;
+  const { special: choice } = store.selection.value;
   const scale = store.scale.value;
   const dark = store.dark.value;
-  const reached = Math.max(step, store.nSeen.value - 1);
+  const nReached = store.nReached.value;
   const { keys, queries, turned } = layout;
   const axes = [keys, queries].flatMap((axis) => [axis.first, axis.end, axis.per, axis.size]);
-  const of = [matrix, special, choice, scale, dark, reached, turned, width, height, ratio, ...axes];
+  const of = [matrix, special, choice, scale, dark, nReached, turned, width, height, ratio, ...axes];
   const drawn = layers.get(canvas);
   if (drawn && isOf(drawn, of)) return drawn.made;
   const layer = drawn?.made ?? document.createElement("canvas");
@@ -147,7 +147,7 @@ export function cellLayer(
   cells.set(matrix, { of: seen, made: found });
   const isReached = (cell: number) => {
     const query = queries.first + cell * queries.per;
-    return query <= reached && query < matrix.nQueries;
+    return query < nReached && query < matrix.nQueries;
   };
   fillCells(context, coloursOf(found, keys.nCells, isReached, dark), layout, ratio);
   if (choice !== "keep") fade(context, store, layout, dark);

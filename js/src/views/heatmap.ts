@@ -153,9 +153,8 @@ const keySide = (store: Store, axis: Axis): Side => {
 };
 
 const querySide = (store: Store, axis: Axis): Side => {
-  const reached = Math.max(store.selection.value.step, store.nSeen.value - 1);
   const gazed = [store.gaze.value.query];
-  return { axis, texts: store.slice.value.queries, gazed, ghost: (query) => query > reached };
+  return { axis, texts: store.slice.value.queries, gazed, ghost: (query) => query >= store.nReached.value };
 };
 
 function labelColumns(host: HTMLElement, side: Side, width: number): void {

@@ -1,5 +1,5 @@
 /** Sites as people tell them apart: by kind and place in the network, and by layer. */
-import type { Site } from "../wire.ts";
+import { isMask, type Site } from "../wire.ts";
 import { shown } from "../text.ts";
 import { words } from "../words.ts";
 
@@ -21,5 +21,6 @@ export function siteName(sites: Site[], index: number, groups: number[][]): stri
   const site = sites[index];
   if (!site) return "";
   const twins = groups.filter((members) => sites[members[0] ?? 0]?.kind === site.kind).length > 1;
-  return twins ? `${words.kinds[site.kind]} (${shown(site.name)})` : words.kinds[site.kind];
+  const name = isMask(site) ? words.mask : words.kinds[site.kind];
+  return twins ? `${name} (${shown(site.name)})` : name;
 }

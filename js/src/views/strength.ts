@@ -11,7 +11,7 @@ import type { View } from "./view.ts";
 const REACH = { below: 60, beside: 64 };
 const TEXT_ROOM = { below: 20, beside: 64 };
 const VALUE_PX = { below: 30, beside: 12 };
-const WORD_PX = { below: 84, beside: 12 };
+const WORD_PX = { below: 66, beside: 12 };
 type Where = keyof typeof REACH;
 let nDrawings = 0;
 

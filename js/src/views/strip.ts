@@ -55,7 +55,7 @@ export const outputOf = (store: Store, layout: ReadonlySignal<Layout>): Strip =>
   },
   gazed: () => store.gaze.value.query,
   locked: () => [store.selection.value.step],
-  ghost: (query) => query > store.selection.value.step,
+  ghost: (query) => query >= store.nReached.value,
   hover: (query) => (store.focus.value = { query, key: null }),
   choose: (step) => store.select({ step: Math.min(step, store.slice.value.matrix.nQueries - 1) }),
 });
