@@ -3,8 +3,8 @@
 Soft masks of this kind are the attention of many networks for images, also where each pixel of a feature map is gated
 once for all channels (Woo et al. 2018, arXiv 1807.06521). Gates are everywhere in networks that attend to nothing, so a
 mask counts only if it has rows and columns, multiplies numbers that have the same ones and do not gate themselves, and
-is made in a module whose class, or that of one around it, speaks of attention or of a mask. That module must hold a
-convolution: gated heads of text, [batch, head, query, d_head], have four axes too.
+is made in a module whose class or name, or that of one around it, speaks of attention or of a mask. That module must
+hold a convolution: gated heads of text, [batch, head, query, d_head], have four axes too.
 """
 
 from __future__ import annotations
@@ -146,10 +146,10 @@ def _is_activation(mask: _Mask, other: torch.Tensor) -> bool:
 
 
 def _speaking(model: torch.nn.Module, path: str) -> str | None:
-    """Return the innermost module of a path whose class speaks of attention or of a mask; None if it has no images."""
+    """Return the innermost module of a path that speaks of attention or of a mask; None if it has no images."""
     while True:
         module = model.get_submodule(path)
-        if _SPEAKS.search(type(module).__name__):
+        if _SPEAKS.search(type(module).__name__) or _SPEAKS.search(path.rpartition(".")[2]):
             return path if any(isinstance(it, _ConvNd) for it in module.modules()) else None
         if not path:
             return None

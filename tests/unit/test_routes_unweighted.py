@@ -77,7 +77,11 @@ class RepeatedAttention(SpatialAttention):
         return x * self.mask.repeat(1, N_CHANNELS, 1, 1)
 
 
-@pytest.fixture(params=[SpatialAttention, ResidualAttention, CoarseAttention, RepeatedAttention])
+class Gate(SpatialAttention):
+    """A mask of a module that speaks of attention by its name in the network only."""
+
+
+@pytest.fixture(params=[SpatialAttention, ResidualAttention, CoarseAttention, RepeatedAttention, Gate])
 def net(request: pytest.FixtureRequest) -> Net:
     torch.manual_seed(0)
     return Net(request.param())
