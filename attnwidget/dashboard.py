@@ -10,6 +10,7 @@ import numpy as np
 import traitlets
 
 from attnwidget.analysis import special_keys, strength, strength_by_step, without
+from attnwidget.selection import expected_strength
 from attnwidget.widget import AttentionWidget, checked
 from attnwidget.wire import MEAN
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     import bqplot
 
     from attnwidget.outline import Site
-    from attnwidget.tokens import Tokens
     from attnwidget.trace import Trace
 
 BAR, LINE, ACCENT = "#6b7fc4", "#5c6370", "#c2410c"
@@ -166,13 +166,10 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
         widget, n_keys = self.widget, weights.shape[1]
         has_steps = all(site.kind != "encoder" for site in self._site())
         step = min(widget.step, len(weights) - 1) if has_steps or widget.strength == "step" else len(weights) - 1
-        own = widget.expected if len(widget.expected) == n_keys else []
-        ratio = (step + 1) / n_keys
-        rule = widget.expectation
-        if rule == "auto":
-            rule = "one" if all(_expects_one(site, self.trace.tokens[site.key]) for site in self._site()) else "none"
-        levels = {"one": [1.0] * n_keys, "ratio": [ratio] * n_keys, "none": [], "own": own}[rule]
-        levels = levels if widget.strength == "sum" else []
+        choices = {name: getattr(widget, name) for name in ("expectation", "expected", "strength")}
+        levels: list[float] = []
+        for site in self._site():
+            levels = expected_strength(site, self.trace.tokens[site.key], choices, step + 1)
         with self._bars.hold_sync():
             self._bars.x = np.arange(n_keys)
             self._bars.y = strength(weights[None, 0 if widget.strength == "sum" else step : step + 1])[0]
@@ -181,12 +178,6 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
             self._line.y = np.repeat(levels or [0.0] * n_keys, 2)
             self._line.visible = bool(levels)
         self._strength_axis.label = "strength so far" if widget.strength == "sum" else "strength in this step"
-
-
-def _expects_one(site: Site, keys: Tokens) -> bool:
-    """Tell whether each key may be expected to receive as much as one step gives: words that are read once."""
-    is_mask = any(flag.kind == "mask" for flag in site.flags)
-    return keys.scene is None and site.kind != "decoder" and not is_mask
 
 
 def _label(texts: tuple[str, ...], index: int) -> str:

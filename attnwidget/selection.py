@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import cast
+
 import traitlets
 
 from attnwidget.outline import Site, first_shown, first_step
+from attnwidget.tokens import Tokens
 from attnwidget.trace import Trace
 from attnwidget.wire import MEAN, Traits
 
 MAX_HEADS = 1024  # how far a head may be chosen before there is a site to choose it from
-KERNEL_ONLY = ("protocol", "frame", "last_step", "selector")  # traits that are not a person's choice
+_KERNEL_ONLY = ("protocol", "frame", "last_step", "selector")  # traits that are not a person's choice
+CHOICES = tuple(name for name in Traits.class_traits(sync=True) if name not in _KERNEL_ONLY)
 
 
 def check(trace: Trace, name: str, value: object, site: object) -> None:
@@ -48,19 +53,38 @@ def chosen(trace: Trace, choices: dict[str, object]) -> dict[str, object]:
         TypeError: no such trait, or one that is not a choice.
         TraitError: a value that the trait cannot have, or that the trace does not have.
     """
-    names = [name for name in Traits.class_traits(sync=True) if name not in KERNEL_ONLY]
     for name in choices:
-        if name not in names:
-            raise TypeError(f"{name!r} came, one of {', '.join(sorted(names))} was expected.")
+        if name not in CHOICES:
+            raise TypeError(f"{name!r} came, one of {', '.join(sorted(CHOICES))} was expected.")
     sites = trace.sites
     site = choices.get("site", first_shown(sites))
     check(trace, "site", site, site)
     shown = sites[site] if isinstance(site, int) and sites else Site("", "cross", 0, 1, "", "")
     first = {"site": site, "step": first_step(shown), "head": MEAN if shown.n_heads > 1 else 0}
     traits = Traits(**{**first, **choices})
-    for name in names:
+    for name in CHOICES:
         check(trace, name, getattr(traits, name), site)
-    return {name: getattr(traits, name) for name in names}
+    return {name: getattr(traits, name) for name in CHOICES}
+
+
+def expected_strength(site: Site, keys: Tokens, choices: Mapping[str, object], n_rows: int) -> list[float]:
+    """Return the strength that is expected of each key; empty for none.
+
+    Args:
+        site: where weights were taken.
+        keys: the tokens of its keys.
+        choices: `expectation`, `expected` and `strength`, as the widget's traits of these names.
+        n_rows: how many rows were added up.
+    """
+    if choices["strength"] != "sum":
+        return []
+    rule, own = choices["expectation"], list(cast("list[float]", choices["expected"]))
+    if rule == "auto":  # words that are read once may be expected to receive as much as one step gives
+        is_mask = any(flag.kind == "mask" for flag in site.flags)
+        rule = "one" if keys.scene is None and site.kind != "decoder" and not is_mask else "none"
+    if rule == "own":
+        return own if len(own) == site.n_keys else []
+    return {"one": [1.0], "ratio": [n_rows / max(site.n_keys, 1)]}.get(str(rule), []) * site.n_keys
 
 
 def _within(values: object, first: int, end: int) -> bool:

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 
 from attnwidget.architecture import Architecture, Module
 from attnwidget.beams import as_beams
+from attnwidget.doors import Doors
 from attnwidget.foreign import as_sites
 from attnwidget.ledger import SOURCE, TARGET
 from attnwidget.observers import Observers
@@ -22,7 +23,7 @@ from attnwidget.seen import Seen
 from attnwidget.tokens import TokensLike
 
 
-class Trace(Reading):
+class Trace(Reading, Doors):
     """An append-only recording: strips of tokens, sites with weights, decoder steps with candidates, flags.
 
     Args:
@@ -232,18 +233,6 @@ class Trace(Reading):
         What it raises is logged. `at_end(trace)` is called once, when nothing more comes; its errors `finish` raises.
         """
         return self._observers.add(observer, at_end)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write what `aw.load` reads: a file, or while it is recorded a folder that grows. See `attnwidget.file`."""
-        from attnwidget.file import save
-
-        save(self, path)
-
-    def to_html(self, path: str | os.PathLike[str], **selection: object) -> None:
-        """Write one HTML file with the same views alive, without a kernel. See `attnwidget.export.to_html`."""
-        from attnwidget.export import to_html
-
-        to_html(self, path, **selection)
 
     def _tell(self) -> None:
         self._observers.tell(self)

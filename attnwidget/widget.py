@@ -9,8 +9,9 @@ from pathlib import Path
 import anywidget
 import traitlets
 
+from attnwidget.figure import still
 from attnwidget.outline import first_shown, first_step
-from attnwidget.selection import check
+from attnwidget.selection import CHOICES, check
 from attnwidget.stream import Publisher
 from attnwidget.subshell import keep_subshell
 from attnwidget.trace import Trace
@@ -81,6 +82,19 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             site = self._wanted_site()
             self._set({"locked": [], **self._picture(site, self._fitting_head(site), FIRST)})
             self._complete()
+
+    @property
+    def selection(self) -> dict[str, object]:
+        """How the trace is looked at now: `trace.to_svg("figure.svg", **widget.selection)` writes what is on screen."""
+        return {name: getattr(self, name) for name in CHOICES}
+
+    def _repr_mimebundle_(self, **kwargs: dict[str, object]) -> tuple[dict[str, object], dict[str, object]] | None:
+        """Return what a notebook keeps: the widget, and for hosts that show none a picture of how it is now."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        picture = still(self.trace, self.selection)
+        if bundle and picture:
+            bundle[0]["image/svg+xml"] = picture
+        return bundle
 
     def close(self) -> None:
         """Close the widget and stop watching its trace."""

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { crc32 } from "../src/crc.ts";
 import { colour, ink, luminance, ramp, type Rgb } from "../src/theme.ts";
 
 const contrast = (a: number, b: number) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
@@ -29,4 +30,6 @@ describe.each([
   });
 
   it("has 256 colours", () => expect(ramp(dark)).toHaveLength(768));
+  it("is that of printed figures", () =>
+    expect(crc32(new Float32Array(ramp(dark).slice().buffer))).toBe(dark ? 2895197698 : 450843933)); // test_figure.py
 });

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 import attnwidget as aw
-from attnwidget import cli
 from attnwidget.architecture import Module
+from attnwidget.cli.demo import recorded as recorded_system
 
 BLOCK = ".attnwidget-diagram-block"
 TITLES = ".attnwidget-diagram-title"
@@ -39,7 +39,7 @@ def towers() -> aw.Trace:
     ],
 )
 def test_the_query_says_which_state_it_is(page: Page, tmp_path: Path, name: str, words: str) -> None:
-    opened(page, cli.recorded(name)[1], tmp_path)
+    opened(page, recorded_system(name)[1], tmp_path)
     titles = page.locator(TITLES).all_text_contents()
     assert {"input", "encoder", "attention", "context", "decoder", "output"} <= set(titles)
     expect(page.locator(".attnwidget-diagram-words", has_text="asks")).to_have_text(words)
@@ -115,7 +115,7 @@ def test_it_can_be_hidden(page: Page, tmp_path: Path) -> None:
 @pytest.mark.parametrize("width", [480, 800, 1400])
 def test_no_text_leaves_its_block(page: Page, tmp_path: Path, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
-    opened(page, cli.recorded("transformer")[1], tmp_path)
+    opened(page, recorded_system("transformer")[1], tmp_path)
     faults = page.evaluate(
         """() => [...document.querySelectorAll(".attnwidget-diagram-block")].flatMap((block) => {
           const box = block.querySelector("rect").getBoundingClientRect();

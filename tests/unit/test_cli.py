@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import webbrowser
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import pytest
 
 import attnwidget as aw
 from attnwidget import cli, models
+from attnwidget.cli import files
+from attnwidget.cli.demo import recorded
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.filterwarnings("ignore:.*is a mask")]
 NAMES = [card.name for card in models.available()]
@@ -46,7 +50,7 @@ def test_a_demo_opens_what_was_typed(monkeypatch: pytest.MonkeyPatch, capsys: py
 
 
 def test_a_checkpoint_is_shown_by_name() -> None:
-    _, trace = cli.recorded("luong-general", checkpoint="early")
+    _, trace = recorded("luong-general", checkpoint="early")
     assert trace.title == "luong-general, early"
 
 
@@ -62,10 +66,77 @@ def test_without_a_name_all_models_are_listed(capsys: pytest.CaptureFixture[str]
     (["demo", "captioner", "--input", ""], "expected"),
     (["train", "no-such-model"], "there is no model 'no-such-model'"),
     (["train", "reverse", "--steps", "0"], "expected 1 or more"),
-    ([], "required"),
+    ([], "a command is required: demo, open"),
+    (["export", "run.attn", "out.pdf"], "ends in .html, .svg"),
+    (["export", "run.attn", "out.csv", "--step", "1"], "--step says nothing about a .csv file"),
+    (["export", "run.attn", "out.svg", "--scale", "2"], "--scale says nothing about a .svg file"),
+    (["export", "run.svg", "run.svg"], "is the recording itself"),
 ])  # fmt: skip
 def test_mistakes_are_told_in_one_sentence(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(arguments)
     assert ended.value.code == 2
     assert says in capsys.readouterr().err
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    recorded("reverse", typed="abc")[1].save(path := tmp_path / "run.attn")
+    return path
+
+
+@pytest.mark.parametrize("ending", files.FORMATS)
+def test_a_recording_is_written_in_each_form(ending: str, recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = recording.with_suffix(f".{ending}")
+    look = ["--step", "1", "--head", "0"] if ending in ("html", "svg", "png") else []
+    cli.main(["export", str(recording), str(out), *look])
+    assert out.stat().st_size > 100
+    assert f"wrote {out}" in capsys.readouterr().out
+
+
+def test_a_recording_is_opened(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) or True)
+    cli.main(["open", str(recording), "--step", "1"])
+    assert opened[0].endswith("/run.html")
+
+
+def test_a_recording_is_told(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["inspect", str(recording), "--verify"])
+    assert "4 x 3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [
+    ["inspect", "nothing.attn"],
+    ["open", "nothing.attn", "--no-open"],
+    ["export", "foreign.attn", "out.svg"],
+    ["export", "run.attn", "no/such/folder/out.svg"],
+    ["export", "run.attn", "no/such/folder/out.csv"],
+])  # fmt: skip
+def test_files_that_fail_are_named_in_one_line(
+    arguments: list[str], recording: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(recording.parent)
+    Path("foreign.attn").write_bytes(b"\x1b[31mnot a trace")
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.startswith("attnwidget: ")
+    assert "\x1b" not in said
+
+
+@pytest.mark.parametrize("option", [["--step", "99"], ["--head", "5"], ["--site", "3"]])
+def test_a_look_that_the_recording_does_not_have_is_refused(
+    option: list[str], recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["export", str(recording), str(recording.with_suffix(".svg")), *option])
+    assert ended.value.code == 2
+    assert f"{option[0][2:]}: {option[1]} came" in capsys.readouterr().err
+
+
+def test_recordings_need_no_torch(recording: Path) -> None:
+    code = "import sys; from attnwidget import cli; cli.main(sys.argv[1:]); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code, "inspect", recording], check=True, stdout=subprocess.DEVNULL)

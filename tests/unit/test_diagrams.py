@@ -11,8 +11,8 @@ from architectures import ARCHITECTURES, built, inputs
 from torch import Tensor, nn
 
 import attnwidget as aw
-from attnwidget import cli
 from attnwidget.architecture import Architecture, Module, Node
+from attnwidget.cli.demo import recorded as recorded_system
 from attnwidget.ledger import Cursor
 from attnwidget.wire.codec import describe
 
@@ -24,7 +24,7 @@ pytestmark = [
 
 @cache
 def of_system(name: str) -> Architecture:
-    return cli.recorded(name)[1].architecture
+    return recorded_system(name)[1].architecture
 
 
 @cache

@@ -85,10 +85,10 @@ def run(options: argparse.Namespace) -> None:
     train(options.what, seed=options.seed, steps=options.steps, out=options.out)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run what was typed behind python -m attnwidget.models.train."""
+def main(arguments: list[str] | None = None, *, prog: str = "python -m attnwidget.models.train") -> None:
+    """Run what was typed behind python -m attnwidget.models.train, or behind another name of the program."""
     parser = argparse.ArgumentParser(
-        prog="python -m attnwidget.models.train",
+        prog=prog,
         description="Make shipped weights again from nothing, or train a translator on pairs of your own.",
     )
     add_arguments(parser)

@@ -1,0 +1,133 @@
+"""A figure of a trace for print: what the widget shows, as SVG or PNG, made without a browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from attnwidget.disk import write_whole as write
+from attnwidget.figure.colours import DARK, LIGHT, Colours
+from attnwidget.figure.heatmap import draw_heatmap
+from attnwidget.figure.layout import LABELS, LEAST_CELL, MARGIN, STILL_CELL, WIDTH, layout
+from attnwidget.figure.look import Look, look_at
+from attnwidget.figure.strength import draw_strength
+from attnwidget.figure.strips import draw_strips
+from attnwidget.figure.svg import Group, finished, picture
+from attnwidget.figure.text import cut, percent, shown
+
+if TYPE_CHECKING:
+    from attnwidget.trace import Trace
+
+__all__ = ["png", "still", "svg", "write"]
+
+_QUICK = 1 << 18  # weights of all heads of a site, of which a small figure is made
+Theme = Literal["light", "dark"]
+
+
+def svg(trace: Trace, *, theme: Theme = "light", **selection: object) -> str:
+    """Return a figure as SVG: strips, links, heatmap and strength, with what stands out in a sentence.
+
+    Args:
+        trace: what to show.
+        theme: "light" for paper, or "dark".
+        selection: how to look at it, by the names of the widget's traits, as in `step=3, head=1, rows="key"`; by
+            default as the widget first shows it.
+
+    Raises:
+        TraitError, TypeError: no such trait, or a value that the trace does not have.
+        ValueError: no such theme.
+    """
+    if theme not in ("light", "dark"):
+        raise ValueError(f'theme: {theme!r} came, "light" or "dark" was expected.')
+    return _drawn(trace, DARK if theme == "dark" else LIGHT, selection, LEAST_CELL)
+
+
+def _drawn(trace: Trace, colours: Colours, selection: dict[str, object], least: float) -> str:
+    look = look_at(trace, selection)
+    title = trace.title or "Attention"
+    said = _sentence(look) if look else "No weights were recorded yet."
+    group = picture(shown(title, 200), said, colours.ground, colours.text)
+    body = group.at(MARGIN, MARGIN)
+    y = _head(body, look, title, colours)
+    if look:
+        y = _body(body, look, colours, y, least)
+    body.write(cut(said, WIDTH - 2 * MARGIN, 12), 0, y + 16, 12)
+    return finished(group, WIDTH, y + 26 + 2 * MARGIN)
+
+
+def still(trace: Trace, selection: dict[str, object]) -> str:
+    """Return a small figure for where a widget is not drawn, or "" where that would take long: it is made at once."""
+    sites, number = trace.sites, selection["site"]
+    site = sites[number] if isinstance(number, int) and number < len(sites) else None
+    if site is None or not site.n_queries or site.store == "qk":
+        return ""
+    return _drawn(trace, LIGHT, selection, STILL_CELL) if site.n_heads * site.n_queries * site.n_keys <= _QUICK else ""
+
+
+def png(trace: Trace, *, scale: float = 2.0, theme: Theme = "light", **selection: object) -> bytes:
+    """Return a figure as PNG.
+
+    Args:
+        trace, theme, selection: as `svg` takes them.
+        scale: pixels for each CSS pixel; 2 gives 1,920 pixels of width, 3 is enough for print.
+
+    Raises:
+        ModuleNotFoundError: the library that draws pixels is not installed.
+        TraitError, TypeError, ValueError: as `svg` raises them; or a scale that is not from 0.1 to 10.
+    """
+    if not 0.1 <= scale <= 10:
+        raise ValueError(f"scale: {scale} came, a number from 0.1 to 10 was expected.")
+    drawn = svg(trace, theme=theme, **selection)
+    try:
+        import resvg_py
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "resvg-py, which draws PNG pictures, is not installed. Run: pip install 'attnwidget[png]'"
+        ) from None
+    return bytes(resvg_py.svg_to_bytes(svg_string=drawn, zoom=scale))
+
+
+def _head(body: Group, look: Look | None, title: str, colours: Colours) -> float:
+    body.write(cut(shown(title, 200), WIDTH - 2 * MARGIN, 15), 0, 13, 15, font_weight="bold")
+    if look is None:
+        return 26.0
+    body.write(look.place, 0, 32, 12, fill=colours.soft)
+    y = 40.0
+    for flag in look.site.flags:
+        body.write(f"⚠ {flag}" if flag.kind != "mask" else str(flag), 0, y + 12, 12, fill=colours.warning)
+        y += 17
+    if look.apart:
+        done = "left out, the other weights are renormalised" if look.choices["special"] == "omit" else "dimmed"
+        body.write(f"{len(look.apart)} special inputs are {done}", 0, y + 12, 12, fill=colours.warning)
+        y += 17
+    return y + 10
+
+
+def _body(body: Group, look: Look, colours: Colours, y: float, least: float) -> float:
+    places = layout(look, least)
+    y += draw_strips(body.at(0, y), look, places, colours) + 10
+    height = draw_heatmap(body.at(0, y), look, places, colours)
+    if look.turned:
+        x = LABELS + places.columns.length + 12
+        draw_strength(body.at(x, y + height - places.rows.length), look, places, colours)
+        return y + height + 12
+    y += height + 12
+    return y + draw_strength(body.at(0, y), look, places, colours) + 6
+
+
+def _sentence(look: Look) -> str:
+    """Say what the weights of the step suggest."""
+    row = np.nan_to_num(look.row, nan=0, posinf=0, neginf=0)
+    keys = look.texts("key")
+    best = [int(key) for key in np.argsort(-row, kind="stable")[:2] if row[key] > 0]
+    name = "Token" if look.site.kind == "encoder" else "Step"
+    start = f"{name} {look.step + 1}, “{shown(look.texts('query')[look.step])}”: "
+    if not best:
+        return start + "no weights to read."
+    if look.is_mask:
+        return start + f"the mask is strongest at “{shown(keys[best[0]])}”, with {row[best[0]]:.2f}."
+    said = start + f"{percent(float(row[best[0]]))} of the attention is on “{shown(keys[best[0]])}”."
+    if len(best) > 1:
+        said += f" The strongest other input is “{shown(keys[best[1]])}” with {percent(float(row[best[1]]))}."
+    return said
