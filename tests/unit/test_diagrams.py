@@ -274,7 +274,7 @@ def test_layers_that_attend_in_their_own_code_are_a_tower() -> None:
     assert tops(diagram) == ["source", "embed", "tower x3"]
     tower = next(node for node in diagram.nodes if node.kind == "tower")
     inside = [node for node in diagram.nodes if node.parent == tower.id]
-    assert [node.label or node.kind for node in inside] == ["attention", "up, down"]
+    assert [node.label or node.kind for node in inside] == ["attention", "feed-forward"]
     parts = [node.label for node in diagram.nodes if node.parent == inside[0].id]
     assert parts == ["norm", "q", "k", "v"]  # what projects right before it
 
