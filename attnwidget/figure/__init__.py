@@ -15,6 +15,7 @@ from attnwidget.figure.strength import draw_strength
 from attnwidget.figure.strips import draw_strips
 from attnwidget.figure.svg import Group, finished, picture
 from attnwidget.figure.text import cut, percent, shown
+from attnwidget.figure.words import WORDS
 
 if TYPE_CHECKING:
     from attnwidget.trace import Trace
@@ -45,8 +46,9 @@ def svg(trace: Trace, *, theme: Theme = "light", **selection: object) -> str:
 
 def _drawn(trace: Trace, colours: Colours, selection: dict[str, object], least: float) -> str:
     look = look_at(trace, selection)
-    title = trace.title or "Attention"
-    said = _sentence(look) if look else "No weights were recorded yet."
+    words = WORDS[str(selection.get("language", "auto"))]
+    title = trace.title or words.title
+    said = _sentence(look) if look else words.nothing_yet
     group = picture(shown(title, 200), said, colours.ground, colours.text)
     body = group.at(MARGIN, MARGIN)
     y = _head(body, look, title, colours)
@@ -95,11 +97,13 @@ def _head(body: Group, look: Look | None, title: str, colours: Colours) -> float
     body.write(look.place, 0, 32, 12, fill=colours.soft)
     y = 40.0
     for flag in look.site.flags:
-        body.write(f"⚠ {flag}" if flag.kind != "mask" else str(flag), 0, y + 12, 12, fill=colours.warning)
+        said = look.words.flags.get(flag.kind)
+        told = f"{flag.count} {said}" if said else str(flag)
+        body.write(told if flag.kind == "mask" else f"⚠ {told}", 0, y + 12, 12, fill=colours.warning)
         y += 17
     if look.apart:
-        done = "left out, the other weights are renormalised" if look.choices["special"] == "omit" else "dimmed"
-        body.write(f"{len(look.apart)} special inputs are {done}", 0, y + 12, 12, fill=colours.warning)
+        tell = look.words.omitted if look.choices["special"] == "omit" else look.words.dimmed
+        body.write(tell(len(look.apart)), 0, y + 12, 12, fill=colours.warning)
         y += 17
     return y + 10
 
@@ -119,15 +123,13 @@ def _body(body: Group, look: Look, colours: Colours, y: float, least: float) -> 
 def _sentence(look: Look) -> str:
     """Say what the weights of the step suggest."""
     row = np.nan_to_num(look.row, nan=0, posinf=0, neginf=0)
-    keys = look.texts("key")
+    words, keys = look.words, look.texts("key")
     best = [int(key) for key in np.argsort(-row, kind="stable")[:2] if row[key] > 0]
-    name = "Token" if look.site.kind == "encoder" else "Step"
-    start = f"{name} {look.step + 1}, “{shown(look.texts('query')[look.step])}”: "
+    of = look.row_name, look.step, shown(look.texts("query")[look.step])
     if not best:
-        return start + "no weights to read."
+        return words.nothing(*of)
+    told = [(shown(keys[key]), float(row[key])) for key in best]
     if look.is_mask:
-        return start + f"the mask is strongest at “{shown(keys[best[0]])}”, with {row[best[0]]:.2f}."
-    said = start + f"{percent(float(row[best[0]]))} of the attention is on “{shown(keys[best[0]])}”."
-    if len(best) > 1:
-        said += f" The strongest other input is “{shown(keys[best[1]])}” with {percent(float(row[best[1]]))}."
-    return said
+        return words.masked(*of, f"{told[0][1]:.2f}", told[0][0])
+    said = words.sentence(*of, percent(told[0][1]), told[0][0])
+    return said + "".join(words.other(key, percent(weight)) for key, weight in told[1:])

@@ -145,5 +145,5 @@ def _scale(group: Group, look: Look, layout: Layout, colours: Colours) -> None:
     beside = 128 if look.turned else 0
     group.add("rect", x=beside, width=10, height=height, fill="url(#scale)", stroke=colours.line)
     by_row = look.choices["scale"] == "row" or (look.choices["scale"] == "auto" and look.side > 1)
-    for share, text in ((1.0, "row max" if by_row else "1"), (0.0, "0")):
+    for share, text in ((1.0, look.words.row_top if by_row else "1"), (0.0, "0")):
         group.write(text, beside + 14, 8 + (height - 8) * (1 - share), 10, fill=colours.soft)

@@ -10,6 +10,7 @@ import numpy as np
 
 from attnwidget.analysis import special_keys, without
 from attnwidget.figure.axes import Axis, pooled
+from attnwidget.figure.words import WORDS, Words
 from attnwidget.scene import Scene
 from attnwidget.selection import chosen, expected_strength
 from attnwidget.wire import MEAN
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 WEAK, STRONG = 0.5, 1.5  # shares of the expectation below and above which an input is called so
 MOST_READ = 1 << 22  # weights of a head that are read whole
 _ROWS = 256  # of a larger head, which are read at a time
-_NAMES = {"input": "input", "output": "output", "read": "read so far", "key": "looked at", "query": "looking"}
-_KINDS = {"encoder": "encoder self", "decoder": "decoder self", "cross": "decoder → encoder"}
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,11 @@ class Look:
     step: int
     choices: dict[str, Any]
     apart: tuple[int, ...] = ()
+
+    @property
+    def words(self) -> Words:
+        """In the language that was chosen."""
+        return WORDS[str(self.choices["language"])]
 
     @property
     def turned(self) -> bool:
@@ -74,26 +78,30 @@ class Look:
 
     def name(self, side: Literal["key", "query"]) -> str:
         """Return what the tokens of an axis are."""
-        site = self.site
+        site, names = self.site, self.words.names
         if side == "key" and site.kind == "decoder" and site.query != site.key:
-            return _NAMES["read"]
+            return names["read"]
         if site.query != site.key:
-            return _NAMES["input" if side == "key" else "output"]
-        return _NAMES[side]
+            return names["input" if side == "key" else "output"]
+        return names[side]
+
+    @property
+    def row_name(self) -> str:
+        """What a row is."""
+        return self.words.rows[self.site.kind != "encoder"]
 
     @property
     def place(self) -> str:
         """Say where the weights were taken."""
-        site = self.site
+        site, words = self.site, self.words
         n_layers = sum(other.kind == site.kind for other in self.trace.sites)
-        head = f"mean of {site.n_heads} heads" if self.head == MEAN else f"head {self.head + 1} of {site.n_heads}"
-        row = "token" if site.kind == "encoder" else "step"
+        head = words.mean(site.n_heads) if self.head == MEAN else words.head(self.head, site.n_heads)
         return " · ".join(
             [
-                "mask" if self.is_mask else _KINDS[site.kind],
-                *([f"layer {site.layer + 1} of {n_layers}"] if n_layers > 1 else []),
+                words.mask if self.is_mask else words.kinds[site.kind],
+                *([words.layer(site.layer, n_layers)] if n_layers > 1 else []),
                 head,
-                f"{row} {self.step + 1} of {site.n_queries}",
+                words.row(self.row_name, self.step, site.n_queries),
             ]
         )
 

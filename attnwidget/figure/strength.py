@@ -36,26 +36,25 @@ def draw_strength(group: Group, look: Look, layout: Layout, colours: Colours) ->
         opacity = 0.4 if cell * per in look.apart else None
         bars.add("rect", x=box[0], y=box[1], width=box[2], height=box[3], fill=fill, fill_opacity=opacity)
         if keys.size >= (14 if look.turned else _VALUE):
-            word = f" {verdict}" if verdict and (look.turned or keys.size >= _WORD) else ""
+            word = f" {look.words.verdicts[verdict]}" if verdict and (look.turned or keys.size >= _WORD) else ""
             middle = (cell + 0.5) * keys.size
             x, y = (REACH + 8, middle + 4) if look.turned else (middle, REACH + 15)
             ink = colours.text if verdict else colours.soft
             bars.write(short(value) + word, x, y, fill=ink, text_anchor=None if look.turned else "middle")
     _expected(bars, look, layout, colours, levels / top)
     if look.turned:
-        bars.write(_name(look), 0, -10, fill=colours.soft)
+        bars.write(" ".join(_name(look)), 0, -10, fill=colours.soft)
         return 0.0
-    first, _, rest = _name(look).partition(" ")
-    for line, words in enumerate((first, rest)):
+    for line, words in enumerate(_name(look)):
         group.write(words, 0, 12 + 14 * line, fill=colours.soft)
     bars.add("path", d=f"M0 {REACH:.1f}H{keys.length:.1f}", stroke=colours.line)
     return REACH + 22
 
 
-def _name(look: Look) -> str:
+def _name(look: Look) -> tuple[str, str]:
     if look.choices["strength"] == "step":
-        return "strength in this step"
-    return "strength of all tokens" if look.site.kind == "encoder" else "strength so far"
+        return look.words.strength_step
+    return look.words.strength_all if look.site.kind == "encoder" else look.words.strength_so_far
 
 
 def _expected(bars: Group, look: Look, layout: Layout, colours: Colours, shares: np.ndarray) -> None:
@@ -70,7 +69,8 @@ def _expected(bars: Group, look: Look, layout: Layout, colours: Colours, shares:
     line = "M" + "L".join(points)
     bars.add("path", d=line, fill="none", stroke=colours.text, stroke_dasharray="5 4", stroke_opacity=0.8)
     levels = set(look.expected)
-    told = f"expected {short(levels.pop()).removesuffix('.00')}" if len(levels) == 1 else "your expectation"
+    one = short(levels.pop()).removesuffix(".00") if len(levels) == 1 else ""
+    told = look.words.expected(one) if one else look.words.own
     if not look.turned:
         bars.write(told, layout.keys.length + 8, REACH * (1 - float(shares[-1])) + 4, fill=colours.soft)
 

@@ -111,7 +111,7 @@ def _picture(group: Group, look: Look, scene: Scene, colours: Colours) -> float:
             share = max(0.0, float(weights[frame * rows * columns + patch])) / top if top else 1.0
             _veil(part, patch, (columns, width / columns, height / rows), share, colours)
     token = scene.before + int(weights.argmax())
-    told = f"clearest where the weight is largest: {shown(look.texts('key')[token])}, {look.row[token]:.2f}"
+    told = look.words.clearest(shown(look.texts("key")[token]), f"{look.row[token]:.2f}")
     group.write(told, 0, height + 16, fill=colours.soft)
     return float(height + 22)
 

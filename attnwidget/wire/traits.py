@@ -13,6 +13,7 @@ EXPECTATIONS = ("auto", "one", "ratio", "none", "own")
 AXES = ("query", "key")
 STRENGTHS = ("sum", "step")
 SPECIALS = ("keep", "dim", "omit")
+LANGUAGES = ("auto", "en", "zh")
 
 
 class Traits(traitlets.HasTraits):
@@ -53,6 +54,9 @@ class Traits(traitlets.HasTraits):
     rows = traitlets.Enum(AXES, "query", help="what the rows of the heatmap are: queries, or keys").tag(
         sync=True, page_writes=True
     )
+    language = traitlets.Enum(
+        LANGUAGES, "auto", help="what the page speaks: English, Chinese, or the language of the page around it"
+    ).tag(sync=True)
     selector = traitlets.Unicode(help="model id of a bqplot index selector that is the step; may be empty").tag(
         sync=True
     )

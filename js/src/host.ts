@@ -80,7 +80,7 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
     queue = queue
       .then(() => signal.aborted || job())
       .catch((error: unknown) => {
-        store.problem.value = error instanceof PictureError ? error.message : "A picture came that cannot be read.";
+        store.problem.value = error instanceof PictureError ? error.message : store.words.unreadable;
       });
   };
 

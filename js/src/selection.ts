@@ -16,6 +16,7 @@ export const SELECTED = [
   "special",
   "special_keys",
   "rows",
+  "language",
 ] as const satisfies (keyof Traits)[];
 
 export const FIRST: Selection = {
@@ -30,6 +31,7 @@ export const FIRST: Selection = {
   special: "keep",
   special_keys: [],
   rows: "query",
+  language: "auto",
 };
 
 /** What is expected where nobody chose: 1 of words that are read once, nothing of patches and of what a decoder wrote. */

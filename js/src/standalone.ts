@@ -12,7 +12,7 @@ async function start(data: HTMLElement): Promise<void> {
   const host = data.previousElementSibling;
   if (!(host instanceof HTMLElement)) return;
   const { signal } = new AbortController();
-  const store = createStore(watchTheme(signal));
+  const store = createStore(watchTheme(signal), document.documentElement.lang);
   mount(host, store, signal);
   try {
     const picture = readPicture(await inflate(toBytes((data.textContent ?? "").trim())));

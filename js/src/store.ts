@@ -12,6 +12,7 @@ import { NOTHING, type Outline, readsItself, withPicture } from "./outline.ts";
 import { expectationOf, FIRST, type Selection } from "./selection.ts";
 import { sliceOf, type Slice } from "./slice.ts";
 import { MEAN } from "./wire.gen.ts";
+import { type Language, languageOf, type Words, wordsOf } from "./words/index.ts";
 
 export type Links = "step" | "all" | "none";
 
@@ -62,6 +63,9 @@ export interface Store {
   /** how much of a picture is covered where there is no weight, 0 to 1 */
   veil: Signal<number>;
   dark: ReadonlySignal<boolean>;
+  language: ReadonlySignal<Language>;
+  /** what the page says in that language; views are built anew when it changes */
+  readonly words: Words;
   /** rows that were promised and have not come */
   nMissing: Signal<number>;
   /** digests that the kernel told and the page found equal, as site:head:crc */
@@ -87,7 +91,8 @@ export interface Store {
 /** The row that stands for all of a head of which nothing was recorded. */
 const ALL_QUERIES = -1;
 
-export function createStore(dark: ReadonlySignal<boolean>): Store {
+/** `page` is the language of the page around, as its HTML says. */
+export function createStore(dark: ReadonlySignal<boolean>, page = ""): Store {
   const outline = state(NOTHING);
   const selection = state(FIRST);
   const held = createHeld();
@@ -123,6 +128,8 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     const { site, matrix } = slice.value;
     return site?.kind === "encoder" ? matrix.nQueries : gaze.value.query + 1;
   });
+
+  const language = computed(() => languageOf(selection.value.language, page));
 
   const nReached = computed(() => Math.max(selection.value.step + 1, nSeen.value));
 
@@ -200,6 +207,10 @@ export function createStore(dark: ReadonlySignal<boolean>): Store {
     veil: state(0.8),
     playing: state(false),
     dark,
+    language,
+    get words() {
+      return wordsOf(language.value);
+    },
     nMissing: state(0),
     verified: state(""),
     problem: state(""),

@@ -16,7 +16,7 @@ export default {
   render({ model, el, signal }: RenderProps): () => void {
     const life = new AbortController(); // hosts older than anywidget 0.11 pass no signal but call what is returned
     signal?.addEventListener("abort", () => life.abort(), { once: true });
-    const store = createStore(watchTheme(life.signal));
+    const store = createStore(watchTheme(life.signal), document.documentElement.lang);
     mount(el, store, life.signal);
     connect(model, store, life.signal);
     const selector = model.get("selector");

@@ -272,6 +272,7 @@ export interface Traits {
   /** strength that is expected of each key where `expectation` is own */ expected: number[];
   /** zlib of a packed picture: the whole trace, weights of the selection first */ frame: DataView;
   /** selected head; -1 for the mean over heads */ head: number;
+  /** what the page speaks: English, Chinese, or the language of the page around it */ language: "auto" | "en" | "zh";
   /** the largest step of the selected site; written by the kernel */ last_step: number;
   /** inputs that were clicked: indices of keys */ locked: number[];
   /** version of the wire; written by the kernel */ protocol: number;

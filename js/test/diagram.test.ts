@@ -8,6 +8,7 @@ import { cut } from "../src/views/text-width.ts";
 import { readPicture } from "../src/wire.ts";
 import type { ArchitectureData, EdgeData, NodeData } from "../src/wire.gen.ts";
 import { header, pack, peak } from "./picture.ts";
+import { en } from "../src/words/en.ts";
 
 const measure = (text: string, fontPx: number) => text.length * fontPx * 0.55;
 
@@ -86,7 +87,7 @@ const opened = (architecture: ArchitectureData, asks: "" | "before" | "after" = 
   return store;
 };
 const faces = (architecture: ArchitectureData): Face[] => {
-  return facesOf(opened(architecture).outline.value);
+  return facesOf(opened(architecture).outline.value, en);
 };
 const planned = (architecture: ArchitectureData, width: number) =>
   plan(faces(architecture), architecture.edges, width, measure);

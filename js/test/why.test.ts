@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { empty, merged } from "../src/matrix.ts";
+import { empty, merged, type Matrix } from "../src/matrix.ts";
 import { stepsOf } from "../src/views/why-steps.ts";
+import { en } from "../src/words/en.ts";
 import { PictureError } from "../src/blocks.ts";
 import { readPicture, type Terms } from "../src/wire.ts";
 import type { TermsData } from "../src/wire.gen.ts";
@@ -17,22 +18,24 @@ const terms = (change: Partial<Terms> = {}): Terms => ({
   arrays: { scores: Float32Array.of(1, 2, Number.NEGATIVE_INFINITY) },
   ...change,
 });
+const steps = (of: Terms | undefined, key: number, matrix: Matrix | null, query: number) =>
+  stepsOf(of, key, matrix, query, en);
 const weights = (...values: number[]) => merged(empty(), block(0, [values]), { nQueries: 1, nKeys: values.length });
 
 describe("the way to a weight", () => {
   it("is the softmax of the scores", () => {
-    expect(stepsOf(terms(), 1, null, 0)?.weight).toBeCloseTo(1 / (1 + Math.exp(-1)));
-    expect(stepsOf(terms(), 2, null, 0)?.weight).toBe(0);
+    expect(steps(terms(), 1, null, 0)?.weight).toBeCloseTo(1 / (1 + Math.exp(-1)));
+    expect(steps(terms(), 2, null, 0)?.weight).toBe(0);
   });
 
   it("gives a sink its share", () => {
     const even = { arrays: { scores: Float32Array.of(0, 0, 0) }, sink: 0 };
-    expect(stepsOf(terms(even), 0, null, 0)?.weight).toBeCloseTo(0.25);
+    expect(steps(terms(even), 0, null, 0)?.weight).toBeCloseTo(0.25);
   });
 
   it("shows a dot product from query and key to the score", () => {
     const arrays = { scores: Float32Array.of(5.5, 0), query: Float32Array.of(1, 2), keys: Float32Array.of(3, 4, 0, 0) };
-    const found = stepsOf(terms({ form: "dot", scale: 0.5, arrays }), 0, null, 0);
+    const found = steps(terms({ form: "dot", scale: 0.5, arrays }), 0, null, 0);
     expect(found?.rows.map((row) => [...row.values])).toEqual([
       [1, 2],
       [3, 4],
@@ -52,29 +55,29 @@ describe("the way to a weight", () => {
       pairs: Float32Array.of(0, 0, 1.5, 1),
       vector: Float32Array.of(2, -1),
     };
-    const found = stepsOf(terms({ form: "additive", arrays }), 1, null, 0);
+    const found = steps(terms({ form: "additive", arrays }), 1, null, 0);
     expect(found?.rows[0]?.name).toBe("W s");
     expect([...(found?.rows[1]?.values ?? [])]).toEqual([1, 1]);
     expect(Number(found?.steps[0]?.[1])).toBeCloseTo(2 * Math.tanh(1.5) - Math.tanh(1), 4);
   });
 
   it("says what was not recorded", () => {
-    expect(stepsOf(undefined, 0, null, 0)).toBeNull();
-    expect(stepsOf(terms({ arrays: {} }), 0, weights(0.5), 0)?.steps).toEqual([
+    expect(steps(undefined, 0, null, 0)).toBeNull();
+    expect(steps(terms({ arrays: {} }), 0, weights(0.5), 0)?.steps).toEqual([
       ["Not recorded: scores, query and key. The model handed over weights only.", ""],
       ["recorded weight", "0.500000"],
     ]);
-    expect(stepsOf(terms(), 0, null, 0)?.steps[0]?.[0]).toBe("Not recorded: what the score came of.");
+    expect(steps(terms(), 0, null, 0)?.steps[0]?.[0]).toBe("Not recorded: what the score came of.");
   });
 
   it("says when a weight was changed after the softmax", () => {
     const changed = (value: number) =>
-      stepsOf(terms(), 1, weights(0.2, value, 0), 0)?.steps.some(([name]) => name.startsWith("changed after"));
+      steps(terms(), 1, weights(0.2, value, 0), 0)?.steps.some(([name]) => name.startsWith("changed after"));
     expect([changed(0.731), changed(0.3)]).toEqual([false, true]);
   });
 
   it("knows keys that came later than the row", () => {
-    expect(stepsOf(terms(), 7, null, 0)?.weight).toBe(0);
+    expect(steps(terms(), 7, null, 0)?.weight).toBe(0);
   });
 });
 

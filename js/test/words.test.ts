@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { exact, fits, percent, short, shown } from "../src/text.ts";
-import { words } from "../src/words.ts";
+import { en as words } from "../src/words/en.ts";
+import { languageOf, wordsOf } from "../src/words/index.ts";
 
 describe("a token is shown so that it can be told apart", () => {
   it.each([
@@ -55,5 +56,32 @@ describe("a flag", () => {
       "1 row keeps its 16 largest weights only; sums and entropy are of those",
       "40 rows keep their 16 largest weights only; sums and entropy are of those",
     ]);
+  });
+});
+
+describe("a language", () => {
+  it("is the one that was chosen, or that of the page", () => {
+    expect([languageOf("zh", "en"), languageOf("en", "zh-CN"), languageOf("auto", "zh-CN")]).toEqual([
+      "zh",
+      "en",
+      "zh",
+    ]);
+    expect([languageOf("auto", ""), languageOf("auto", "de-DE"), languageOf("auto", "zhx")]).toEqual([
+      "en",
+      "en",
+      "en",
+    ]);
+  });
+
+  it("has every word that English has", () => {
+    const namesOf = (table: object): string[] =>
+      Object.entries(table).flatMap(([name, value]: [string, unknown]) =>
+        typeof value === "object" && value ? namesOf(value).map((inner) => `${name}.${inner}`) : [name],
+      );
+    expect(namesOf(wordsOf("zh")).sort()).toEqual(namesOf(words).sort());
+  });
+
+  it("writes what it is given into its sentences", () => {
+    expect(wordsOf("zh").sentence("步", 2, "chat", "73 %", "cat")).toBe("第 3 步“chat”：73 % 的注意力在“cat”上。");
   });
 });

@@ -160,6 +160,14 @@ def test_a_text_is_cut_to_its_room() -> None:
     assert width(cut("一二三四五六", 40, 11), 11) <= 40
 
 
+def test_a_figure_speaks_chinese() -> None:
+    weights = np.array([[0.7, 0.2, 0.1], [0.1, 0.85, 0.05], [0.1, 0.2, 0.1]], np.float32)
+    said = texts(figure.svg(trace_of(weights, source=WORDS), step=1, language="zh"))
+    assert said[-1] == "第 2 步“t1”：85 % 的注意力在“black”上。其次是“the”，占 10 %。"
+    assert {"输入", "输出", "⚠ 1 行之和不是 1"} <= set(said)
+    assert not [text for text in said if re.search("[a-z]{3}", text) and text not in WORDS and text != said[-1]]
+
+
 def test_mistakes_are_told() -> None:
     trace = trace_of(random_weights(2, 3))
     with pytest.raises(ValueError, match="theme: 'pink' came"):

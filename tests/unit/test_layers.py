@@ -59,8 +59,8 @@ PYTHON_DEFERRED = {("doors", room) for room in ("export", "figure", "file", "tab
 TORCH_ROOMS = {"capture", "models"}
 
 JS_LAYERS = [
-    {"wire.gen", "crc", "scales", "dom", "draw", "theme", "keys", "words", "text"},
-    {"heads", "blocks"},
+    {"wire.gen", "crc", "scales", "dom", "draw", "theme", "keys", "text"},
+    {"heads", "blocks", "words"},
     {"wire", "large"},
     {"matrix"},
     {"held", "outline", "selection", "special"},

@@ -5,30 +5,31 @@ import { zoomed } from "../scales.ts";
 import type { Selection } from "../selection.ts";
 import type { Links, Store } from "../store.ts";
 import { percent } from "../text.ts";
-import { words } from "../words.ts";
 import { axisName } from "./strip.ts";
 
 /** Zooming ends at this many tokens. */
 const LEAST_WINDOW = 4;
 
 export function choices(store: Store, signal: AbortSignal): HTMLElement {
-  const links = select(words.links);
+  const links = select(store.words.links);
   links.control.addEventListener("change", () => (store.links.value = links.control.value as Links), { signal });
-  store.draw(signal, () => setOptions(links.control, Object.entries(words.linkChoices), store.links.value));
-  const { own, ...others } = words.expectationChoices;
+  store.draw(signal, () => setOptions(links.control, Object.entries(store.words.linkChoices), store.links.value));
+  const { own, ...others } = store.words.expectationChoices;
   const expectations = () => (store.selection.value.expected.length ? { ...others, own } : others);
   return html(
     "section",
     "step attnwidget-view",
     {},
-    heading(words.view),
+    heading(store.words.view),
     links.field,
     veil(store, signal, links.field),
-    choice(store, signal, "scale", words.scale, () => words.scaleChoices),
-    choice(store, signal, "strength", words.strength, () => words.strengthChoices),
-    choice(store, signal, "expectation", words.expectation, expectations),
-    choice(store, signal, "special", words.special, () => words.specialChoices),
-    choice(store, signal, "rows", words.rows, () => words.rowChoices(axisName(store, "query"), axisName(store, "key"))),
+    choice(store, signal, "scale", store.words.scale, () => store.words.scaleChoices),
+    choice(store, signal, "strength", store.words.strength, () => store.words.strengthChoices),
+    choice(store, signal, "expectation", store.words.expectation, expectations),
+    choice(store, signal, "special", store.words.special, () => store.words.specialChoices),
+    choice(store, signal, "rows", store.words.rows, () =>
+      store.words.rowChoices(axisName(store, "query"), axisName(store, "key")),
+    ),
     zoom(store, signal),
   );
 }
@@ -50,8 +51,14 @@ function choice(
 
 /** How much of a picture is covered where there is no weight. */
 function veil(store: Store, signal: AbortSignal, links: HTMLElement): HTMLElement {
-  const control = html("input", "slider", { type: "range", min: 0, max: 1, step: 0.05, "aria-label": words.veil });
-  const field = html("label", "field", {}, html("span", "field-name", {}, words.veil), control);
+  const control = html("input", "slider", {
+    type: "range",
+    min: 0,
+    max: 1,
+    step: 0.05,
+    "aria-label": store.words.veil,
+  });
+  const field = html("label", "field", {}, html("span", "field-name", {}, store.words.veil), control);
   control.addEventListener("input", () => (store.veil.value = control.valueAsNumber), { signal });
   store.draw(signal, () => {
     const { keyScene, queryScene } = store.slice.value;
@@ -65,8 +72,8 @@ function veil(store: Store, signal: AbortSignal, links: HTMLElement): HTMLElemen
 }
 
 function zoom(store: Store, signal: AbortSignal): HTMLElement {
-  const closer = html("button", "text-button", { type: "button" }, words.zoomIn);
-  const whole = html("button", "text-button", { type: "button" }, words.zoomOut);
+  const closer = html("button", "text-button", { type: "button" }, store.words.zoomIn);
+  const whole = html("button", "text-button", { type: "button" }, store.words.zoomOut);
   closer.addEventListener(
     "click",
     () => {
@@ -87,7 +94,7 @@ function zoom(store: Store, signal: AbortSignal): HTMLElement {
   store.draw(signal, () => {
     const { keys, queries } = store.window.value;
     const { nKeys, nQueries } = store.slice.value.matrix;
-    setText(diagram, store.diagram.value ? words.hideDiagram : words.showDiagram);
+    setText(diagram, store.diagram.value ? store.words.hideDiagram : store.words.showDiagram);
     diagram.toggleAttribute("hidden", !store.outline.value.architecture.nodes.length);
     setEnabled(whole, Boolean(keys || queries));
     setEnabled(closer, Math.max(keys?.count ?? nKeys, queries?.count ?? nQueries) > LEAST_WINDOW);

@@ -3,7 +3,6 @@ import { html, setText } from "../dom.ts";
 import type { Store } from "../store.ts";
 import { colour, css } from "../theme.ts";
 import { short } from "../text.ts";
-import { words } from "../words.ts";
 
 const STOPS = 24;
 
@@ -18,6 +17,6 @@ export function colourBar(host: HTMLElement, store: Store, signal: AbortSignal):
     ramp.style.backgroundImage = `linear-gradient(${stops.join(", ")})`;
     const texts = scale === "absolute" ? ["1", "0.5", "0"] : ["max", "½ max", short(0)];
     for (const [i, label] of labels.entries()) setText(label, texts[i] ?? "");
-    bar.setAttribute("aria-label", `${words.scale}: ${words.scaleChoices[scale]}`);
+    bar.setAttribute("aria-label", `${store.words.scale}: ${store.words.scaleChoices[scale]}`);
   });
 }

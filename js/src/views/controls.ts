@@ -4,7 +4,6 @@ import { html, iconButton, select, setEnabled, setOptions, setText } from "../do
 import type { Store } from "../store.ts";
 import { MEAN } from "../wire.gen.ts";
 import { shown } from "../text.ts";
-import { words } from "../words.ts";
 import { chooseSite } from "./site-choice.ts";
 import { groupsOf, siteName } from "./sites.ts";
 import type { View } from "./view.ts";
@@ -25,14 +24,14 @@ export const controls: View = {
   mount(host, store, _layout, signal) {
     const title = html("strong", "title");
     host.append(title, ...siteFields(store, signal), player(store, signal));
-    store.draw(signal, () => setText(title, store.outline.value.title || words.name));
+    store.draw(signal, () => setText(title, store.outline.value.title || store.words.name));
   },
 };
 
 function siteFields(store: Store, signal: AbortSignal): HTMLElement[] {
-  const site = select(words.site);
-  const layer = select(words.layer);
-  const head = select(words.head);
+  const site = select(store.words.site);
+  const layer = select(store.words.layer);
+  const head = select(store.words.head);
   const sites = () => store.outline.value.sites;
   site.control.addEventListener("change", () => chooseSite(store, Number(site.control.value)), { signal });
   layer.control.addEventListener("change", () => chooseSite(store, Number(layer.control.value)), { signal });
@@ -44,7 +43,7 @@ function siteFields(store: Store, signal: AbortSignal): HTMLElement[] {
     const layers = groups.find((members) => members.includes(index)) ?? [];
     const choices = groups.map((members): [string, string] => {
       const first = members[0] ?? 0;
-      return [String(members.includes(index) ? index : first), siteName(sites(), first, groups)];
+      return [String(members.includes(index) ? index : first), siteName(sites(), first, groups, store.words)];
     });
     setOptions(site.control, choices, String(index));
     setOptions(
@@ -53,10 +52,13 @@ function siteFields(store: Store, signal: AbortSignal): HTMLElement[] {
       String(index),
     );
     const nHeads = current?.nHeads ?? 1;
-    const heads = Array.from({ length: nHeads }, (_, h): [string, string] => [String(h), words.headOf(h, nHeads)]);
+    const heads = Array.from({ length: nHeads }, (_, h): [string, string] => [
+      String(h),
+      store.words.headOf(h, nHeads),
+    ]);
     setOptions(
       head.control,
-      nHeads > 1 ? [[String(MEAN), words.mean(nHeads)], ...heads] : heads,
+      nHeads > 1 ? [[String(MEAN), store.words.mean(nHeads)], ...heads] : heads,
       String(nHeads > 1 ? chosen : 0),
     );
     layer.field.toggleAttribute("hidden", layers.length < 2);
@@ -73,17 +75,17 @@ function player(store: Store, signal: AbortSignal): HTMLElement {
     store.select({ step: Math.max(0, Math.min(last(), step)) });
   };
   const step = () => store.selection.value.step;
-  const first = iconButton("button", words.first, ICONS.first);
-  const previous = iconButton("button", words.previous, ICONS.previous);
-  const play = iconButton("button attnwidget-play", words.play, ICONS.play);
-  const next = iconButton("button", words.next, ICONS.next);
-  const end = iconButton("button", words.last, ICONS.last);
-  const slider = html("input", "slider", { type: "range", min: 0, max: 0, step: 1, "aria-label": words.step });
+  const first = iconButton("button", store.words.first, ICONS.first);
+  const previous = iconButton("button", store.words.previous, ICONS.previous);
+  const play = iconButton("button attnwidget-play", store.words.play, ICONS.play);
+  const next = iconButton("button", store.words.next, ICONS.next);
+  const end = iconButton("button", store.words.last, ICONS.last);
+  const slider = html("input", "slider", { type: "range", min: 0, max: 0, step: 1, "aria-label": store.words.step });
   const label = html("span", "step-label");
-  const speed = select(words.speed);
+  const speed = select(store.words.speed);
   setOptions(
     speed.control,
-    SPEEDS.map((n) => [String(n), words.perSecond(n)]),
+    SPEEDS.map((n) => [String(n), store.words.perSecond(n)]),
     "2",
   );
   first.addEventListener("click", () => go(0), { signal });
@@ -103,16 +105,16 @@ function player(store: Store, signal: AbortSignal): HTMLElement {
   playOn(store, signal, () => 1000 / Number(speed.control.value), last);
   store.draw(signal, () => {
     const { queries, site } = store.slice.value;
-    const name = words.rowNames[site?.kind ?? "cross"];
+    const name = store.words.rowNames[site?.kind ?? "cross"];
     const n = store.nSteps.value;
     const on = store.playing.value;
     slider.max = String(last());
     slider.value = String(step());
     slider.style.setProperty("--attnwidget-done", `${n > 1 ? (100 * step()) / (n - 1) : 100}%`);
-    slider.setAttribute("aria-valuetext", words.stepText(step(), n, name, shown(queries[step()] ?? "")));
-    setText(label, words.stepOf(step(), n, name));
-    play.setAttribute("aria-label", on ? words.pause : words.play);
-    play.title = on ? words.pause : words.play;
+    slider.setAttribute("aria-valuetext", store.words.stepText(step(), n, name, shown(queries[step()] ?? "")));
+    setText(label, store.words.stepOf(step(), n, name));
+    play.setAttribute("aria-label", on ? store.words.pause : store.words.play);
+    play.title = on ? store.words.pause : store.words.play;
     play.querySelector("path")?.setAttribute("d", on ? ICONS.pause : ICONS.play);
     for (const button of [first, previous]) setEnabled(button, step() > 0);
     for (const button of [next, end]) setEnabled(button, step() < last());
@@ -121,7 +123,7 @@ function player(store: Store, signal: AbortSignal): HTMLElement {
   const buttons = html(
     "span",
     "buttons",
-    { role: "group", "aria-label": words.step },
+    { role: "group", "aria-label": store.words.step },
     first,
     previous,
     play,

@@ -4,8 +4,8 @@ import type { Store } from "../store.ts";
 import type { ArchitectureData, EdgeData, NodeData } from "../wire.gen.ts";
 import { isMask, type Site } from "../wire.ts";
 import { shown } from "../text.ts";
-import { words } from "../words.ts";
 import type { Face } from "./diagram-layout.ts";
+import type { Words } from "../words/index.ts";
 
 export interface Text {
   title: string;
@@ -44,26 +44,26 @@ export function partsOf(architecture: ArchitectureData, id: string): NodeData[] 
 }
 
 /** The blocks with the words that they keep through all steps. */
-export function facesOf(outline: Outline): Face[] {
+export function facesOf(outline: Outline, words: Words): Face[] {
   const { architecture } = outline;
   const parents = new Set(architecture.nodes.map((node) => node.parent));
   return architecture.nodes.flatMap((node): Face[] => {
     if (node.kind === "part") return [];
     const opens = parents.has(node.id) && (node.kind === "tower" || node.kind === "module");
-    const { title, detail } = textOf(outline, node);
+    const { title, detail } = textOf(outline, node, words);
     const { id, kind, parent, lane } = node;
     return [{ id, kind, parent, lane, title, detail, opens: opens && !parent }];
   });
 }
 
-function textOf(outline: Outline, node: NodeData): { title: string; detail: string } {
+function textOf(outline: Outline, node: NodeData, words: Words): { title: string; detail: string } {
   const { architecture, sites, strips, scenes } = outline;
   const [first] = insideOf(node, sites).flatMap((i) => sites[i] ?? []);
   const label = shown(node.label || " ", MOST_LABEL).replace(/^␣$/, "");
   if (node.kind === "strip") {
     const seen = scenes[node.strip] && scenes[node.strip]?.kind !== "audio";
     const detail = (seen ? words.patches : words.tokens)((strips[node.strip] ?? []).length);
-    return { title: stripTitle(architecture, node), detail };
+    return { title: stripTitle(architecture, node, words), detail };
   }
   if (node.kind === "context") return { title: words.contextVector, detail: words.contextAt(0) };
   if (node.kind === "tower") {
@@ -73,18 +73,18 @@ function textOf(outline: Outline, node: NodeData): { title: string; detail: stri
   if (node.kind !== "attention") return { title: label, detail: shownDetail(node) };
   const nHeads = first?.nHeads ?? 1;
   const detail = nHeads > 1 && !(first && isMask(first)) ? words.heads(nHeads) : shownDetail(node);
-  return { title: attentionTitle(node, first), detail };
+  return { title: attentionTitle(node, first, words), detail };
 }
 
 const shownDetail = (node: NodeData) => (node.detail ? shown(node.detail, MOST_LABEL) : "");
 
-export function attentionTitle(node: NodeData, first: Site | undefined): string {
+export function attentionTitle(node: NodeData, first: Site | undefined, words: Words): string {
   if (first && isMask(first)) return words.mask;
   if (!first || (first.kind === "cross" && !node.parent)) return words.attention;
   return words.attentions[first.kind];
 }
 
-function stripTitle({ nodes, edges }: ArchitectureData, node: NodeData): string {
+function stripTitle({ nodes, edges }: ArchitectureData, node: NodeData, words: Words): string {
   if (node.strip === "context") return words.context;
   if (node.strip === "source") return words.input;
   if (node.strip !== "target") return shown(node.strip.replace(/_/g, " "), MOST_LABEL);
@@ -100,14 +100,14 @@ export function nowOf(architecture: ArchitectureData, site: Site | undefined, st
   const texts = new Map<string, Text>();
   for (const node of architecture.nodes) {
     if (node.kind === "part") continue;
-    const text = textOf(outline, node);
-    const shape = node.shape ? words.reads(shown(node.shape, MOST_LABEL)) : "";
+    const text = textOf(outline, node, store.words);
+    const shape = node.shape ? store.words.reads(shown(node.shape, MOST_LABEL)) : "";
     const about = [text.title, shownDetail(node) || text.detail, shape].filter(Boolean).join(", ");
-    const token = node.strip === "target" && text.title === words.output ? strips.target?.[query] : undefined;
+    const token = node.strip === "target" && text.title === store.words.output ? strips.target?.[query] : undefined;
     const layer = node.kind === "tower" && node.repeat > 1 ? layerOf(architecture, node, site) : -1;
-    if (node.kind === "context") text.detail = words.contextAt(query);
+    if (node.kind === "context") text.detail = store.words.contextAt(query);
     else if (site?.query === "target" && token !== undefined) text.detail = `“${shown(token, MOST_TOKEN)}”`;
-    else if (layer >= 0) text.detail = words.layerOf(layer, node.repeat);
+    else if (layer >= 0) text.detail = store.words.layerOf(layer, node.repeat);
     texts.set(node.id, { ...text, about });
   }
   const asks = (edge: EdgeData) => {

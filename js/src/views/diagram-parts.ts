@@ -4,7 +4,6 @@ import { html, setText } from "../dom.ts";
 import type { Store } from "../store.ts";
 import type { NodeData } from "../wire.gen.ts";
 import { shown } from "../text.ts";
-import { words } from "../words.ts";
 import { attentionTitle, insideOf, partsOf } from "./diagram-faces.ts";
 import { chooseSite } from "./site-choice.ts";
 
@@ -51,12 +50,12 @@ function contents(store: Store, node: NodeData): HTMLElement[] {
     "h4",
     "heading",
     {},
-    shown(node.label || words.towers[sites[insideOf(node, sites)[0] ?? 0]?.kind ?? "encoder"]),
+    shown(node.label || store.words.towers[sites[insideOf(node, sites)[0] ?? 0]?.kind ?? "encoder"]),
   );
   const layers = html("div", "diagram-layers");
   const n = Math.max(0, ...attentions.map((child) => child.sites.length));
   for (let layer = 0; layer < n; layer++) {
-    const line = html("div", "diagram-layer", {}, html("span", "diagram-layer-name", {}, words.layerAt(layer)));
+    const line = html("div", "diagram-layer", {}, html("span", "diagram-layer-name", {}, store.words.layerAt(layer)));
     for (const child of attentions) {
       const index = insideOf(child, sites)[layer];
       if (index !== undefined) line.append(siteButton(store, index), headButtons(store, index));
@@ -70,7 +69,9 @@ function contents(store: Store, node: NodeData): HTMLElement[] {
   for (const part of listed) {
     const inner = part.parent !== node.id;
     const name =
-      part.kind === "attention" ? attentionTitle(part, sites[insideOf(part, sites)[0] ?? 0]) : shown(part.label);
+      part.kind === "attention"
+        ? attentionTitle(part, sites[insideOf(part, sites)[0] ?? 0], store.words)
+        : shown(part.label);
     const line = html(
       "div",
       "diagram-module",
@@ -79,7 +80,7 @@ function contents(store: Store, node: NodeData): HTMLElement[] {
       html("dd", ""),
       html("dd", "diagram-shape"),
     );
-    const texts = [name, part.detail && shown(part.detail), part.shape && words.reads(shown(part.shape))];
+    const texts = [name, part.detail && shown(part.detail), part.shape && store.words.reads(shown(part.shape))];
     for (const [i, cell] of [...line.children].entries()) setText(cell, texts[i] ?? "");
     list.append(line);
   }
@@ -90,7 +91,7 @@ const stop = { type: "button", tabindex: -1, "data-stop": true } as const;
 
 function siteButton(store: Store, index: number): HTMLElement {
   const site = store.outline.value.sites[index];
-  const name = site ? words.attentions[site.kind] : words.attention;
+  const name = site ? store.words.attentions[site.kind] : store.words.attention;
   return html("button", "diagram-site", { ...stop, "data-site": index, title: shown(site?.name ?? "") }, name);
 }
 
@@ -98,7 +99,7 @@ function headButtons(store: Store, index: number): HTMLElement {
   const nHeads = store.outline.value.sites[index]?.nHeads ?? 1;
   const group = html("span", "diagram-heads");
   for (let head = 0; nHeads > 1 && head < Math.min(nHeads, MOST_HEADS); head++) {
-    const label = `${words.head} ${words.headOf(head, nHeads)}`;
+    const label = `${store.words.head} ${store.words.headOf(head, nHeads)}`;
     group.append(
       html("button", "diagram-head", {
         ...stop,

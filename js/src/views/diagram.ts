@@ -6,7 +6,6 @@ import { row } from "../matrix.ts";
 import type { Store } from "../store.ts";
 import type { ArchitectureData, NodeData } from "../wire.gen.ts";
 import { percent } from "../text.ts";
-import { words } from "../words.ts";
 import { facesOf, insideOf, namesOf, nowOf, partsOf } from "./diagram-faces.ts";
 import { type Box, CHEVRON_PX, DETAIL_PX, HEADER, plan, type Plan, TITLE_PX } from "./diagram-layout.ts";
 import type { Line } from "./diagram-lines.ts";
@@ -24,7 +23,7 @@ const LIT = [1.75, 6.5] as const;
 export const diagram: View = {
   name: "diagram",
   mount(host, store, layout, signal) {
-    const drawing = svg("svg", "diagram-drawing", { role: "group", "aria-label": words.diagram });
+    const drawing = svg("svg", "diagram-drawing", { role: "group", "aria-label": store.words.diagram });
     const scroll = html("div", "diagram-scroll", {}, drawing);
     const parts = html("div", "diagram-parts", { role: "group" });
     host.append(scroll, parts);
@@ -34,7 +33,7 @@ export const diagram: View = {
     let last: Plan | undefined;
     const current = computed(() => {
       const outline = store.outline.value;
-      const next = plan(facesOf(outline), outline.architecture.edges, width.value, measure);
+      const next = plan(facesOf(outline, store.words), outline.architecture.edges, width.value, measure);
       last = JSON.stringify(next) === JSON.stringify(last) ? last : next; // rows that come change nothing in it
       return last ?? next;
     });
@@ -220,7 +219,8 @@ function light(
     const carries = lit && line.kind !== "query" && line.kind !== "gate";
     group.toggleAttribute("data-lit", lit);
     path?.setAttribute("stroke-width", String(carries ? LIT[0] + (LIT[1] - LIT[0]) * most : lit ? LIT[0] : THIN));
-    if (about) setText(about, carries ? words.strongestShare(percent(most)) : "");
-    if (text) setText(text, line.kind === "query" ? words.queryWith[now.asks(line)] : line.kind === "gate" ? "×" : "");
+    if (about) setText(about, carries ? store.words.strongestShare(percent(most)) : "");
+    if (text)
+      setText(text, line.kind === "query" ? store.words.queryWith[now.asks(line)] : line.kind === "gate" ? "×" : "");
   }
 }

@@ -4,7 +4,6 @@ import { take } from "../keys.ts";
 import { row, strongest } from "../matrix.ts";
 import { around, type Window } from "../scales.ts";
 import type { Store } from "../store.ts";
-import { words } from "../words.ts";
 import { minimap } from "./minimap.ts";
 
 /** Strips that are shorter are seen at once. */
@@ -31,14 +30,18 @@ export function placesOf(keys: string[], queries: string[], text: string): Place
 }
 
 export function finding(store: Store, root: () => Element | null, signal: AbortSignal): HTMLElement {
-  const input = html("input", "search", { type: "search", placeholder: words.find, "aria-label": words.find });
+  const input = html("input", "search", {
+    type: "search",
+    placeholder: store.words.find,
+    "aria-label": store.words.find,
+  });
   const count = html("span", "search-count", { "aria-live": "polite" });
-  const best = html("button", "text-button", { type: "button" }, words.toStrongest);
+  const best = html("button", "text-button", { type: "button" }, store.words.toStrongest);
   const section = html(
     "section",
     "step",
     {},
-    heading(words.finding),
+    heading(store.words.finding),
     html("div", "search-row", {}, input, count),
     best,
   );
@@ -51,7 +54,7 @@ export function finding(store: Store, root: () => Element | null, signal: AbortS
   };
   const tell = () => {
     const n = input.value ? found().length : -1;
-    setText(count, n < 0 ? "" : words.foundOf(at, n));
+    setText(count, n < 0 ? "" : store.words.foundOf(at, n));
   };
   const go = (by: number) => {
     const places = found();

@@ -5,8 +5,8 @@ import { covers, type Large } from "../large.ts";
 import type { Store } from "../store.ts";
 import { Precision } from "../blocks.ts";
 import type { Site } from "../wire.ts";
-import { words } from "../words.ts";
 import type { View } from "./view.ts";
+import type { Words } from "../words/index.ts";
 
 /** A greatest weight below this leaves the picture pale on the absolute scale. */
 const SPREAD = 0.35;
@@ -32,22 +32,23 @@ export const flags: View = {
 export function warningsOf(store: Store): string[] {
   const { site, precision, matrix, special } = store.slice.value;
   const { status, steps } = store.outline.value;
-  const notes = flagsOf(site, (kind) => kind !== "mask");
+  const notes = flagsOf(store.words, site, (kind) => kind !== "mask");
   if (store.problem.value) notes.unshift(store.problem.value);
-  if (store.nMissing.value) notes.push(words.missing(store.nMissing.value));
-  if (status === "stopped") notes.push(words.stopped(steps.length || matrix.nQueries));
-  if (matrix.nQueries && precision === Precision.Pooled && !matrix.large) notes.push(words.pooled);
+  if (store.nMissing.value) notes.push(store.words.missing(store.nMissing.value));
+  if (status === "stopped") notes.push(store.words.stopped(steps.length || matrix.nQueries));
+  if (matrix.nQueries && precision === Precision.Pooled && !matrix.large) notes.push(store.words.pooled);
   const { special: choice, expectation, expected } = store.selection.value;
-  if (choice === "omit" && special.length && !matrix.large) notes.push(words.omitted(special.length));
+  if (choice === "omit" && special.length && !matrix.large) notes.push(store.words.omitted(special.length));
   if (expectation === "own" && matrix.nKeys && expected.length !== matrix.nKeys)
-    notes.push(words.unfitting(expected.length, matrix.nKeys));
+    notes.push(store.words.unfitting(expected.length, matrix.nKeys));
   return notes;
 }
 
 /** Notes: the numbers are as they should be, and yet not what most attention is. */
-export const notesOf = (store: Store): string[] => flagsOf(store.slice.value.site, (kind) => kind === "mask");
+export const notesOf = (store: Store): string[] =>
+  flagsOf(store.words, store.slice.value.site, (kind) => kind === "mask");
 
-const flagsOf = (site: Site | undefined, isTold: (kind: string) => boolean): string[] =>
+const flagsOf = (words: Words, site: Site | undefined, isTold: (kind: string) => boolean): string[] =>
   (site?.flags ?? [])
     .filter(({ kind }) => isTold(kind))
     .map(({ kind, count, where }) => {
@@ -60,9 +61,9 @@ const flagsOf = (site: Site | undefined, isTold: (kind: string) => boolean): str
 function kept(store: Store, { planes }: Large): string[] {
   const shown = store.shown.value;
   const drawn = shown && planes.findLast((plane) => covers(plane, shown));
-  const bytes = words.kept(store.nBytes() / 1e6, store.outline.value.kept / 1e6);
-  if (!drawn) return [words.coarse, bytes];
-  return drawn.sampled ? [words.sampled, bytes] : [bytes];
+  const bytes = store.words.kept(store.nBytes() / 1e6, store.outline.value.kept / 1e6);
+  if (!drawn) return [store.words.coarse, bytes];
+  return drawn.sampled ? [store.words.sampled, bytes] : [bytes];
 }
 
 /** Remarks: how the picture is drawn. They stand where they move nothing when they come and go. */
@@ -70,12 +71,12 @@ export function remarksOf(store: Store): string[] {
   const { precision, matrix, special } = store.slice.value;
   const { special: choice } = store.selection.value;
   const remarks: string[] = [];
-  if (store.outline.value.status === "recording") remarks.push(words.recording);
+  if (store.outline.value.status === "recording") remarks.push(store.words.recording);
   if (special.length && (choice === "dim" || (choice === "omit" && matrix.large)))
-    remarks.push(words.dimmed(special.length));
+    remarks.push(store.words.dimmed(special.length));
   if (matrix.large) remarks.push(...kept(store, matrix.large));
-  if (store.scale.value === "row") remarks.push(words.rowScaled);
-  else if (matrix.nQueries && greatest(matrix) < SPREAD) remarks.push(words.spreadOut);
-  if (matrix.nQueries && precision === Precision.Rounded) remarks.push(words.rounded);
+  if (store.scale.value === "row") remarks.push(store.words.rowScaled);
+  else if (matrix.nQueries && greatest(matrix) < SPREAD) remarks.push(store.words.spreadOut);
+  if (matrix.nQueries && precision === Precision.Rounded) remarks.push(store.words.rounded);
   return remarks;
 }

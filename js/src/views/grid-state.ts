@@ -4,7 +4,6 @@ import { headName, STATISTICS } from "../heads.ts";
 import type { Store } from "../store.ts";
 import { HEADS_WEIGHTS } from "../wire.gen.ts";
 import { short } from "../text.ts";
-import { words } from "../words.ts";
 import { byLayer, bySort, type Grid, type Sort } from "./grid-order.ts";
 import { groupsOf, siteName } from "./sites.ts";
 
@@ -46,7 +45,7 @@ export function gridState(store: Store, width: ReadonlySignal<number>): GridStat
   const isTold = (name: string) =>
     [...store.heads.value.values()].some((each) => each.statistics[name as (typeof STATISTICS)[number]] !== null);
   const layerOf = (index: number) => groups.value.find((members) => members.includes(index))?.indexOf(index) ?? 0;
-  const groupName = (index: number) => siteName(sites.value, index, groups.value);
+  const groupName = (index: number) => siteName(sites.value, index, groups.value, store.words);
   return {
     nHeads,
     opened,
@@ -54,7 +53,9 @@ export function gridState(store: Store, width: ReadonlySignal<number>): GridStat
     sort,
     sorts: computed(() => {
       const told = new Set<string>(["layer", ...STATISTICS.filter(isTold)]);
-      return (Object.entries(words.sorts) as [Sort, string][]).filter(([name]) => told.has(name.replace("-", "")));
+      return (Object.entries(store.words.sorts) as [Sort, string][]).filter(([name]) =>
+        told.has(name.replace("-", "")),
+      );
     }),
     grid,
     selected: computed(() =>
@@ -70,21 +71,21 @@ export function gridState(store: Store, width: ReadonlySignal<number>): GridStat
         )
         .map(([index]) => index),
     ),
-    layerName: (index) => words.layerName(layerOf(index)),
+    layerName: (index) => store.words.layerName(layerOf(index)),
     groupName,
     shortName: (index, h) =>
-      (groups.value.length > 1 ? `${words.kindsShort[sites.value[index]?.kind ?? "cross"]} ` : "") +
-      words.headShort(layerOf(index), h),
+      (groups.value.length > 1 ? `${store.words.kindsShort[sites.value[index]?.kind ?? "cross"]} ` : "") +
+      store.words.headShort(layerOf(index), h),
     tell: (index) => {
       const tile = grid.value.tiles[index];
       if (!tile) return { name: "", numbers: [] };
       const told = store.heads.value.get(headName(tile.site, tile.head))?.statistics;
       const numbers = STATISTICS.flatMap((name) => {
         const value = told?.[name] ?? null;
-        return value === null ? [] : [words.statistics[name](short(value))];
+        return value === null ? [] : [store.words.statistics[name](short(value))];
       });
       const group = groups.value.length > 1 ? `${groupName(tile.site)}, ` : "";
-      return { name: group + words.headAt(layerOf(tile.site), tile.head), numbers };
+      return { name: group + store.words.headAt(layerOf(tile.site), tile.head), numbers };
     },
   };
 }

@@ -2,7 +2,6 @@
 import { computed, effect, signal as state, type Signal } from "@preact/signals-core";
 import { html, select, setOptions, setText } from "../dom.ts";
 import { move, take } from "../keys.ts";
-import { words } from "../words.ts";
 import { cornerOf, linesIn, moved, tileAt, type Sort } from "./grid-order.ts";
 import { paintGrid } from "./grid-paint.ts";
 import { gridState, type GridState } from "./grid-state.ts";
@@ -19,12 +18,12 @@ export const grid: View = {
   mount(host, store, layout, signal) {
     const id = `attnwidget-heads-${nGrids++}`;
     const toggle = html("button", "heads-toggle attnwidget-toggle", { type: "button", "aria-controls": id });
-    const sortBy = select(words.sortBy);
+    const sortBy = select(store.words.sortBy);
     const note = html("span", "note attnwidget-heads-note");
     const canvas = html("canvas", "heads-canvas", { "aria-hidden": "true" });
     const cell = html("div", "heads-cell", { role: "option", id: `${id}-cell` });
     const content = html("div", "heads-content", { role: "presentation" }, canvas, cell);
-    const help = { "aria-description": words.headsHelp, "aria-activedescendant": cell.id };
+    const help = { "aria-description": store.words.headsHelp, "aria-activedescendant": cell.id };
     const box = html("div", "heads-box", { role: "listbox", tabindex: 0, id, ...help }, content);
     const told = html("p", "note attnwidget-heads-told");
     host.append(html("div", "heads-bar", {}, toggle, sortBy.field, note), box, told);
@@ -79,17 +78,17 @@ export const grid: View = {
       const isOpen = heads.isOpen.value;
       host.toggleAttribute("hidden", !heads.nHeads.value);
       toggle.setAttribute("aria-expanded", String(isOpen));
-      setText(toggle, words.allHeads(heads.nHeads.value));
+      setText(toggle, store.words.allHeads(heads.nHeads.value));
       for (const node of [box, sortBy.field, note, told]) node.toggleAttribute("hidden", !isOpen);
       setOptions(sortBy.control, heads.sorts.value, heads.sort.value);
       const { status } = store.outline.value;
-      const lacks = status === "recording" ? words.headsComing : words.headsAbsent;
+      const lacks = status === "recording" ? store.words.headsComing : store.words.headsAbsent;
       const sampled = [...store.heads.value.values()].find((head) => head.nRead < head.nQueries);
-      const legend = words.headsLegend(turned.value);
-      const all = sampled ? `${legend} ${words.headsSampled(sampled.nRead, sampled.nQueries)}` : legend;
+      const legend = store.words.headsLegend(turned.value);
+      const all = sampled ? `${legend} ${store.words.headsSampled(sampled.nRead, sampled.nQueries)}` : legend;
       setText(note, store.heads.value.size < heads.nHeads.value ? lacks : all);
       content.style.height = `${heads.grid.value.height + 2 * EDGE}px`;
-      box.setAttribute("aria-label", words.allHeads(heads.nHeads.value));
+      box.setAttribute("aria-label", store.words.allHeads(heads.nHeads.value));
     });
     store.draw(signal, () => {
       if (!heads.isOpen.value || !view.value.width) return;
@@ -110,7 +109,7 @@ export const grid: View = {
     });
     store.draw(signal, () => {
       const { name, numbers } = heads.tell(gazed());
-      setText(told, [name, ...numbers].join(" · ") || words.headsHint);
+      setText(told, [name, ...numbers].join(" · ") || store.words.headsHint);
       moveCell(cell, heads, cursor.value, left.value);
       cell.setAttribute("aria-label", numbers.length ? `${name}: ${numbers.join(", ")}` : name);
       cell.setAttribute("aria-setsize", String(heads.grid.value.tiles.length));

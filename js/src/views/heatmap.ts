@@ -6,7 +6,6 @@ import { at } from "../matrix.ts";
 import { cellAt, cellOf, every, tokensOf, type Axis } from "../scales.ts";
 import type { Store } from "../store.ts";
 import { fits, shown } from "../text.ts";
-import { words } from "../words.ts";
 import { boxOf } from "./heatmap-cells.ts";
 import { paint } from "./heatmap-paint.ts";
 import { colourBar } from "./colour-bar.ts";
@@ -111,17 +110,17 @@ export const heatmap: View = {
       labelColumns(columns, turned ? sides.query : sides.key, width);
       labelRows(rows, turned ? sides.key : sides.query, height);
       const names = [axisName(store, turned ? "key" : "query"), axisName(store, turned ? "query" : "key")] as const;
-      setText(corner, words.corner(...names));
+      setText(corner, store.words.corner(...names));
       set(grid, {
         "aria-rowcount": nRows,
         "aria-colcount": nColumns,
-        "aria-description": words.heatmapHelp,
-        "aria-label": `${words.heatmap}: ${words.axes(...names)}`,
+        "aria-description": store.words.heatmapHelp,
+        "aria-label": `${store.words.heatmap}: ${store.words.axes(...names)}`,
       });
       moveCell(cell, store, layout.value);
       const binned = Math.max(keys.per, queries.per);
-      const missing = store.nSteps.value ? words.noWeights : words.waiting;
-      setText(note, absent ? missing : binned > 1 ? words.binned(keys.per * queries.per) : "");
+      const missing = store.nSteps.value ? store.words.noWeights : store.words.waiting;
+      setText(note, absent ? missing : binned > 1 ? store.words.binned(keys.per * queries.per) : "");
     });
   },
 };
@@ -215,8 +214,8 @@ function moveCell(cell: HTMLElement, store: Store, layout: Layout): void {
   const text = { query: shown(queryTexts[query] ?? ""), key: shown(keyTexts[key] ?? "") };
   const weight = told(matrix, query, key);
   const name = layout.turned
-    ? words.cell(key, text.key, query, text.query, weight)
-    : words.cell(query, text.query, key, text.key, weight);
+    ? store.words.cell(key, text.key, query, text.query, weight)
+    : store.words.cell(query, text.query, key, text.key, weight);
   set(cell, {
     hidden: k < 0 || q < 0 || !matrix.nQueries,
     "data-gaze": gazed.length > 0,

@@ -1,5 +1,5 @@
 /** All views, in the order in which they stand. A new view is one file and one line here. */
-import { effect } from "@preact/signals-core";
+import { effect, untracked } from "@preact/signals-core";
 import { html } from "../dom.ts";
 import { sameSpan } from "../large.ts";
 import type { Store } from "../store.ts";
@@ -13,7 +13,6 @@ import strengthStyle from "../style/strength.css";
 import sceneStyle from "../style/scene.css";
 import stripsStyle from "../style/strips.css";
 import whyStyle from "../style/why.css";
-import { words } from "../words.ts";
 import { controls } from "./controls.ts";
 import { diagram } from "./diagram.ts";
 import { flags } from "./flags.ts";
@@ -54,9 +53,25 @@ const PICTURE: View[] = [
   grid,
 ];
 
-/** Draws everything into an element until the signal ends. */
+/** Draws everything into an element until the signal ends, and anew when another language is chosen. */
 export function mount(host: HTMLElement, store: Store, signal: AbortSignal): void {
   adoptStyle(host);
+  let life: AbortController | undefined;
+  const stop = effect(() => {
+    const language = store.language.value;
+    life?.abort();
+    life = new AbortController();
+    const { signal: inner } = life;
+    untracked(() => build(host, store, language, inner));
+  });
+  const end = () => {
+    stop();
+    life?.abort();
+  };
+  signal.addEventListener("abort", end, { once: true });
+}
+
+function build(host: HTMLElement, store: Store, language: string, signal: AbortSignal): void {
   const bar = html("div", "controls");
   const notes = html("div", "flags");
   const picture = html("div", "picture");
@@ -64,7 +79,7 @@ export function mount(host: HTMLElement, store: Store, signal: AbortSignal): voi
   const root = html(
     "div",
     "",
-    { role: "group", tabindex: -1, "aria-label": words.name },
+    { role: "group", tabindex: -1, lang: language, "aria-label": store.words.name },
     bar,
     notes,
     html("div", "body", {}, picture, side),

@@ -4,7 +4,6 @@ import { column, row, strongest, type Matrix } from "../matrix.ts";
 import { middle } from "../scales.ts";
 import type { Store } from "../store.ts";
 import { short } from "../text.ts";
-import { words } from "../words.ts";
 import type { Layout } from "./layout.ts";
 import type { View } from "./view.ts";
 
@@ -33,7 +32,7 @@ export const links: View = {
       host.toggleAttribute("hidden", Boolean(keyScene ?? queryScene)); // the weights lie over the scene itself
       const found = (keyScene ?? queryScene) ? [] : chosenLinks(store);
       const { input } = layout.value;
-      set(drawing, { "aria-label": `${words.links}: ${found.length}`, width: input.nCells * input.size });
+      set(drawing, { "aria-label": `${store.words.links}: ${found.length}`, width: input.nCells * input.size });
       const curves = setCount(drawing, found.length, () => svg("path", "link", {}, svg("title", "")));
       for (const [i, link] of found.entries()) bend(curves[i], link, layout.value);
     });

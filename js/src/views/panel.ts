@@ -4,7 +4,6 @@ import { row, strongest } from "../matrix.ts";
 import type { Store } from "../store.ts";
 import type { Step } from "../wire.ts";
 import { percent, shown } from "../text.ts";
-import { words } from "../words.ts";
 import { choices } from "./choices.ts";
 import { remarksOf } from "./flags.ts";
 import { finding } from "./finding.ts";
@@ -25,7 +24,7 @@ export const panel: View = {
       finding(store, () => host.closest(".attnwidget"), signal),
       choices(store, signal),
       remarks(store, signal),
-      html("p", "note", {}, words.suggests),
+      html("p", "note", {}, store.words.suggests),
     );
     sentence.mount(said, store, layout, signal);
   },
@@ -33,12 +32,12 @@ export const panel: View = {
 
 function candidates(store: Store, signal: AbortSignal): HTMLElement {
   const list = html("ul", "candidates");
-  const title = heading(words.thisStep);
+  const title = heading(store.words.thisStep);
   store.draw(signal, () => {
     const rows = candidatesOf(store);
     const told = chosenStep(store)?.candidates.length;
-    setText(title, told ? words.thisStep : words.strongestInputs);
-    list.setAttribute("aria-label", told ? words.candidates : words.strongestInputs);
+    setText(title, told ? store.words.thisStep : store.words.strongestInputs);
+    list.setAttribute("aria-label", told ? store.words.candidates : store.words.strongestInputs);
     const nodes = setCount(list, rows.length, () =>
       html(
         "li",

@@ -5,7 +5,6 @@ import { absentmindedness, coverageDeviation, entropy, precisionOf, row, stronge
 import type { Store } from "../store.ts";
 import { isMask } from "../wire.ts";
 import { short, shown } from "../text.ts";
-import { words } from "../words.ts";
 import { judgeOf } from "./strength-bars.ts";
 
 /** Inputs that a line names before it counts the rest, and how much of each it shows. */
@@ -31,7 +30,7 @@ export function reading(store: Store, signal: AbortSignal): HTMLElement {
       if (value) setText(value, lines[i]?.[1] ?? "");
     }
   });
-  return html("section", "step", {}, heading(words.reading), list);
+  return html("section", "step", {}, heading(store.words.reading), list);
 }
 
 function readingOf(store: Store): Line[] {
@@ -46,11 +45,11 @@ function readingOf(store: Store): Line[] {
   const isRow = precisionOf(matrix, query) > Precision.Pooled;
   const [weakest, coverage] = nSteps ? ofSums(store, name) : [];
   const lines: (Line | false | undefined)[] = [
-    isRow && !(site && isMask(site)) && [words.entropy, words.bits(short(entropy(weights)))],
-    key !== undefined && nSteps > 0 && [words.strengthOf(name(key)), short(received[key] ?? 0)],
+    isRow && !(site && isMask(site)) && [store.words.entropy, store.words.bits(short(entropy(weights)))],
+    key !== undefined && nSteps > 0 && [store.words.strengthOf(name(key)), short(received[key] ?? 0)],
     weakest,
-    isRow && [words.rowsSum, Number.isFinite(sum) ? sum.toFixed(3).replace("-", "−") : "NaN"],
-    site?.asks ? [words.asks, words.asksWith[site.asks]] : false,
+    isRow && [store.words.rowsSum, Number.isFinite(sum) ? sum.toFixed(3).replace("-", "−") : "NaN"],
+    site?.asks ? [store.words.asks, store.words.asksWith[site.asks]] : false,
     ...(nSteps ? verdicts(store, name) : []),
     coverage,
   ];
@@ -66,12 +65,12 @@ function ofSums(store: Store, name: (key: number) => string): Line[] {
   for (const [k, value] of received.entries())
     if (!apart.has(k) && (weakest < 0 || value < (received[weakest] ?? 0))) weakest = k;
   return [
-    [words.weakest, `“${name(weakest)}” ${short(received[weakest] ?? 0)}`],
-    [words.coverageDeviation, short(coverageDeviation(counted))],
+    [store.words.weakest, `“${name(weakest)}” ${short(received[weakest] ?? 0)}`],
+    [store.words.coverageDeviation, short(coverageDeviation(counted))],
   ];
 }
 
-/** The inputs that received less or more than expected, in words. */
+/** The inputs that received less or more than expected, in store.words. */
 function verdicts(store: Store, name: (key: number) => string): Line[] {
   const judge = judgeOf(store);
   const found = { weak: [] as number[], strong: [] as number[] };
@@ -83,8 +82,8 @@ function verdicts(store: Store, name: (key: number) => string): Line[] {
   return (["weak", "strong"] as const).flatMap((verdict): Line[] => {
     const keys = found[verdict];
     if (!keys.length || store.selection.value.strength === "step") return [];
-    const rest = keys.length > NAMED ? [words.more(keys.length - NAMED)] : [];
-    return [[words.verdicts[verdict], [...keys.slice(0, NAMED).map(name), ...rest].join(", ")]];
+    const rest = keys.length > NAMED ? [store.words.more(keys.length - NAMED)] : [];
+    return [[store.words.verdicts[verdict], [...keys.slice(0, NAMED).map(name), ...rest].join(", ")]];
   });
 }
 
@@ -94,5 +93,5 @@ function scattering(store: Store): Line[] {
   const nCells = matrix.nQueries * matrix.nKeys;
   if (!nCells || nCells > MAX_CELLS || matrix.large || (site && isMask(site))) return [];
   const { out, into } = absentmindedness(matrix);
-  return [[words.absentmindedness, words.outIn(short(out), short(into))]];
+  return [[store.words.absentmindedness, store.words.outIn(short(out), short(into))]];
 }

@@ -5,12 +5,12 @@ import type { Store } from "../store.ts";
 import { colour, css, ink } from "../theme.ts";
 import type { Scene } from "../wire.ts";
 import { exact, short, shown } from "../text.ts";
-import { words } from "../words.ts";
 import type { Layout } from "./layout.ts";
 import { boxOf, sceneLayout, tokenAt, type SceneLayout } from "./scene-layout.ts";
 import { paintScene, topOf } from "./scene-paint.ts";
 import { inputOf, outputOf, readByKeys, type Strip } from "./strip.ts";
 import type { View } from "./view.ts";
+import type { Words } from "../words/index.ts";
 
 export const inputScene: View = {
   name: "input-scene",
@@ -74,17 +74,17 @@ function mountScene(
     const shades = strip.shades();
     stage.style.width = `${layout.width}px`;
     stage.style.height = `${layout.height}px`;
-    stage.setAttribute("aria-label", words.scene(strip.label(), words.scenes[scene.kind]));
+    stage.setAttribute("aria-label", store.words.scene(strip.label(), store.words.scenes[scene.kind]));
     setText(label, strip.label());
     paintScene(canvas, store, scene, layout, { shades, gazed: strip.gazed(), locked: strip.locked() });
-    setText(legend, shades ? legendOf(scene, shades, strip.texts()) : "");
+    setText(legend, shades ? legendOf(scene, shades, strip.texts(), store.words) : "");
     moveCell(cell, scene, layout, strip, shades);
     drawBeside(beside, store, scene, strip, shades);
   });
 }
 
 /** Which part is strongest, and that colours are scaled to it. */
-function legendOf(scene: Scene, shades: Float32Array, texts: string[]): string {
+function legendOf(scene: Scene, shades: Float32Array, texts: string[], words: Words): string {
   const top = topOf(scene, shades);
   const token = shades.indexOf(top, scene.before);
   return top > 0 ? words.sceneScale(shown(texts[token] ?? ""), short(top)) : words.nothing;

@@ -4,7 +4,6 @@ import { row, strongest } from "../matrix.ts";
 import type { Store } from "../store.ts";
 import { isMask } from "../wire.ts";
 import { percent, shown } from "../text.ts";
-import { words } from "../words.ts";
 import type { View } from "./view.ts";
 
 /** The live region speaks at most this often, and not while playing, in milliseconds. */
@@ -33,15 +32,17 @@ export const sentence: View = {
 export function sentenceOf(store: Store): string {
   const { site, matrix, queries, keys } = store.slice.value;
   const { query } = store.gaze.value;
-  if (!matrix.nQueries) return store.nSteps.value ? words.noWeights : words.waiting;
+  if (!matrix.nQueries) return store.nSteps.value ? store.words.noWeights : store.words.waiting;
   const weights = row(matrix, query);
   const [first, second] = strongest(weights, 2);
   const token = shown(queries[query] ?? "");
-  const name = words.rowNames[site?.kind ?? "cross"];
+  const name = store.words.rowNames[site?.kind ?? "cross"];
   const told = name.charAt(0).toUpperCase() + name.slice(1);
-  if (first === undefined) return words.noSentence(told, query, token);
+  if (first === undefined) return store.words.noSentence(told, query, token);
   if (site && isMask(site))
-    return words.maskSentence(told, query, token, (weights[first] ?? 0).toFixed(2), shown(keys[first] ?? ""));
-  const main = words.sentence(told, query, token, percent(weights[first] ?? 0), shown(keys[first] ?? ""));
-  return second === undefined ? main : main + words.other(shown(keys[second] ?? ""), percent(weights[second] ?? 0));
+    return store.words.maskSentence(told, query, token, (weights[first] ?? 0).toFixed(2), shown(keys[first] ?? ""));
+  const main = store.words.sentence(told, query, token, percent(weights[first] ?? 0), shown(keys[first] ?? ""));
+  return second === undefined
+    ? main
+    : main + store.words.other(shown(keys[second] ?? ""), percent(weights[second] ?? 0));
 }

@@ -1,7 +1,7 @@
 /** Sites as people tell them apart: by kind and place in the network, and by layer. */
 import { isMask, type Site } from "../wire.ts";
 import { shown } from "../text.ts";
-import { words } from "../words.ts";
+import type { Words } from "../words/index.ts";
 
 /** Sites of one kind in one place of the network differ by their layer only. */
 const groupOf = (site: Site) => `${site.kind} ${site.name.replace(/\d+/g, "#")}`;
@@ -17,7 +17,7 @@ export function groupsOf(sites: Site[]): number[][] {
   return [...groups.values()];
 }
 
-export function siteName(sites: Site[], index: number, groups: number[][]): string {
+export function siteName(sites: Site[], index: number, groups: number[][], words: Words): string {
   const site = sites[index];
   if (!site) return "";
   const twins = groups.filter((members) => sites[members[0] ?? 0]?.kind === site.kind).length > 1;

@@ -3,7 +3,6 @@ import { row } from "../matrix.ts";
 import { pooled, tokensOf, type Axis } from "../scales.ts";
 import type { Store } from "../store.ts";
 import { exact, short, shown } from "../text.ts";
-import { words } from "../words.ts";
 
 /** Below and above these shares of the expectation an input is called weak or strong. */
 export const WEAK = 0.5;
@@ -57,10 +56,10 @@ export function judgeOf(store: Store): (key: number, value: number) => Verdict {
 /** What the bars stand for. Of a large head sums may not have come, or be of somewhat fewer steps. */
 export function nameOfBars(store: Store): string {
   const { site } = store.slice.value;
-  if (store.selection.value.strength === "step") return words.strengths.step;
+  if (store.selection.value.strength === "step") return store.words.strengths.step;
   const { nSteps } = store.received.value;
-  if (nSteps !== store.nSeen.value) return nSteps ? words.strengthAfter(nSteps) : words.strengthWaits;
-  return site?.kind === "encoder" ? words.strengthOfAll : words.strengths.sum;
+  if (nSteps !== store.nSeen.value) return nSteps ? store.words.strengthAfter(nSteps) : store.words.strengthWaits;
+  return site?.kind === "encoder" ? store.words.strengthOfAll : store.words.strengths.sum;
 }
 
 /** What is expected to receive nothing is strong from half of what one step gives. */
@@ -68,13 +67,17 @@ const verdictOf = (value: number, expected: number) =>
   value < expected * WEAK ? "weak" : value > (expected ? expected * STRONG : WEAK) ? "strong" : "";
 
 export const expectedText = (store: Store, value: number) =>
-  store.selection.value.expectation === "own" ? words.ownExpected : words.expected(value === 1 ? "1" : short(value));
+  store.selection.value.expectation === "own"
+    ? store.words.ownExpected
+    : store.words.expected(value === 1 ? "1" : short(value));
 
 export const nameOf = (store: Store) => (bar: Bar) =>
   [
     shown(store.slice.value.keys[bar.from] ?? ""),
-    bar.to - bar.from > 1 ? words.mostAndMean(bar.to - bar.from, exact(bar.value), short(bar.mean)) : exact(bar.value),
-    words.verdict[bar.verdict],
+    bar.to - bar.from > 1
+      ? store.words.mostAndMean(bar.to - bar.from, exact(bar.value), short(bar.mean))
+      : exact(bar.value),
+    store.words.verdict[bar.verdict],
   ]
     .filter(Boolean)
     .join(" ");

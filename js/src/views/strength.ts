@@ -3,7 +3,6 @@ import { html, set, setCount, setStyle, setText, svg } from "../dom.ts";
 import { cellAt, cellOf, tokensOf, type Axis } from "../scales.ts";
 import type { Store } from "../store.ts";
 import { short } from "../text.ts";
-import { words } from "../words.ts";
 import { barsOf, expectedText, nameOf, nameOfBars, type Bar } from "./strength-bars.ts";
 import type { View } from "./view.ts";
 
@@ -127,7 +126,7 @@ function writeValues(group: SVGElement, bars: Bar[], axis: Axis, top: number, st
           };
     set(node, { ...at, "data-verdict": verdict || null });
     const isApart = store.slice.value.special.includes(bar.from);
-    const word = verdict && axis.size >= WORD_PX[where] ? ` ${words.verdict[verdict]}` : "";
+    const word = verdict && axis.size >= WORD_PX[where] ? ` ${store.words.verdict[verdict]}` : "";
     setText(node, isApart && !value ? "" : short(value) + word);
   }
 }

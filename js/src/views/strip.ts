@@ -6,7 +6,6 @@ import { readsItself } from "../outline.ts";
 import type { Axis } from "../scales.ts";
 import type { Store } from "../store.ts";
 import type { Scene } from "../wire.ts";
-import { words } from "../words.ts";
 import type { Layout } from "./layout.ts";
 
 export interface Strip {
@@ -60,12 +59,12 @@ export const outputOf = (store: Store, layout: ReadonlySignal<Layout>): Strip =>
   choose: (step) => store.select({ step: Math.min(step, store.slice.value.matrix.nQueries - 1) }),
 });
 
-/** What the tokens of an axis are, in words. */
+/** What the tokens of an axis are, in store.words. */
 export function axisName(store: Store, side: "key" | "query"): string {
   const { site } = store.slice.value;
-  if (side === "key" && site && readsItself(site)) return words.context;
-  if (!site || site.query !== site.key) return side === "key" ? words.input : words.output;
-  return side === "key" ? words.keys : words.queries;
+  if (side === "key" && site && readsItself(site)) return store.words.context;
+  if (!site || site.query !== site.key) return side === "key" ? store.words.input : store.words.output;
+  return side === "key" ? store.words.keys : store.words.queries;
 }
 
 /** Has arrow keys move from token to token, Enter choose one, and Escape let all go. `perRow` tokens are one row down. */

@@ -1,8 +1,7 @@
-/** The exact weight under the pointer, in words. */
+/** The exact weight under the pointer, in store.words. */
 import { signal as state } from "@preact/signals-core";
 import { html, setStyle, setText } from "../dom.ts";
 import { shown } from "../text.ts";
-import { words } from "../words.ts";
 import { told } from "./told.ts";
 import type { View } from "./view.ts";
 
@@ -38,7 +37,10 @@ export const tooltip: View = {
         right: toLeft ? `${width - x + AWAY}px` : null,
         top: `${y + AWAY}px`,
       });
-      setText(tip, words.weightOf(shown(queries[query] ?? ""), shown(keyTexts[key] ?? ""), told(matrix, query, key)));
+      setText(
+        tip,
+        store.words.weightOf(shown(queries[query] ?? ""), shown(keyTexts[key] ?? ""), told(matrix, query, key)),
+      );
     });
   },
 };

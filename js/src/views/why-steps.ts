@@ -2,7 +2,7 @@
 import { at, type Matrix } from "../matrix.ts";
 import type { Terms } from "../wire.ts";
 import { exact } from "../text.ts";
-import { words } from "../words.ts";
+import type { Words } from "../words/index.ts";
 
 export interface Row {
   name: string;
@@ -22,14 +22,24 @@ export interface Steps {
 const CHANGED = 0.005;
 
 /** The steps for one cell; null while it is not known what was recorded. */
-export function stepsOf(terms: Terms | undefined, key: number, matrix: Matrix | null, query: number): Steps | null {
+export function stepsOf(
+  terms: Terms | undefined,
+  key: number,
+  matrix: Matrix | null,
+  query: number,
+  words: Words,
+): Steps | null {
   if (!terms) return null;
   const recorded: [string, string][] = matrix ? [[words.whyRecorded, exact(at(matrix, query, key))]] : [];
   const scores = terms.arrays.scores;
   if (!scores) return { rows: [], steps: [[words.whyNothing, ""], ...recorded], weight: Number.NaN };
   if (key >= scores.length) return { rows: [], steps: [[words.whyLater, "0"], ...recorded], weight: 0 };
   const { rows, steps } =
-    terms.form === "dot" ? dot(terms, key) : terms.form === "additive" ? additive(terms, key) : unknown();
+    terms.form === "dot"
+      ? dot(terms, key, words)
+      : terms.form === "additive"
+        ? additive(terms, key, words)
+        : unknown(words);
   const bias = terms.arrays.bias?.[key];
   if (bias) steps.push([words.whyBias, exact(bias)]);
   const score = scores[key] ?? Number.NaN;
@@ -48,9 +58,9 @@ export function stepsOf(terms: Terms | undefined, key: number, matrix: Matrix | 
 
 type Part = Pick<Steps, "rows" | "steps">;
 
-const unknown = (): Part => ({ rows: [], steps: [[words.whyUnknown, ""]] });
+const unknown = (words: Words): Part => ({ rows: [], steps: [[words.whyUnknown, ""]] });
 
-function dot({ arrays, scale, softcap }: Terms, key: number): Part {
+function dot({ arrays, scale, softcap }: Terms, key: number, words: Words): Part {
   const query = arrays.query ?? new Float32Array(0);
   const ofKey = (arrays.keys ?? new Float32Array(0)).subarray(key * query.length, (key + 1) * query.length);
   const product = query.map((value, i) => value * (ofKey[i] ?? 0));
@@ -68,7 +78,7 @@ function dot({ arrays, scale, softcap }: Terms, key: number): Part {
   };
 }
 
-function additive({ arrays }: Terms, key: number): Part {
+function additive({ arrays }: Terms, key: number, words: Words): Part {
   const vector = arrays.vector ?? new Float32Array(0);
   const pair = (arrays.pairs ?? new Float32Array(0)).subarray(key * vector.length, (key + 1) * vector.length);
   const { query } = arrays;

@@ -3,7 +3,6 @@ import { html, setCount, setText, svg } from "../dom.ts";
 import { at, row, strongest } from "../matrix.ts";
 import type { Store } from "../store.ts";
 import { exact, short, shown } from "../text.ts";
-import { words } from "../words.ts";
 import { MEAN } from "../wire.gen.ts";
 import type { Terms } from "../wire.ts";
 import { stepsOf, type Row } from "./why-steps.ts";
@@ -19,7 +18,7 @@ const WRITTEN_CELL = 64;
 export const why: View = {
   name: "why",
   mount(host, store, layout, signal) {
-    const button = html("button", "why-button attnwidget-toggle", { type: "button" }, words.why);
+    const button = html("button", "why-button attnwidget-toggle", { type: "button" }, store.words.why);
     const body = html("div", "why-body", { hidden: true, "aria-live": "polite" });
     const cell = html("p", "why-cell");
     const drawing = svg("svg", "why-drawing", { role: "img" });
@@ -36,10 +35,14 @@ export const why: View = {
       if (!open) return;
       const { query, key, head } = cellOf(store);
       const { keys, queries, matrix, site } = store.slice.value;
-      setText(cell, words.whyCell(shown(queries[query] ?? ""), shown(keys[key] ?? ""), exact(at(matrix, query, key))));
+      setText(
+        cell,
+        store.words.whyCell(shown(queries[query] ?? ""), shown(keys[key] ?? ""), exact(at(matrix, query, key))),
+      );
       const terms = head === MEAN ? undefined : store.terms(store.selection.value.site, head, query);
-      const found = head === MEAN ? null : stepsOf(terms, key, store.matrix(store.selection.value.site, head), query);
-      const told = found?.steps ?? [[site && head === MEAN ? words.whyMean : words.whyWaiting, ""]];
+      const found =
+        head === MEAN ? null : stepsOf(terms, key, store.matrix(store.selection.value.site, head), query, store.words);
+      const told = found?.steps ?? [[site && head === MEAN ? store.words.whyMean : store.words.whyWaiting, ""]];
       drawRows(drawing, found?.rows ?? [], terms, layout.value.left + layout.value.scene);
       for (const [i, node] of setCount(list, told.length, () =>
         html("li", "why-step", {}, html("span", "why-name"), html("span", "why-value")),

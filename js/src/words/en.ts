@@ -1,6 +1,6 @@
-/** Every word that a person reads, in one table. */
+/** Every word that a person reads, in English; other languages have the same table. */
 
-export const words = {
+export const en = {
   name: "Attention",
   site: "site",
   layer: "layer",
@@ -139,6 +139,7 @@ export const words = {
   noWeights: "The weights of this head are not in this picture. Run the notebook to fetch them.",
   spreadOut: "weights are spread out: the scale “row maximum” shows more",
   missing: (n: number) => `${n} ${n === 1 ? "row has" : "rows have"} not arrived`,
+  unreadable: "A picture came that cannot be read.",
   recording: "recording",
   stopped: (n: number) => `stopped after step ${n}`,
   weightOf: (query: string, key: string, value: string) => `${query} → ${key}: ${value}`,

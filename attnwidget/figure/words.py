@@ -1,0 +1,129 @@
+"""Every word in a figure, in the languages that the page speaks too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+Language = Literal["en", "zh"]
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of a language.
+
+    Args:
+        title: of a trace without one.
+        kinds, mask: what kind of attention a site is.
+        layer, head, mean, row: places, given a number from 0 and how many there are.
+        rows: what a row is, of an encoder and of others.
+        names: of the axes.
+        strength_step, strength_all, strength_so_far: what bars stand for, in one line or two.
+        expected, own: the expectation.
+        verdicts: of inputs that receive less or more than expected.
+        omitted, dimmed: of special tokens.
+        clearest: what a picture shows.
+        row_top: the end of a scale that is each row's own.
+        nothing, nothing_yet: where there is no weight.
+        sentence, other, masked: what the step suggests.
+        flags: what is unusual, where the language is not that of `outline.Flag`.
+    """
+
+    title: str
+    kinds: dict[str, str]
+    mask: str
+    layer: Callable[[int, int], str]
+    head: Callable[[int, int], str]
+    mean: Callable[[int], str]
+    row: Callable[[str, int, int], str]
+    rows: tuple[str, str]
+    names: dict[str, str]
+    strength_step: tuple[str, str]
+    strength_all: tuple[str, str]
+    strength_so_far: tuple[str, str]
+    expected: Callable[[str], str]
+    own: str
+    verdicts: dict[str, str]
+    omitted: Callable[[int], str]
+    dimmed: Callable[[int], str]
+    clearest: Callable[[str, str], str]
+    row_top: str
+    nothing: Callable[[str, int, str], str]
+    nothing_yet: str
+    sentence: Callable[[str, int, str, str, str], str]
+    other: Callable[[str, str], str]
+    masked: Callable[[str, int, str, str, str], str]
+    flags: dict[str, str]
+
+
+_EN = Words(
+    title="Attention",
+    kinds={"encoder": "encoder self", "decoder": "decoder self", "cross": "decoder → encoder"},
+    mask="mask",
+    layer=lambda layer, n: f"layer {layer + 1} of {n}",
+    head=lambda head, n: f"head {head + 1} of {n}",
+    mean=lambda n: f"mean of {n} heads",
+    row=lambda row, step, n: f"{row} {step + 1} of {n}",
+    rows=("token", "step"),
+    names={"input": "input", "output": "output", "read": "read so far", "key": "looked at", "query": "looking"},
+    strength_step=("strength", "in this step"),
+    strength_all=("strength", "of all tokens"),
+    strength_so_far=("strength", "so far"),
+    expected=lambda value: f"expected {value}",
+    own="your expectation",
+    verdicts={"weak": "weak", "strong": "strong", "": ""},
+    omitted=lambda n: f"{n} special inputs are left out: the other weights are renormalised, not as recorded",
+    dimmed=lambda n: f"{n} special inputs are dimmed",
+    clearest=lambda token, weight: f"clearest where the weight is largest: {token}, {weight}",
+    row_top="row max",
+    nothing=lambda row, step, token: f"{row.capitalize()} {step + 1}, “{token}”: no weights to read.",
+    nothing_yet="No weights were recorded yet.",
+    sentence=lambda row, step, token, percent, key: (
+        f"{row.capitalize()} {step + 1}, “{token}”: {percent} of the attention is on “{key}”."
+    ),
+    other=lambda key, percent: f" The strongest other input is “{key}” with {percent}.",
+    masked=lambda row, step, token, weight, key: (
+        f"{row.capitalize()} {step + 1}, “{token}”: the mask is strongest at “{key}”, with {weight}."
+    ),
+    flags={},
+)
+_ZH = Words(
+    title="注意力",
+    kinds={"encoder": "编码器自注意力", "decoder": "解码器自注意力", "cross": "解码器 → 编码器"},
+    mask="掩码",
+    layer=lambda layer, n: f"第 {layer + 1} 层，共 {n} 层",
+    head=lambda head, n: f"第 {head + 1} 个头，共 {n} 个",
+    mean=lambda n: f"{n} 个头的平均",
+    row=lambda row, step, n: f"第 {step + 1} {row}，共 {n} {row}",
+    rows=("个词元", "步"),
+    names={"input": "输入", "output": "输出", "read": "已读内容", "key": "被关注", "query": "关注者"},
+    strength_step=("强度", "本步"),
+    strength_all=("强度", "全部词元"),
+    strength_so_far=("强度", "累计"),
+    expected=lambda value: f"期望 {value}",
+    own="自定义期望",
+    verdicts={"weak": "偏弱", "strong": "偏强", "": ""},
+    omitted=lambda n: f"去掉了 {n} 个特殊输入：其余权重已重新归一化，与记录的不同",
+    dimmed=lambda n: f"{n} 个特殊输入已变淡",
+    clearest=lambda token, weight: f"权重最大处最清晰：{token}，{weight}",
+    row_top="行最大",
+    nothing=lambda row, step, token: f"第 {step + 1} {row}“{token}”：没有可读的权重。",
+    nothing_yet="还没有记录任何权重。",
+    sentence=lambda row, step, token, percent, key: f"第 {step + 1} {row}“{token}”：{percent} 的注意力在“{key}”上。",
+    other=lambda key, percent: f"其次是“{key}”，占 {percent}。",
+    masked=lambda row, step, token, weight, key: f"第 {step + 1} {row}“{token}”：掩码在“{key}”处最强，为 {weight}。",
+    flags={
+        "nan": "个权重是 NaN",
+        "infinite": "个权重是无穷大",
+        "negative": "个权重为负：这是 softmax 之前的分数吗？",
+        "above_one": "个权重大于 1",
+        "row_sum": "行之和不是 1",
+        "zero_row": "行全为零",
+        "column_sum": "个头是列之和为 1，而不是行：矩阵转置了吗？",
+        "missing": "步没有权重",
+        "reduced": "行只保留了最大的 16 个权重",
+        "mask": "行是掩码：每个权重各自在 0 到 1 之间，其和不必为 1",
+    },
+)
+WORDS: dict[str, Words] = {"auto": _EN, "en": _EN, "zh": _ZH}
