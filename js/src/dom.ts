@@ -26,8 +26,14 @@ export function html<K extends keyof HTMLElementTagNameMap>(
   return node;
 }
 
+/** Where a page has headings of its own, ours stand below them. */
+const level = (depth: number) => depth + Number(document.querySelector("h1") !== null);
+
+/** The title of the picture. */
+export const title = (): HTMLElement => html("strong", "title", { role: "heading", "aria-level": level(1) });
+
 /** The heading of a section of the panel. */
-export const heading = (text: string): HTMLElement => html("h4", "heading", {}, text);
+export const heading = (text: string): HTMLElement => html("h4", "heading", { "aria-level": level(2) }, text);
 
 const SVG = "http://www.w3.org/2000/svg";
 

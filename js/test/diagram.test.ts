@@ -4,7 +4,6 @@ import { createStore } from "../src/store.ts";
 import { facesOf, namesOf, nowOf } from "../src/views/diagram-faces.ts";
 import { type Face, plan } from "../src/views/diagram-layout.ts";
 import { chooseSite } from "../src/views/site-choice.ts";
-import { cut } from "../src/views/text-width.ts";
 import { readPicture } from "../src/wire.ts";
 import type { ArchitectureData, EdgeData, NodeData } from "../src/wire.gen.ts";
 import { header, pack, peak } from "./picture.ts";
@@ -220,11 +219,6 @@ describe("what the blocks say", () => {
   it("shows hidden characters of names", () => {
     const hostile = { nodes: [node("x", "module", { label: "a\u202eb" })], edges: [] };
     expect(title(hostile, "x")).toBe("a⟨202E⟩b");
-  });
-
-  it("ends what has no room with …", () => {
-    expect(cut("a long name", 40, 12, measure)).toMatch(/^a l.*…$/);
-    expect(cut("short", 400, 12, measure)).toBe("short");
   });
 
   it.each(["before", "after"] as const)("tells that the query is the state %s the step", (asks) => {

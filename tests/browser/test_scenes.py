@@ -75,7 +75,8 @@ def test_a_click_on_a_patch_shades_its_words(page: Page, tmp_path: Path) -> None
     page.mouse.move(2, 2)
     word = page.locator(".attnwidget-output .attnwidget-token").nth(2)
     expect(word).to_have_attribute("data-shaded", "")
-    expect(word).to_have_attribute("aria-label", f"out2, {float(f'{WEIGHTS[2, 6]:.6g}'):.6g}")
+    expect(word).to_have_accessible_name("out2")
+    expect(word).to_have_attribute("aria-description", f"{float(f'{WEIGHTS[2, 6]:.6g}'):.6g}")
 
 
 def test_the_picture_is_read_with_keys(page: Page, tmp_path: Path) -> None:

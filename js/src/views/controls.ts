@@ -1,6 +1,6 @@
 /** What is shown and when: site, layer, head, and the step with its player. */
 import { effect } from "@preact/signals-core";
-import { html, iconButton, select, setEnabled, setOptions, setText } from "../dom.ts";
+import { html, iconButton, select, setEnabled, setOptions, setText, title } from "../dom.ts";
 import type { Store } from "../store.ts";
 import { MEAN } from "../wire.gen.ts";
 import { shown } from "../text.ts";
@@ -22,9 +22,9 @@ const ICONS = {
 export const controls: View = {
   name: "controls",
   mount(host, store, _layout, signal) {
-    const title = html("strong", "title");
-    host.append(title, ...siteFields(store, signal), player(store, signal));
-    store.draw(signal, () => setText(title, store.outline.value.title || store.words.name));
+    const name = title();
+    host.append(name, ...siteFields(store, signal), player(store, signal));
+    store.draw(signal, () => setText(name, store.outline.value.title || store.words.name));
   },
 };
 

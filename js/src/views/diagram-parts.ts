@@ -1,6 +1,6 @@
 /** A block of the diagram, opened: its layers with their heads, and the modules that it is made of. */
 import type { Signal } from "@preact/signals-core";
-import { html, setText } from "../dom.ts";
+import { heading, html, setText } from "../dom.ts";
 import type { Store } from "../store.ts";
 import type { NodeData } from "../wire.gen.ts";
 import { shown } from "../text.ts";
@@ -46,10 +46,7 @@ function contents(store: Store, node: NodeData): HTMLElement[] {
   const { architecture, sites } = store.outline.value;
   const children = partsOf(architecture, node.id);
   const attentions = children.filter((child) => child.kind === "attention");
-  const title = html(
-    "h4",
-    "heading",
-    {},
+  const title = heading(
     shown(node.label || store.words.towers[sites[insideOf(node, sites)[0] ?? 0]?.kind ?? "encoder"]),
   );
   const layers = html("div", "diagram-layers");

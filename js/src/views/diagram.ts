@@ -1,21 +1,23 @@
 /** The network as a diagram: what is lit is what the selected site does at this step; a click chooses another site. */
 import { computed, signal as state, type ReadonlySignal } from "@preact/signals-core";
-import { html, setText, svg } from "../dom.ts";
+import { html, setStyle, setText, svg } from "../dom.ts";
 import { take } from "../keys.ts";
 import { row } from "../matrix.ts";
 import type { Store } from "../store.ts";
 import type { ArchitectureData, NodeData } from "../wire.gen.ts";
 import { percent } from "../text.ts";
 import { facesOf, insideOf, namesOf, nowOf, partsOf } from "./diagram-faces.ts";
-import { type Box, CHEVRON_PX, DETAIL_PX, HEADER, plan, type Plan, TITLE_PX } from "./diagram-layout.ts";
+import { type Box, CHEVRON_PX, HEADER, plan, type Plan, TITLE_PX } from "./diagram-layout.ts";
 import type { Line } from "./diagram-lines.ts";
 import { mountParts } from "./diagram-parts.ts";
-import { cut, measureIn, type Measure } from "./text-width.ts";
+import { measureIn, type Measure } from "./text-width.ts";
 import { chooseSite } from "./site-choice.ts";
 import type { View } from "./view.ts";
 
 /** Less room than this is left empty, in CSS pixels. */
 const LEAST_PX = 44;
+/** Letters of the words at a line. */
+const WORDS_PX = 11;
 /** Widths of lines in CSS pixels: where nothing flows at this step, and for weights from 0 to 1. */
 const THIN = 1.25;
 const LIT = [1.75, 6.5] as const;
@@ -24,7 +26,8 @@ export const diagram: View = {
   name: "diagram",
   mount(host, store, layout, signal) {
     const drawing = svg("svg", "diagram-drawing", { role: "group", "aria-label": store.words.diagram });
-    const scroll = html("div", "diagram-scroll", {}, drawing);
+    const faces = html("div", "diagram-faces", { "aria-hidden": "true" }); // the blocks are called as they say
+    const scroll = html("div", "diagram-scroll", {}, drawing, faces);
     const parts = html("div", "diagram-parts", { role: "group" });
     host.append(scroll, parts);
     const opened = state("");
@@ -50,12 +53,15 @@ export const diagram: View = {
     store.draw(signal, () => {
       const shown = current.value;
       host.toggleAttribute("hidden", !store.diagram.value || !shown.boxes.length);
-      if (shown !== drawn) drawing.replaceChildren(...nodesOf(shown));
+      if (shown !== drawn) {
+        drawing.replaceChildren(...nodesOf(shown));
+        faces.replaceChildren(...shown.boxes.map(faceNode), ...shown.lines.map(() => html("div", "diagram-words")));
+      }
       drawn = shown;
       drawing.setAttribute("width", String(shown.width));
       drawing.setAttribute("height", String(shown.height));
       if (!host.querySelector('[tabindex="0"]')) drawing.querySelector("[data-stop]")?.setAttribute("tabindex", "0");
-      light(drawing, shown, architecture.value, store, opened.value, measure);
+      light(drawing, faces, shown, architecture.value, store, opened.value, measure);
     });
   },
 };
@@ -128,9 +134,6 @@ function boxNode(box: Box): SVGElement {
   const { x, y, width, height } = box;
   const tower = box.kind === "tower";
   const acts = box.opens || box.kind === "attention";
-  const middle = x + width / 2 - (box.opens && !tower ? CHEVRON_PX / 2 : 0);
-  const place = tower ? { x: x + box.words.x, y: y + 16 } : { x: middle, y: y + height / 2 - 3 };
-  const below = tower ? place : { x: middle, y: y + height / 2 + 12 };
   const [cx, cy] = [x + width - 13, tower ? y + 12 : y + height / 2];
   return svg(
     "g",
@@ -145,8 +148,6 @@ function boxNode(box: Box): SVGElement {
     },
     svg("title", ""),
     svg("rect", "diagram-box", { x, y, width, height, rx: tower ? 7 : 5 }),
-    svg("text", "diagram-title", { ...place, "font-size": TITLE_PX }),
-    svg("text", "diagram-detail", { ...below, "font-size": DETAIL_PX }),
     box.opens
       ? svg(
           "g",
@@ -164,21 +165,30 @@ function boxNode(box: Box): SVGElement {
   );
 }
 
-function lineNode(line: Line): SVGElement {
-  const text = svg("text", "diagram-words", {
-    x: line.label.x,
-    y: line.label.y,
-    "font-size": DETAIL_PX + 0.5,
-    "text-anchor": line.label.anchor,
+/** The words of a box, on ground of their own, so that nothing shines through them. */
+function faceNode(box: Box): HTMLElement {
+  const tower = box.kind === "tower";
+  const node = html("div", "diagram-face", { "data-kind": box.kind });
+  node.append(html("div", "diagram-title"), html("div", "diagram-detail"));
+  Object.assign(node.style, {
+    left: `${box.x + (tower ? box.words.x : 4)}px`,
+    top: `${box.y + 3}px`,
+    width: `${tower ? box.words.room : box.width - 8 - (box.opens ? CHEVRON_PX : 0)}px`,
+    height: `${(tower ? HEADER : box.height) - 6}px`,
   });
+  return node;
+}
+
+function lineNode(line: Line): SVGElement {
   const head = svg("path", "diagram-head-of-line", { d: line.head });
   const path = svg("path", "diagram-line", { d: line.d, "data-kind": line.kind });
-  return svg("g", "diagram-edge", { "data-edge": `${line.source}-${line.target}` }, svg("title", ""), path, text, head);
+  return svg("g", "diagram-edge", { "data-edge": `${line.source}-${line.target}` }, svg("title", ""), path, head);
 }
 
 /** Shows what the selected site does at the gazed step. */
 function light(
   drawing: SVGElement,
+  faces: HTMLElement,
   { boxes, lines }: Plan,
   architecture: ArchitectureData,
   store: Store,
@@ -191,36 +201,36 @@ function light(
   const groups = new Map(
     [...drawing.children].map((node) => [(node as SVGElement).dataset.node ?? (node as SVGElement).dataset.edge, node]),
   );
-  for (const box of boxes) {
+  for (const [i, box] of boxes.entries()) {
     const group = groups.get(box.id);
     const said = now.texts.get(box.id) ?? { title: box.title, detail: box.detail, about: box.title };
     if (!group) continue;
-    const [about, , title, detail] = group.children;
-    const tower = box.kind === "tower";
-    const room = tower ? box.words.room : box.width - 12 - (box.opens ? CHEVRON_PX : 0);
-    const whole = cut(said.title, room, TITLE_PX, measure);
-    if (title) setText(title, whole);
-    const behind = measure(whole, TITLE_PX) + 10;
-    const rest = tower ? room - behind : room;
-    if (detail) setText(detail, rest < LEAST_PX ? "" : cut(said.detail, rest, DETAIL_PX, measure));
-    if (tower) detail?.setAttribute("x", String(box.x + box.words.x + behind));
+    const [about] = group.children;
+    const face = faces.children[i];
+    const [title, detail] = face?.children ?? [];
+    const left = box.kind === "tower" ? box.words.room - measure(said.title, TITLE_PX) - 10 : LEAST_PX;
+    if (title) setText(title, said.title);
+    if (detail) setText(detail, left < LEAST_PX ? "" : said.detail);
     if (about) setText(about, said.about);
-    group.setAttribute("aria-label", said.about);
-    group.toggleAttribute("data-lit", now.lit.has(box.id));
+    for (const node of [group, face]) node?.toggleAttribute("data-lit", now.lit.has(box.id));
     group.toggleAttribute("data-open", box.id === opened);
     if (box.opens) group.setAttribute("aria-expanded", String(box.id === opened));
     if (box.kind === "attention") group.setAttribute("aria-pressed", String(now.lit.has(box.id)));
   }
-  for (const line of lines) {
+  for (const [i, line] of lines.entries()) {
     const group = groups.get(`${line.source}-${line.target}`);
     if (!group) continue;
-    const [about, path, text] = group.children;
+    const [about, path] = group.children;
     const lit = now.lines.has(`${line.source}-${line.target}`);
     const carries = lit && line.kind !== "query" && line.kind !== "gate";
     group.toggleAttribute("data-lit", lit);
     path?.setAttribute("stroke-width", String(carries ? LIT[0] + (LIT[1] - LIT[0]) * most : lit ? LIT[0] : THIN));
     if (about) setText(about, carries ? store.words.strongestShare(percent(most)) : "");
-    if (text)
-      setText(text, line.kind === "query" ? store.words.queryWith[now.asks(line)] : line.kind === "gate" ? "×" : "");
+    const words = line.kind === "query" ? store.words.queryWith[now.asks(line)] : line.kind === "gate" ? "×" : "";
+    const text = faces.children[boxes.length + i];
+    if (!(text instanceof HTMLElement)) continue;
+    setText(text, words);
+    const shift = { start: 0, middle: measure(words, WORDS_PX) / 2, end: measure(words, WORDS_PX) }[line.label.anchor];
+    setStyle(text, { left: `${line.label.x - shift}px`, top: `${line.label.y - WORDS_PX}px` });
   }
 }

@@ -111,7 +111,7 @@ export const grid: View = {
       const { name, numbers } = heads.tell(gazed());
       setText(told, [name, ...numbers].join(" · ") || store.words.headsHint);
       moveCell(cell, heads, cursor.value, left.value);
-      cell.setAttribute("aria-label", numbers.length ? `${name}: ${numbers.join(", ")}` : name);
+      cell.setAttribute("aria-label", [name || store.words.headsHint, numbers.join(", ")].filter(Boolean).join(": "));
       cell.setAttribute("aria-setsize", String(heads.grid.value.tiles.length));
       cell.setAttribute("aria-posinset", String(Math.max(0, gazed()) + 1));
       cell.setAttribute("aria-selected", String(gazed() === heads.selected.value));

@@ -20,13 +20,13 @@ export const strength: View = {
     const id = `attnwidget-strength-${nDrawings++}`;
     const label = html("span", "strip-label");
     const rects = svg("g", "");
-    const values = svg("g", "");
+    const values = html("div", "strength-values", { "aria-hidden": "true" }); // the name of the drawing has them
     const base = svg("path", "strength-base");
     const line = svg("path", "strength-line");
     const means = svg("path", "strength-means");
-    const drawing = svg("svg", "strength-drawing", { role: "img" }, hatching(id), rects, means, values, base, line);
+    const drawing = svg("svg", "strength-drawing", { role: "img" }, hatching(id), rects, means, base, line);
     const expected = html("span", "strength-expected");
-    host.append(label, drawing, expected);
+    host.append(label, html("div", "strength-chart", {}, drawing, values), expected);
     const keyAt = (event: MouseEvent) => {
       const box = drawing.getBoundingClientRect();
       const { keys, turned } = layout.value;
@@ -52,12 +52,13 @@ export const strength: View = {
       const top = Math.max(1e-6, ...bars.map((bar) => Math.max(bar.value, (bar.expected ?? 0) * 1.2)));
       const size = keys.nCells * keys.size;
       const full = REACH[where] + TEXT_ROOM[where];
+      setStyle(values, { width: `${turned ? full : size}px`, height: `${turned ? size : full}px` });
       setText(label, name);
       const names = bars.map(nameOf(store));
       setStyle(host, { "--attnwidget-bars": `${size}px` });
       set(drawing, {
-        width: turned ? full : size,
-        height: turned ? size : full,
+        width: turned ? REACH[where] : size,
+        height: turned ? size : REACH[where] + 1,
         "aria-label": `${name}: ${names.slice(0, 40).join("; ")}`,
       });
       drawBars(rects, bars, names, keys, top, store, id, where);
@@ -109,22 +110,22 @@ function drawBars(
 }
 
 /** The values as numbers, where there is room for them. */
-function writeValues(group: SVGElement, bars: Bar[], axis: Axis, top: number, store: Store, where: Where): void {
+function writeValues(host: HTMLElement, bars: Bar[], axis: Axis, top: number, store: Store, where: Where): void {
   const fit = axis.size >= VALUE_PX[where];
-  for (const [cell, node] of setCount(group, fit ? bars.length : 0, () => svg("text", "strength-value")).entries()) {
+  for (const [cell, node] of setCount(host, fit ? bars.length : 0, () => html("span", "strength-value")).entries()) {
     const bar = bars[cell];
     if (!bar) continue;
     const { value, verdict, expected } = bar;
     const middle = (cell + 0.5) * axis.size;
     const at =
       where === "below"
-        ? { x: middle, y: REACH.below + 15, "text-anchor": "middle" }
+        ? { left: `${middle}px`, top: `${REACH.below + 3}px` }
         : {
-            x: Math.max(reach(value, top, where), reach(expected ?? 0, top, where)) + 5,
-            y: middle + 4,
-            "text-anchor": "start",
+            left: `${Math.max(reach(value, top, where), reach(expected ?? 0, top, where)) + 5}px`,
+            top: `${middle - 8}px`,
           };
-    set(node, { ...at, "data-verdict": verdict || null });
+    setStyle(node, at);
+    set(node, { "data-verdict": verdict || null });
     const isApart = store.slice.value.special.includes(bar.from);
     const word = verdict && axis.size >= WORD_PX[where] ? ` ${store.words.verdict[verdict]}` : "";
     setText(node, isApart && !value ? "" : short(value) + word);

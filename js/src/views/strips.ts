@@ -75,7 +75,8 @@ function mountStrip(host: HTMLElement, store: Store, signal: AbortSignal, strip:
       const rgb = colour(weight / top, store.dark.value);
       const text =
         to - from > 1 ? `${shown(texts[from] ?? "")} … ${shown(texts[to - 1] ?? "")}` : shown(texts[from] ?? "");
-      setText(node, axis.size >= TEXT_PX || fits(text, axis.size - EDGES_PX) ? text : "");
+      const isWritten = axis.size >= TEXT_PX || fits(text, axis.size - EDGES_PX);
+      setText(node, isWritten ? text : "");
       setStyle(node, {
         left: `${cell * axis.size}px`,
         width: `${Math.max(1, axis.size - (axis.size > 12 ? 4 : 0))}px`,
@@ -89,7 +90,8 @@ function mountStrip(host: HTMLElement, store: Store, signal: AbortSignal, strip:
         "data-locked": locked.has(cell),
         "data-ghost": strip.ghost(from),
         "aria-selected": String(locked.has(cell)),
-        "aria-label": cells ? `${text}, ${exact(weight)}` : text,
+        "aria-label": isWritten ? null : text,
+        "aria-description": cells && exact(weight),
       });
     }
   });

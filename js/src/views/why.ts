@@ -4,7 +4,6 @@ import { at, row, strongest } from "../matrix.ts";
 import type { Store } from "../store.ts";
 import { exact, short, shown } from "../text.ts";
 import { MEAN } from "../wire.gen.ts";
-import type { Terms } from "../wire.ts";
 import { stepsOf, type Row } from "./why-steps.ts";
 import type { View } from "./view.ts";
 
@@ -19,9 +18,9 @@ export const why: View = {
   name: "why",
   mount(host, store, layout, signal) {
     const button = html("button", "why-button attnwidget-toggle", { type: "button" }, store.words.why);
-    const body = html("div", "why-body", { hidden: true, "aria-live": "polite" });
+    const body = html("div", "why-body", { hidden: true });
     const cell = html("p", "why-cell");
-    const drawing = svg("svg", "why-drawing", { role: "img" });
+    const drawing = html("div", "why-rows");
     const list = html("ol", "why-steps");
     body.append(cell, drawing, list);
     host.append(button, body);
@@ -43,7 +42,7 @@ export const why: View = {
       const found =
         head === MEAN ? null : stepsOf(terms, key, store.matrix(store.selection.value.site, head), query, store.words);
       const told = found?.steps ?? [[site && head === MEAN ? store.words.whyMean : store.words.whyWaiting, ""]];
-      drawRows(drawing, found?.rows ?? [], terms, layout.value.left + layout.value.scene);
+      drawRows(drawing, found?.rows ?? [], layout.value.left + layout.value.scene);
       for (const [i, node] of setCount(list, told.length, () =>
         html("li", "why-step", {}, html("span", "why-name"), html("span", "why-value")),
       ).entries()) {
@@ -65,37 +64,35 @@ function cellOf(store: Store): { query: number; key: number; head: number } {
 }
 
 /** Vectors as bars around a line, feature under feature; those of one unit share a scale. */
-function drawRows(drawing: SVGElement, rows: Row[], terms: Terms | undefined, width: number): void {
+function drawRows(host: HTMLElement, rows: Row[], width: number): void {
   const label = 96;
   const n = Math.max(0, ...rows.map((row) => row.values.length));
   const isWritten = n <= WRITTEN && n * WRITTEN_CELL <= width - label;
   const pitch = isWritten ? WRITTEN_CELL : Math.min(MAX_CELL, (width - label) / Math.max(1, n));
   const size = Math.min(MAX_CELL, pitch);
-  drawing.setAttribute("width", String(width));
-  drawing.setAttribute("height", String(rows.length * (ROW_PX + 4)));
-  drawing.setAttribute("aria-label", terms ? rows.map((row) => row.name).join(", ") : "");
-  drawing.replaceChildren(
-    ...rows.map(({ name, values }, i) => {
+  host.toggleAttribute("hidden", !rows.length);
+  host.replaceChildren(
+    ...rows.map(({ name, values }) => {
       const top = values.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-9);
-      const middle = i * (ROW_PX + 4) + ROW_PX / 2;
+      const middle = ROW_PX / 2;
       const bars = Array.from(values, (value, k) => {
         const reach = (Math.min(Math.abs(value), top) / top) * (ROW_PX / 2);
-        const x = label + k * pitch;
         const y = value > 0 ? middle - reach : middle;
-        return `M${x} ${y}h${Math.max(0.5, size - 1)}v${Math.max(0.5, reach)}h${-Math.max(0.5, size - 1)}z`;
+        return `M${k * pitch} ${y}h${Math.max(0.5, size - 1)}v${Math.max(0.5, reach)}h${-Math.max(0.5, size - 1)}z`;
       });
-      const numbers = isWritten ? [...values] : [];
-      return svg(
-        "g",
-        "why-row",
-        {},
-        svg("text", "why-label", { x: 0, y: middle + 4 }, name),
-        svg("path", "why-base", { d: `M${label} ${middle}h${n * pitch}` }),
-        svg("path", "why-bars", { d: bars.join("") }),
-        ...numbers.map((value, k) =>
-          svg("text", "why-number", { x: label + k * pitch + size + 4, y: middle + 4 }, short(value)),
-        ),
+      const drawing = svg(
+        "svg",
+        "why-bars",
+        { role: "img", "aria-label": name, width: n * pitch, height: ROW_PX },
+        svg("path", "why-base", { d: `M0 ${middle}h${n * pitch}` }),
+        svg("path", "why-bar", { d: bars.join("") }),
       );
+      const numbers = (isWritten ? [...values] : []).map((value, k) => {
+        const number = html("span", "why-number", {}, short(value));
+        number.style.left = `${label + k * pitch + size + 2}px`;
+        return number;
+      });
+      return html("div", "why-row", {}, html("span", "why-label", {}, name), drawing, ...numbers);
     }),
   );
 }

@@ -1,0 +1,115 @@
+"""Everyone: what axe-core finds in each state, light, dark and in forced colours, at 100 and 200 %; small windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize, expect
+
+import attnwidget as aw
+from attnwidget.cli.demo import recorded
+
+AXE = (Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
+RUN = """() => axe.run(document, { resultTypes: ["violations", "incomplete"] }).then((found) =>
+  [...found.violations, ...found.incomplete].map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 160)}`))"""
+OPEN = "() => document.querySelectorAll('.attnwidget-toggle[aria-expanded=false]').forEach((button) => button.click())"
+WIDTH_PX, HEIGHT_PX = 1280, 1000
+REFLOW_PX = 320
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*is a mask")
+
+
+def opened(page: Page) -> None:
+    page.evaluate(OPEN)
+    expect(page.locator(".attnwidget-toggle[aria-expanded=false]:visible")).to_have_count(0)
+
+
+def locked(page: Page) -> None:
+    page.locator(".attnwidget-input [role=option]").nth(2).click()
+    page.locator(".attnwidget-heatmap-grid").hover(position={"x": 30, "y": 30})
+    expect(page.locator(".attnwidget-tip")).to_be_visible()
+
+
+def inside(page: Page) -> None:
+    page.locator(".attnwidget-diagram-block[aria-expanded] [data-chevron]").first.click()
+    expect(page.locator(".attnwidget-diagram-parts")).to_be_visible()
+
+
+def unusual() -> aw.Trace:
+    weights = np.random.default_rng(0).random((2, 4, 5)).astype(np.float32)
+    weights[0, 0, 0] = np.nan
+    return aw.Trace.from_weights(weights, source=list("abcd!"), target=["w", "·", "x", " y"])
+
+
+STATES: dict[str, tuple[Callable[[], aw.Trace], Callable[[Page], None]]] = {
+    "as it opens": (lambda: recorded("numbers-de")[1], lambda _: None),
+    "an input locked, a weight pointed at": (lambda: recorded("dates")[1], locked),
+    "why and heads open": (lambda: recorded("transformer")[1], opened),
+    "inside a block": (lambda: recorded("transformer")[1], inside),
+    "a picture": (lambda: recorded("captioner")[1], opened),
+    "unusual weights": (unusual, opened),
+}
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("pages")
+    made = {name: folder / f"{i}.html" for i, name in enumerate(STATES)}
+    for name, (trace, _) in STATES.items():
+        trace().to_html(made[name])
+    return made
+
+
+@pytest.fixture
+def at(chrome: Browser) -> Iterator[Callable[..., Page]]:
+    """Return what opens a file in a window of so many CSS pixels, zoomed in as a browser does it."""
+    contexts = []
+
+    def open_at(path: Path, zoom: int = 1, width: int = WIDTH_PX) -> Page:
+        viewport: ViewportSize = {"width": width // zoom, "height": HEIGHT_PX // zoom}
+        context = chrome.new_context(viewport=viewport, device_scale_factor=zoom)
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(path.as_uri())
+        page.locator(".attnwidget[data-rows]").wait_for()
+        return page
+
+    yield open_at
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_axe_finds_nothing(state: str, pages: dict[str, Path], at: Callable[..., Page]) -> None:
+    for zoom in (1, 2):
+        page = at(pages[state], zoom)
+        STATES[state][1](page)
+        page.evaluate(AXE)
+        for scheme, forced in (("light", "none"), ("dark", "none"), ("light", "active")):
+            page.emulate_media(color_scheme=scheme, forced_colors=forced)  # type: ignore[arg-type]
+            theme = "dark" if scheme == "dark" else "light"
+            expect(page.locator(".attnwidget")).to_have_attribute("data-theme", theme)
+            assert page.evaluate(RUN) == [], (zoom, scheme, forced)
+
+
+def test_axe_finds_what_is_wrong(pages: dict[str, Path], at: Callable[..., Page]) -> None:
+    page = at(pages["as it opens"])
+    page.get_by_role("slider", name="step").evaluate("(slider) => slider.removeAttribute('aria-label')")
+    page.locator(".attnwidget-sentence-text").evaluate("(line) => { line.style.color = '#ddd'; }")
+    page.evaluate(AXE)
+    assert {fault.partition(":")[0] for fault in page.evaluate(RUN)} == {"label", "color-contrast"}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_narrow_window_loses_nothing(state: str, pages: dict[str, Path], at: Callable[..., Page]) -> None:
+    page = at(pages[state], width=REFLOW_PX)
+    STATES[state][1](page)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= REFLOW_PX
+    for part in (".attnwidget-player", ".attnwidget-heatmap-canvas", ".attnwidget-sentence-text"):
+        box = page.locator(part).first.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= REFLOW_PX
