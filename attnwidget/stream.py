@@ -13,9 +13,8 @@ from attnwidget.ledger import Cursor
 from attnwidget.trace import Trace
 from attnwidget.wire import FRAMES_PER_SECOND, MESSAGES_PER_SECOND, DigestData, EndMessage, RowsMessage
 from attnwidget.wire.codec import pack
-from attnwidget.wire.fit import new_blocks, streamed
 from attnwidget.wire.limits import WHOLE_WEIGHTS
-from attnwidget.wire.live import due
+from attnwidget.wire.live import due, new_blocks, streamed
 
 _log = logging.getLogger(__name__)
 

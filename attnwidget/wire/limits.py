@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-PROTOCOL = 2
+PROTOCOL = 3
 
 FRAME_BYTES = 112 * 1024  # the largest `frame`, after compression: with the script, a saved notebook takes 0.3 MB
 WHOLE_WEIGHTS = 1 << 18  # a head of more weights is not sent whole, but the part of it that is looked at
 FRAME_WHOLE = 1 << 17  # the same in a frame, which its bytes can hold
 FRAME_WEIGHTS = 1 << 18  # of all heads in a frame, as many as its bytes can hold
+PAGE_WEIGHTS = 1 << 18  # of a picture in an exported page: what takes some milliseconds to read
+AHEAD_WEIGHTS = 1 << 22  # of an exported page, which are read before somebody asks for them
 ROWS_BYTES = 512 * 1024  # of rows of a large head in a message
 CELLS = 256  # along an axis: as many as there are places for on a screen
 EXACT_BYTES = 64 * 1024  # up to here a frame holds float32

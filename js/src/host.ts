@@ -3,10 +3,11 @@ import { createAsking } from "./asking.ts";
 import { crc32 } from "./crc.ts";
 import { PictureError, Precision } from "./blocks.ts";
 import { worst } from "./matrix.ts";
+import { inflate } from "./packed.ts";
 import { SELECTED, type Selection } from "./selection.ts";
 import type { Store } from "./store.ts";
 import type { EndMessage, ToKernel, ToPage, Traits } from "./wire.gen.ts";
-import { inflate, readPicture, toBytes } from "./wire.ts";
+import { readPicture, toBytes } from "./wire.ts";
 
 type Listener = (...values: never[]) => void;
 

@@ -14,7 +14,7 @@ SOURCES = ROOT / "js" / "src"
 
 # From low to high. A room may import any room of a lower line, none of its own line. A folder is one room.
 PYTHON_LAYERS = [
-    {"scene", "analysis", "disk", "heads", "observers", "outline", "subshell", "terms"},
+    {"scene", "analysis", "disk", "heads", "observers", "outline", "septets", "subshell", "terms"},
     {"mapped", "seen", "tokens"},
     {"booked", "checks", "architecture"},
     {"stores", "strips"},
@@ -58,16 +58,16 @@ PYTHON_DEFERRED = {("trace", "file"), ("trace", "export")}
 TORCH_ROOMS = {"capture", "models"}
 
 JS_LAYERS = [
-    {"wire.gen", "crc", "scales", "dom", "draw", "theme", "keys", "words", "text"},
+    {"wire.gen", "crc", "scales", "dom", "draw", "theme", "keys", "words", "text", "packed"},
     {"heads", "blocks"},
-    {"wire", "large"},
+    {"wire", "large", "pictured"},
     {"matrix"},
     {"held", "outline", "selection", "special"},
     {"slice"},
     {"store"},
     {"views", "asking", "selector"},
-    {"host"},
-    {"widget", "standalone"},
+    {"host", "shelf"},
+    {"widget", "standalone", "loader"},
 ]
 JS_PACKAGES = {"@preact/signals-core", "@anywidget/types"}
 
