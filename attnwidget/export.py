@@ -12,9 +12,9 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from attnwidget.base124 import as_text
 from attnwidget.disk import write_whole
 from attnwidget.selection import chosen
-from attnwidget.septets import as_text
 from attnwidget.wire.fit import Budget, pieces
 from attnwidget.wire.limits import PAGE_WEIGHTS
 

@@ -1,31 +1,51 @@
-/** What an exported page holds: text that stands for bytes, seven bits a character, and bytes that are compressed. */
+/** What an exported page holds: text that stands for bytes, and bytes that are compressed. */
 
-/** As `attnwidget/septets.py` names and explains them. */
-const FORBIDDEN = [0, 13, 26, 60];
-const PAIRS = 0x80;
-const LAST = 0x280;
+/** Text is written by `attnwidget/base124.py`, which explains it. */
+const VALUES = new Uint8Array(128);
+[...VALUES.keys()].filter((code) => ![0, 13, 26, 60].includes(code)).forEach((code, digit) => (VALUES[code] = digit));
+const [GROUP, N_DIGITS] = [13, 15];
+const TOGETHER = 124 ** 3;
+const LIMB = 2 ** 26;
 
 /** The bytes that a text stands for. */
 export function bytesOf(text: string): Uint8Array {
-  const bytes = new Uint8Array(2 * text.length);
-  let [held, nBits, n] = [0, 0, 0];
-  let next = -1; // the second group of a character that stands for two
-  for (let i = 0; i < text.length; ) {
-    const code = text.charCodeAt(i);
-    let group = code;
-    if (next >= 0) group = next;
-    else if (code >= PAIRS) group = FORBIDDEN[code < LAST ? (code - PAIRS) >> 7 : code - LAST] ?? 0;
-    next = next < 0 && code >= PAIRS && code < LAST ? code & 127 : -1;
-    if (next < 0) i++;
-    held = ((held << 7) | group) & 0x7fff;
-    nBits += 7;
-    if (nBits >= 8) bytes[n++] = held >> (nBits -= 8);
+  const digit = (i: number) => VALUES[text.charCodeAt(i)] ?? 0;
+  const bytes = new Uint8Array(Math.floor(text.length / N_DIGITS) * GROUP);
+  const view = new DataView(bytes.buffer);
+  for (let i = 1, n = 0; i + N_DIGITS <= text.length; n += GROUP) {
+    let [a, b, c, d] = [0, 0, 0, 0];
+    for (const end = i + N_DIGITS; i < end; i += 3) {
+      let carry = (digit(i) * 124 + digit(i + 1)) * 124 + digit(i + 2);
+      const next = (limb: number) => {
+        const value = limb * TOGETHER + carry;
+        carry = Math.floor(value / LIMB);
+        return value - carry * LIMB;
+      };
+      d = next(d);
+      c = next(c);
+      b = next(b);
+      a = next(a);
+    }
+    view.setUint32(n, (a << 6) | (b >> 20));
+    view.setUint32(n + 4, (b << 12) | (c >> 14));
+    view.setUint32(n + 8, (c << 18) | (d >> 8));
+    bytes[n + 12] = d;
   }
-  return bytes.slice(0, n);
+  return bytes.subarray(0, bytes.length - GROUP + digit(0));
+}
+
+/** Takes the bytes out of an element whose text stands for them. */
+export function taken(element: Element): Uint8Array {
+  const bytes = bytesOf(element.textContent);
+  element.textContent = "";
+  return bytes;
 }
 
 /** Undoes the kernel's zlib. */
 export async function inflate(bytes: Uint8Array): Promise<Uint8Array> {
-  const stream = new Blob([bytes as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  const stream = new DecompressionStream("deflate");
+  const writer = stream.writable.getWriter();
+  const written = writer.write(bytes as Uint8Array<ArrayBuffer>).then(() => writer.close());
+  const [read] = await Promise.all([new Response(stream.readable).arrayBuffer(), written]);
+  return new Uint8Array(read);
 }

@@ -1,28 +1,30 @@
-/** Pictures that lie in an exported page: the first of them are read ahead, others when somebody looks at them. */
+/** Pictures that lie in an exported page: read ahead where they are few, else when somebody looks at them. */
 import { batch, effect } from "@preact/signals-core";
-import { nCells } from "./blocks.ts";
-import { bytesOf, inflate } from "./packed.ts";
+import { headName } from "./heads.ts";
+import { inflate, taken } from "./packed.ts";
 import type { Store } from "./store.ts";
-import { AHEAD_WEIGHTS, MEAN } from "./wire.gen.ts";
+import { AHEAD_WEIGHTS, MEAN, PAGE_WEIGHTS } from "./wire.gen.ts";
 import { readPicture, type Picture } from "./wire.ts";
 
+/** An element that holds a picture, and the names of the heads of which that has weights. */
 interface Part {
-  /** names of the heads of which it has weights */
   heads: string[];
-  /** its text, until it became bytes */
   element: HTMLElement;
-  bytes: Uint8Array | null;
 }
 
 /** Takes up the pictures that stand behind an element, up to the next one that something is drawn in. */
 export function createShelf(data: HTMLElement, store: Store, signal: AbortSignal): void {
   const parts = new Set(partsBehind(data));
+  const ready = new Map<string, Picture>(); // of heads that will be looked at next
 
-  const read = async (part: Part): Promise<Picture> => {
+  const read = (part: Part): Promise<Picture> => {
     parts.delete(part);
-    return readPicture(await inflate(taken(part)));
+    const bytes = taken(part.element);
+    part.element.remove();
+    return inflate(bytes).then(readPicture);
   };
-  const merge = (pictures: Picture[]) => batch(() => pictures.forEach((picture) => store.merge(picture)));
+  const of = (names: string[]) => [...parts].filter(({ heads }) => heads.some((name) => names.includes(name)));
+  const merge = (pictures: Iterable<Picture>) => batch(() => [...pictures].forEach((picture) => store.merge(picture)));
   const attempt = (job: () => Promise<void>) =>
     void job().catch((error: unknown) => {
       store.problem.value = error instanceof Error ? error.message : String(error);
@@ -33,34 +35,52 @@ export function createShelf(data: HTMLElement, store: Store, signal: AbortSignal
     const { site, head } = store.selection.value;
     if (store.matrix(site, head)) return [];
     const { nHeads = 0 } = store.outline.value.sites[site] ?? {};
-    const heads = head === MEAN ? [MEAN, ...Array(nHeads).keys()] : [head];
-    return heads.map((each) => `${site}:${each}`);
+    return head === MEAN ? [MEAN, ...Array(nHeads).keys()].map((each) => headName(site, each)) : [headName(site, head)];
   };
 
-  const readAhead = async () => {
+  const readAll = async () => {
     const found: Picture[] = [];
-    let room = AHEAD_WEIGHTS;
     for (const part of parts) {
       await pause();
       if (signal.aborted) return;
-      if (!parts.has(part)) continue;
-      if (room <= 0) taken(part);
-      else {
-        const picture = await read(part);
-        found.push(picture);
-        room -= picture.blocks.reduce((sum, { queries, keys }) => sum + nCells(queries) * nCells(keys), 0);
-      }
+      if (parts.has(part)) found.push(await read(part));
     }
     merge(found); // at once: every view draws anew
   };
 
+  /** Makes ready the heads beside the one that is looked at; merged later, so that no view draws anew for them. */
+  const readNext = async () => {
+    await pause();
+    const { site, head } = store.selection.peek();
+    const next = [
+      headName(site, head + 1),
+      headName(site, head - 1),
+      headName(site + 1, head),
+      headName(site - 1, head),
+    ];
+    for (const part of of(next)) {
+      const picture = await read(part);
+      for (const name of part.heads) ready.set(name, picture);
+      mergeReady(lacking()); // which somebody may have chosen meanwhile
+    }
+  };
+
+  const mergeReady = (names: string[]) => {
+    const known = new Set(names.flatMap((name) => ready.get(name) ?? []));
+    for (const name of names) ready.delete(name);
+    if (known.size) merge(known);
+  };
+
+  const isSmall = parts.size * PAGE_WEIGHTS <= AHEAD_WEIGHTS;
   const stop = effect(() => {
     const names = lacking();
-    const wanted = [...parts].filter(({ heads }) => heads.some((name) => names.includes(name)));
+    const wanted = of(names);
+    mergeReady(names);
     if (wanted.length) attempt(async () => merge(await Promise.all(wanted.map(read))));
+    else if (!isSmall) attempt(readNext);
   });
   signal.addEventListener("abort", stop, { once: true });
-  requestAnimationFrame(() => attempt(readAhead)); // when what is looked at was drawn
+  if (isSmall) requestAnimationFrame(() => attempt(readAll)); // when the first picture was drawn
 }
 
 function partsBehind(data: HTMLElement): Part[] {
@@ -68,17 +88,9 @@ function partsBehind(data: HTMLElement): Part[] {
   for (let element = data.nextElementSibling; element; element = element.nextElementSibling) {
     if (!(element instanceof HTMLElement) || element.tagName === data.previousElementSibling?.tagName) break;
     const { heads } = element.dataset;
-    if (heads !== undefined) found.push({ heads: heads.split(" "), element, bytes: null });
+    if (heads !== undefined) found.push({ heads: heads.split(" "), element });
   }
   return found;
-}
-
-/** The bytes of a part; its text, which takes more than twice as many, is let go. */
-function taken(part: Part): Uint8Array {
-  part.bytes ??= bytesOf(part.element.textContent);
-  part.element.textContent = "";
-  part.element.remove();
-  return part.bytes;
 }
 
 /** Lets the page do other things. */

@@ -1,5 +1,5 @@
 /** The script of an exported page: the same views on pictures that lie in the page. */
-import { bytesOf, inflate } from "./packed.ts";
+import { inflate, taken } from "./packed.ts";
 import type { Selection } from "./selection.ts";
 import { createShelf } from "./shelf.ts";
 import { createStore } from "./store.ts";
@@ -16,12 +16,11 @@ async function start(data: HTMLElement): Promise<void> {
   const { signal } = new AbortController();
   const store = createStore(watchTheme(signal));
   try {
-    store.merge(readPicture(await inflate(bytesOf(data.textContent))));
+    store.merge(readPicture(await inflate(taken(data))));
     store.select(JSON.parse(data.dataset.selection ?? "{}") as Partial<Selection>);
   } catch (error) {
     store.problem.value = error instanceof Error ? error.message : String(error);
   }
-  data.textContent = "";
   mount(host, store, signal);
   if (document.readyState === "loading")
     await new Promise((done) => document.addEventListener("DOMContentLoaded", done, { once: true }));
