@@ -81,6 +81,7 @@ class Record:
                 f"{site.name}: weights of shape {rows.shape} came, [head, query, key] with {site.n_heads} "
                 f"head{'s' * (site.n_heads > 1)} and at least one query and key was expected."
             )
+        rows.flags.writeable = False  # nobody else holds them, so that a store need not copy them
         return rows, tolerance
 
     def add(self, rows: np.ndarray | Factors, tolerance: float) -> None:
