@@ -8,15 +8,15 @@ from dataclasses import replace
 from attnwidget.ledger import Cursor
 from attnwidget.outline import Site
 from attnwidget.trace import Trace
-from attnwidget.wire.fit import limited, streamed
-from attnwidget.wire.limits import LIVE_BYTES, WHOLE_WEIGHTS
+from attnwidget.wire.fit import heads_sent, limited, streamed
+from attnwidget.wire.limits import LIVE_BYTES, LIVE_MESSAGE_BYTES, LIVE_WEIGHTS, MESSAGE_BYTES
 
 
 def due(trace: Trace, since: Cursor, shown: int) -> tuple[Cursor, Cursor]:
     """Return the cursors between which the next message is.
 
     Rows of the shown site come at once. Those of other sites wait while recording where more than LIVE_BYTES would
-    leave; heads of them that grew too large to travel whole are asked for when they are looked at.
+    leave; heads of them that grew large are asked for when they are looked at.
 
     Args:
         trace: what is streamed.
@@ -25,13 +25,14 @@ def due(trace: Trace, since: Cursor, shown: int) -> tuple[Cursor, Cursor]:
     """
     sites, until = trace.sites, trace.cursor
     others = [site for index, site in enumerate(sites) if index != shown and site.name in until.n_queries]
-    large = [site.name for site in others if site.n_queries * site.n_keys > WHOLE_WEIGHTS]
+    large = [site.name for site in others if site.n_queries * site.n_keys > LIVE_WEIGHTS]
     since = replace(since, n_queries={**since.n_queries, **{name: until.n_queries[name] for name in large}})
-    room = LIVE_BYTES
+    room, most = LIVE_BYTES, MESSAGE_BYTES
     if until.status == "recording":
+        most = LIVE_MESSAGE_BYTES
         room -= sum(_row_bytes(site) * _lag(site, since, until) for site in sites[shown : shown + 1])
         until = replace(until, n_queries={**until.n_queries, **_fitting(others, since, until, room)})
-    return since, limited(trace, since, until)
+    return since, limited(trace, since, until, most)
 
 
 def _fitting(sites: list[Site], since: Cursor, until: Cursor, room: int) -> Mapping[str, int]:
@@ -50,4 +51,5 @@ def _lag(site: Site, since: Cursor, until: Cursor) -> int:
 
 
 def _row_bytes(site: Site) -> int:
-    return site.n_heads * site.n_keys * 4 if streamed(site.n_heads, site.n_keys) else 0
+    n_heads = heads_sent(site.n_heads, site.n_queries, site.n_keys)
+    return n_heads * site.n_keys * 4 if streamed(site.n_heads, site.n_keys) else 0
