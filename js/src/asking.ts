@@ -23,11 +23,12 @@ export interface Asking {
 
 const asSpan = ({ first, end, per }: Span) => [first, end, per];
 
-/** Tells whether all that a view of a large head needs is here. */
-function isHere(matrix: Matrix | null, shown: Shown, query: number): boolean {
+/** Tells whether all that a view of a large head needs is here, of rows before `end`; others come by themselves. */
+function isHere(matrix: Matrix | null, { queries, keys }: Shown, query: number, end: number): boolean {
   const large = matrix?.large;
-  const isDrawn = large?.planes.some((plane) => covers(large, plane, shown));
-  return Boolean(matrix && isDrawn && precisionOf(matrix, query) === Precision.Exact);
+  const due = { keys, queries: { ...queries, end: Math.min(queries.end, end) } };
+  const isDrawn = large?.planes.some((plane) => covers(large, plane, due));
+  return Boolean(matrix && isDrawn && (query >= end || precisionOf(matrix, query) === Precision.Exact));
 }
 
 export function createAsking(store: Store, send: (message: ToKernel) => void, signal: AbortSignal): Asking {
@@ -52,11 +53,12 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
     once(`${status} ${site}:${head}`, n, { t: "fetch", run: run(), site, head });
   };
 
+  /** Of so many rows of a head those that should be here. */
+  const due = (nQueries: number) => nQueries - (store.outline.value.status === "recording" ? MAX_LATE : 0);
+
   /** Tells whether all rows of a head are here, or come by themselves. */
-  const isComing = (matrix: Matrix | null, nQueries: number): boolean => {
-    const late = store.outline.value.status === "recording" ? MAX_LATE : 0;
-    return matrix !== null && !matrix.large && matrix.nQueries + late >= nQueries && worst(matrix) > Precision.Missing;
-  };
+  const isComing = (matrix: Matrix | null, nQueries: number): boolean =>
+    matrix !== null && !matrix.large && matrix.nQueries >= due(nQueries) && worst(matrix) > Precision.Missing;
 
   /** Asks for what is looked at and not here; tells whether there was something to ask for. */
   const view = (): boolean => {
@@ -68,7 +70,7 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
     if (!shown || nQueries * nKeys <= WHOLE_WEIGHTS || query >= nQueries) return false;
     const matrix = store.matrix(site, one);
     if (shown.queries.end > nQueries || shown.keys.end > nKeys || isComing(matrix, nQueries)) return false;
-    if (isHere(matrix, shown, query) && store.received.value.nSteps) return false;
+    if (isHere(matrix, shown, query, due(nQueries)) && store.received.value.nSteps) return false;
     const name = [nQueries, site, one, ...asSpan(shown.queries), ...asSpan(shown.keys), query].join(":");
     if (waiting || name === latest) return false;
     waiting = true;
