@@ -14,13 +14,13 @@ from attnwidget.pace import Share
 from attnwidget.trace import Trace
 from attnwidget.wire import FRAMES_PER_SECOND, MEAN, MESSAGES_PER_SECOND, DigestData, EndMessage, RowsMessage
 from attnwidget.wire.codec import pack
-from attnwidget.wire.fit import new_blocks, streamed
 from attnwidget.wire.limits import WHOLE_WEIGHTS
-from attnwidget.wire.live import due
+from attnwidget.wire.live import due, new_blocks, streamed
 
 _log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 5.0  # a handler of the page that ends the recording would else wait for the thread that waits for it
+LIVE_FRAME_SECONDS = 2.0  # at least, between two frames that nobody waits for
 ROWS_SHARE, FRAME_SHARE, ANSWER_SHARE = 0.02, 0.005, 0.05  # of a core, while recording: the model needs the rest
 IDLE_SECONDS = 2.0  # after this long without news the thread ends; the next news starts another
 
@@ -171,8 +171,9 @@ class Publisher:
             if self._may(self._of_answers):
                 with self._of_answers.spent():
                     self._answer()
-            is_due = self._clock() - self._framed_at >= 1 / FRAMES_PER_SECOND
-            if is_due and (self._selected or self._may(self._of_frames)):
+            since = self._clock() - self._framed_at
+            is_wanted = self._selected or self.trace.status != "recording"
+            if since >= 1 / FRAMES_PER_SECOND if is_wanted else since >= LIVE_FRAME_SECONDS and self._of_frames.is_free:
                 self._settle()
 
     def _may(self, share: Share) -> bool:

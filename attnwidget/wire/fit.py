@@ -1,29 +1,23 @@
-"""What of a trace goes into a frame or a message, so that it fits."""
+"""What of a trace goes into a frame, so that it fits."""
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
-from json.encoder import encode_basestring_ascii as quoted
 from typing import Literal
 
 import numpy as np
 
-from attnwidget.ledger import Cursor
 from attnwidget.sweep import Sweeps
 from attnwidget.trace import Trace
-from attnwidget.wire import EXACT_BYTES, FRAME_BYTES, MEAN, MESSAGE_BYTES, STEP_BYTES, TERMS_BYTES
+from attnwidget.wire import EXACT_BYTES, FRAME_BYTES, MEAN, TERMS_BYTES
 from attnwidget.wire.blocks import Block, Dtype, Sums
 from attnwidget.wire.codec import pack
 from attnwidget.wire.explain import of_interest
 from attnwidget.wire.glances import glances
-from attnwidget.wire.limits import FRAME_TOKENS, FRAME_WEIGHTS, FRAME_WHOLE, HEADS_WEIGHTS, LIVE_WEIGHTS, WHOLE_WEIGHTS
+from attnwidget.wire.limits import FRAME_TOKENS, FRAME_WEIGHTS, FRAME_WHOLE, HEADS_WEIGHTS, WHOLE_WEIGHTS
 from attnwidget.wire.parts import Part, part_of, whole_span
-
-BLOCK_BYTES, SITE_BYTES, STEP_TEXT_BYTES, TEXT_BYTES = 160, 400, 40, 1  # what a header says of each, about
 
 
 @dataclass(frozen=True)
@@ -137,87 +131,6 @@ def _wanted(
         first = part_of(trace, sweep, min(step, sites[site].n_queries - 1), budget.n_bytes // 4)
     left = budget.weights - sum(block.weights.size for block in first.blocks)
     return [*first.blocks, *_up_to(left, _others(trace, site, head, budget.whole))], first.sums
-
-
-def streamed(n_heads: int, n_keys: int) -> bool:
-    """Tell whether rows of a site travel as they are made; larger ones are fetched when they are looked at."""
-    return n_heads * n_keys * 4 <= STEP_BYTES
-
-
-def heads_sent(n_heads: int, n_queries: int, n_keys: int) -> int:
-    """Return of how many heads of a site new rows travel: of large ones, of the shown one alone."""
-    return n_heads if n_queries * n_keys <= LIVE_WEIGHTS else 1
-
-
-def new_blocks(trace: Trace, since: Cursor, until: Cursor, head: int = MEAN) -> Iterator[Block]:
-    """Yield the rows that came between two cursors, as wide as they were then, of the sites that are streamed.
-
-    Args:
-        trace: what is streamed.
-        since: what left before.
-        until: how far to go.
-        head: the one that is shown.
-    """
-    for index, site in enumerate(trace.sites):
-        first, last = since.n_queries.get(site.name, 0), until.n_queries.get(site.name, 0)
-        n_keys = until.n_keys.get(site.name, 0)
-        if last <= first or not streamed(site.n_heads, n_keys):
-            continue
-        read = partial(trace.weights, site, queries=slice(first, last), keys=slice(n_keys))
-        if heads_sent(site.n_heads, last, n_keys) == site.n_heads:
-            yield from (Block.of_rows(index, each, first, weights) for each, weights in enumerate(read()))
-        else:
-            one = min(head, site.n_heads - 1)
-            yield Block.of_rows(index, one, first, read("mean" if one == MEAN else one))
-
-
-def limited(trace: Trace, since: Cursor, until: Cursor, budget: int = MESSAGE_BYTES) -> Cursor:
-    """Return the farthest cursor up to which what is new fits into `budget` bytes; one row of one site always does."""
-    lags = {name: end - since.n_queries.get(name, 0) for name, end in until.n_queries.items()}
-    names = sorted((name for name, lag in lags.items() if lag), key=lambda name: -lags[name])
-    cut, part = until, max(until.n_steps - since.n_steps, *_growth(since, until), 1)
-    while (n_bytes := _n_bytes(trace, since, cut)) > budget and (part > 1 or len(names) > 1):
-        if part > 1:
-            part = max(1, min(part - 1, part * budget // n_bytes))
-        else:
-            names = names[: len(names) // 2]
-        cut = Cursor(
-            min(until.n_steps, since.n_steps + part),
-            {name: min(end, since.n_tokens.get(name, 0) + part) for name, end in until.n_tokens.items()},
-            {
-                name: min(end, since.n_queries.get(name, 0) + part * (name in names))
-                for name, end in until.n_queries.items()
-            },
-            until.n_keys,
-            since.status,
-            until.n_drawn,
-        )
-    return cut
-
-
-def _growth(since: Cursor, until: Cursor) -> Iterator[int]:
-    yield from (end - since.n_tokens.get(name, 0) for name, end in until.n_tokens.items())
-    yield from (end - since.n_queries.get(name, 0) for name, end in until.n_queries.items())
-
-
-def _n_bytes(trace: Trace, since: Cursor, until: Cursor) -> int:
-    """Return about how many bytes the difference between two cursors takes, without making it."""
-    n_bytes = len(json.dumps(trace.architecture.to_dict())) if until.n_drawn > since.n_drawn else 0
-    with trace.lock:
-        strips, steps = trace.ledger.strips.texts, trace.ledger.steps[since.n_steps : until.n_steps]
-        texts = [strips[name][since.n_tokens.get(name, 0) : end] for name, end in until.n_tokens.items()]
-    n_bytes += sum(TEXT_BYTES + len(quoted(text)) for strip in texts for text in strip)
-    for step in steps:
-        n_bytes += STEP_TEXT_BYTES + len(quoted(step.token))
-        n_bytes += sum(STEP_TEXT_BYTES + len(quoted(candidate.token)) for candidate in step.candidates)
-    for site in trace.sites:
-        n_rows = until.n_queries.get(site.name, 0) - since.n_queries.get(site.name, 0)
-        n_keys = until.n_keys.get(site.name, 0)
-        n_bytes += SITE_BYTES + len(quoted(site.name))
-        if n_rows and streamed(site.n_heads, n_keys):
-            n_heads = heads_sent(site.n_heads, until.n_queries[site.name], n_keys)
-            n_bytes += n_heads * (n_rows * n_keys * 4 + BLOCK_BYTES)
-    return n_bytes
 
 
 def whole_block(trace: Trace, site: int, head: int) -> Block:

@@ -16,7 +16,8 @@ from attnwidget.ledger import Cursor
 from attnwidget.stores import Factors, Visible
 from attnwidget.wire import FRAME_BYTES, MEAN, MESSAGE_BYTES
 from attnwidget.wire.codec import pack
-from attnwidget.wire.fit import Budget, frame, limited, new_blocks, whole_block
+from attnwidget.wire.fit import Budget, frame, whole_block
+from attnwidget.wire.live import limited, new_blocks
 
 Reader = Callable[[bytes], Any]
 
