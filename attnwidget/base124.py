@@ -30,7 +30,8 @@ def as_text(data: bytes) -> str:
     base = len(ALPHABET)
     digits = [digit for three in threes[::-1] for digit in (three // base**2, three // base % base, three % base)]
     n_last = (len(data) - 1) % GROUP + 1
-    return np.frombuffer(ALPHABET, np.uint8)[np.append(n_last, np.stack(digits, -1))].tobytes().decode("ascii")
+    codes: np.ndarray = np.frombuffer(ALPHABET, np.uint8)[np.append(n_last, np.stack(digits, -1))]
+    return codes.tobytes().decode("ascii")
 
 
 def _limbs(data: bytes) -> list[np.ndarray]:

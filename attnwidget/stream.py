@@ -10,8 +10,9 @@ from typing import Protocol
 
 from attnwidget.answers import Answers, Message
 from attnwidget.ledger import Cursor
+from attnwidget.pace import Share
 from attnwidget.trace import Trace
-from attnwidget.wire import FRAMES_PER_SECOND, MESSAGES_PER_SECOND, DigestData, EndMessage, RowsMessage
+from attnwidget.wire import FRAMES_PER_SECOND, MEAN, MESSAGES_PER_SECOND, DigestData, EndMessage, RowsMessage
 from attnwidget.wire.codec import pack
 from attnwidget.wire.limits import WHOLE_WEIGHTS
 from attnwidget.wire.live import due, new_blocks, streamed
@@ -19,7 +20,8 @@ from attnwidget.wire.live import due, new_blocks, streamed
 _log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 5.0  # a handler of the page that ends the recording would else wait for the thread that waits for it
-FRAME_SHARE = 0.03  # of the time, for frames while recording: the model needs the rest
+LIVE_FRAME_SECONDS = 2.0  # at least, between two frames that nobody waits for
+ROWS_SHARE, FRAME_SHARE, ANSWER_SHARE = 0.02, 0.005, 0.05  # of a core, while recording: the model needs the rest
 IDLE_SECONDS = 2.0  # after this long without news the thread ends; the next news starts another
 
 
@@ -37,14 +39,15 @@ class Publisher:
     """Streams one trace to one page.
 
     Messages are numbered by run. What message i holds is the difference between two cursors of the append-only trace,
-    so that any message can be made again from its number: nothing is kept but the cursors.
+    so that any message can be made again from its number: nothing is kept but the cursors, and which head was shown.
 
     Args:
         trace: what to watch.
         page: where to send.
         clock: seconds, monotonic.
         sleep: waits for as many seconds, by the same clock.
-        shown: returns the index of the site that the page shows.
+        busy: seconds that the thread that asks has worked.
+        shown: returns which site and head the page shows.
     """
 
     def __init__(
@@ -53,18 +56,21 @@ class Publisher:
         page: Page,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-        shown: Callable[[], int] = lambda: 0,
+        busy: Callable[[], float] = time.thread_time,
+        shown: Callable[[], tuple[int, int]] = lambda: (0, MEAN),
     ) -> None:
         self.trace, self._page, self._shown, self._clock, self._sleep = trace, page, shown, clock, sleep
         self._told = trace.cursor  # what is there now, the frame holds
-        self._messages: list[tuple[Cursor, Cursor]] = []
+        self._messages: list[tuple[Cursor, Cursor, int]] = []
         self._ended = trace.status in ("complete", "stopped")
         self.answers = Answers(trace)
         self._lock = threading.RLock()  # one sender at a time
         self._news, self._gate, self._running = threading.Event(), threading.Lock(), False
         self._closed = self._stale = self._selected = False  # stale: the frame lacks rows; selected: it shows others
-        self._free_at = self._framed_at = float("-inf")  # when the next message, and when the last frame, was due
-        self._frame_took = 0.0  # seconds that the last frame took
+        self._free_at = self._framed_at = float("-inf")  # when the next message is due, and when the last frame was
+        self._of_rows, self._of_frames, self._of_answers = (
+            Share(share, clock, busy) for share in (ROWS_SHARE, FRAME_SHARE, ANSWER_SHARE)
+        )
         self._unobserve = trace.observe(self._on_change)
 
     @property
@@ -131,19 +137,21 @@ class Publisher:
     def _run(self) -> None:
         while self._waited_for_news():
             self._news.clear()
+            start = self._clock()
             try:
                 self._round()
             except Exception:  # noqa: BLE001 - a picture that fails must not end the thread that draws the next one
                 _log.exception("the widget could not be told what is new")
             if not self._is_done():
                 self._news.set()
-            self._wait_turn(max(1 / MESSAGES_PER_SECOND, self._free_at - self._clock()))
+            turn = max(start + 1 / MESSAGES_PER_SECOND, self._free_at)
+            self._wait_turn(min(max(turn, self._of_rows.free_at), turn + 1 / MESSAGES_PER_SECOND))
 
-    def _wait_turn(self, seconds: float) -> None:
+    def _wait_turn(self, until: float) -> None:
         """Wait until the next message may leave, and use that time for what takes long to read."""
-        until = self._clock() + seconds
-        while self.answers.is_reading and not self._closed and self._clock() < until:
-            self.answers.work()
+        while self.answers.is_reading and not self._closed and self._clock() < until and self._may(self._of_answers):
+            with self._of_answers.spent():
+                self.answers.work()
         self._sleep(max(0.0, until - self._clock()))
 
     def _waited_for_news(self) -> bool:
@@ -157,19 +165,28 @@ class Publisher:
         with self._lock:
             if self._closed:
                 return
-            answer = self.answers.next(self.seq)
-            if answer is not None:
-                self._send(*answer)
-            self._selected |= self.answers.has_more
-            self.answers.has_more = False
-            self._advance()
-            if self._clock() - self._framed_at >= self._frame_pause():
+            if self._may(self._of_rows):
+                with self._of_rows.spent():
+                    self._advance()
+            if self._may(self._of_answers):
+                with self._of_answers.spent():
+                    self._answer()
+            since = self._clock() - self._framed_at
+            is_wanted = self._selected or self.trace.status != "recording"
+            if since >= 1 / FRAMES_PER_SECOND if is_wanted else since >= LIVE_FRAME_SECONDS and self._of_frames.is_free:
                 self._settle()
 
-    def _frame_pause(self) -> float:
-        """Return the seconds from one frame to the next, which is sooner where somebody waits for it."""
-        is_live = self.trace.status == "recording" and not self._selected
-        return max(1 / FRAMES_PER_SECOND, self._frame_took / FRAME_SHARE if is_live else 0.0)
+    def _may(self, share: Share) -> bool:
+        """Tell whether a share of the time is not used up, of which there are none unless a model runs beside."""
+        return share.is_free or self.trace.status != "recording"
+
+    def _answer(self) -> None:
+        """Send the next of what the page asked for."""
+        answer = self.answers.next(self.seq)
+        if answer is not None:
+            self._send(*answer)
+        self._selected |= self.answers.has_more
+        self.answers.has_more = False
 
     def _is_done(self) -> bool:
         """Tell whether nothing waits to be sent."""
@@ -184,8 +201,9 @@ class Publisher:
     def _advance(self) -> None:
         """Send the next rows message, if there is one."""
         if not self._is_idle():
-            since, self._told = due(self.trace, self._told, self._shown())
-            self._messages.append((since, self._told))
+            site, head = self._shown()
+            since, self._told = due(self.trace, self._told, site)
+            self._messages.append((since, self._told, head))
             self._stale = True
             self._send(*self._rows(self.seq - 1))
 
@@ -197,15 +215,15 @@ class Publisher:
             self._stale = self._selected = False
             self._framed_at = self._clock()
             self._count()
-            self._page.update_frame(self.trace, self.seq)
-            self._frame_took = self._clock() - self._framed_at
+            with self._of_frames.spent():
+                self._page.update_frame(self.trace, self.seq)
         if self._ends() and self._is_idle():
             self._ended = True
             self._send(*self._end())
 
     def _rows(self, seq: int) -> Message:
-        since, until = self._messages[seq]
-        data = pack(self.trace, seq + 1, list(new_blocks(self.trace, since, until)), since, until)
+        since, until, head = self._messages[seq]
+        data = pack(self.trace, seq + 1, new_blocks(self.trace, since, until, head), since, until)
         return dict(RowsMessage(t="rows", run=self.trace.run, seq=seq)), [data]
 
     def _end(self) -> Message:

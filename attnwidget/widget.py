@@ -51,7 +51,7 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         self._quiet_in: int | None = None  # the thread in which a new step is not told to the page
         self._turn = threading.RLock()  # the page's changes and ours, one at a time
         with self._turn:
-            self._publisher = Publisher(checked(Trace() if trace is None else trace), self, shown=lambda: self.site)
+            self._publisher = Publisher(checked(Trace() if trace is None else trace), self, shown=self._shown)
             self._site_is_chosen = site is not None
             site = first_shown(self.trace.sites) if site is None else site
             try:
@@ -77,7 +77,7 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             if checked(trace) is self.trace:
                 return
             self._publisher.close()
-            self._publisher = Publisher(trace, self, shown=lambda: self.site)
+            self._publisher = Publisher(trace, self, shown=self._shown)
             site = self._wanted_site()
             self._set({"locked": [], **self._picture(site, self._fitting_head(site), FIRST)})
             self._complete()
@@ -142,6 +142,9 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         step = first_step(sites[site]) if sites else 0
         data = frame(self.trace, seq, site, head, step, budget, self._publisher.answers.sweeps)
         return {"site": site, "head": head, "last_step": self._last_step(site), "step": step, "frame": data}
+
+    def _shown(self) -> tuple[int, int]:
+        return self.site, self.head
 
     def _wanted_site(self) -> int:
         sites = self.trace.sites

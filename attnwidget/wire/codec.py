@@ -148,7 +148,7 @@ def _described(trace: Trace, seq: int, since: Cursor, until: Cursor, n_tokens: i
                 "token": step.token,
                 "candidates": [{"token": c.token, "probability": round(c.probability, 6)} for c in step.candidates],
             }
-            for step in trace.steps[since.n_steps : until.n_steps]
+            for step in trace.ledger.steps[since.n_steps : until.n_steps]
         ],
         blocks=[],
         kept=0,

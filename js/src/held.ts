@@ -45,7 +45,7 @@ export function createHeld() {
     const next = isNew ? new Map<string, Head>() : new Map(heads.value);
     for (const block of blocks) {
       const name = headName(block.site, block.head);
-      const { matrix, waiting } = next.get(name) ?? { matrix: empty(), waiting: [] };
+      const { matrix, waiting } = next.get(name) ?? { matrix: before(block, sites, isNew) ?? empty(), waiting: [] };
       next.delete(name);
       next.set(name, { matrix, waiting: [...waiting, block] });
     }
@@ -56,6 +56,13 @@ export function createHeld() {
     }
     for (const one of sums) add(one, sites[one.site]);
     forget();
+  };
+
+  /** What is there already of a head of which the first block came: of the mean, what its heads had while they came. */
+  const before = ({ site, head, queries }: Block, sites: Site[], isNew: boolean): Matrix | null => {
+    if (isNew || head !== MEAN || !queries.first) return null;
+    const ofHeads = matrix(site, head, sites[site]);
+    return ofHeads && { ...ofHeads, values: ofHeads.values.slice(), precision: ofHeads.precision.slice() };
   };
 
   const add = (sums: Sums, site: Site | undefined) => {

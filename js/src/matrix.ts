@@ -1,6 +1,6 @@
 /** The weights of one head as far as they have come: rows arrive in any order, more than once, at any precision. */
 import { nCells, Precision, type Block } from "./blocks.ts";
-import { columnOf, nothing, rowOf, sumsOf, withBlock, type Large } from "./large.ts";
+import { columnOf, nothing, rowOf, ROWS_BYTES, sumsOf, withBlock, type Large } from "./large.ts";
 
 export interface Matrix {
   nQueries: number;
@@ -73,7 +73,9 @@ export function merged(matrix: Matrix, block: Block, shape: { nQueries: number; 
 
 /** The last rows of a head that grew too large to be here whole. */
 function opened(matrix: Matrix): Large {
-  const known = Array.from({ length: matrix.nQueries }, (_, q) => q).filter((q) => matrix.precision[q]);
+  const first = Math.max(0, matrix.nQueries - Math.ceil(ROWS_BYTES / 4 / Math.max(1, matrix.nKeys)));
+  const last = Array.from({ length: matrix.nQueries - first }, (_, i) => first + i);
+  const known = last.filter((q) => matrix.precision[q]);
   return { ...nothing(), rows: new Map(known.map((q) => [q, row(matrix, q).slice()])) };
 }
 

@@ -74,7 +74,7 @@ class Sent:
         for layer in range(n_sites):
             self.trace.add_site(Site(f"cross.{layer}", "cross", layer, n_heads, "target", "source"))
         self.random = np.random.default_rng(9)
-        self.publisher = Publisher(self.trace, self.page, self.clock, self.clock.sleep)
+        self.publisher = Publisher(self.trace, self.page, self.clock, self.clock.sleep, self.clock)
 
     def decode(self, n_steps: int) -> None:
         for _ in range(n_steps):

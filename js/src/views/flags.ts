@@ -57,9 +57,9 @@ const flagsOf = (site: Site | undefined, isTold: (kind: string) => boolean): str
     });
 
 /** How much of a large head was read, and what is kept of such heads. */
-function kept(store: Store, { planes }: Large): string[] {
+function kept(store: Store, large: Large): string[] {
   const shown = store.shown.value;
-  const drawn = shown && planes.findLast((plane) => covers(plane, shown));
+  const drawn = shown && large.planes.findLast((plane) => covers(large, plane, shown));
   const bytes = words.kept(store.nBytes() / 1e6, store.outline.value.kept / 1e6);
   if (!drawn) return [words.coarse, bytes];
   return drawn.sampled ? [words.sampled, bytes] : [bytes];
