@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 FLUSH_SECONDS = 5.0  # a handler of the page that ends the recording would else wait for the thread that waits for it
 LIVE_FRAME_SECONDS = 2.0  # at least, between two frames that nobody waits for
 ROWS_SHARE, FRAME_SHARE, ANSWER_SHARE = 0.02, 0.005, 0.05  # of a core, while recording: the model needs the rest
+AT_ONCE = 4  # messages that may follow each other after some time without any, where nothing is recorded
+LOOK_SECONDS = 0.005  # between two looks for questions
 IDLE_SECONDS = 2.0  # after this long without news the thread ends; the next news starts another
 
 
@@ -148,11 +150,21 @@ class Publisher:
             self._wait_turn(min(max(turn, self._of_rows.free_at), turn + 1 / MESSAGES_PER_SECOND))
 
     def _wait_turn(self, until: float) -> None:
-        """Wait until the next message may leave, and use that time for what takes long to read."""
-        while self.answers.is_reading and not self._closed and self._clock() < until and self._may(self._of_answers):
-            with self._of_answers.spent():
-                self.answers.work()
-        self._sleep(max(0.0, until - self._clock()))
+        """Wait until the next message may leave, and use that time for what takes long to read.
+
+        An answer waits for messages that left before, but not for its turn, unless a model runs beside.
+        """
+        is_live = self.trace.status == "recording"
+        while (left := until - self._clock()) > 0 and not self._closed:
+            if self.answers.is_reading and self._may(self._of_answers):
+                with self._of_answers.spent():
+                    self.answers.work()
+            elif is_live:
+                self._sleep(left)
+            elif self.answers and self._clock() >= self._free_at:
+                return
+            else:
+                self._sleep(min(left, LOOK_SECONDS))
 
     def _waited_for_news(self) -> bool:
         if not self._news.wait(IDLE_SECONDS):
@@ -245,4 +257,6 @@ class Publisher:
 
     def _count(self) -> None:
         """Make the next message wait its turn after this one."""
-        self._free_at = max(self._free_at, self._clock()) + 1 / MESSAGES_PER_SECOND
+        is_live = self.trace.status == "recording"
+        since = self._clock() - (0 if is_live else AT_ONCE / MESSAGES_PER_SECOND)
+        self._free_at = max(self._free_at, since) + 1 / MESSAGES_PER_SECOND
