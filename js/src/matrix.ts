@@ -104,28 +104,22 @@ function longer(values: Float32Array, n: number): Float32Array {
   return found.fill(Number.NaN, values.length);
 }
 
-const means = new WeakMap<Matrix, { of: (Matrix | undefined)[]; mean: Matrix }>();
-
-/** The mean over heads, or null while a head lacks rows; the same matrix for the same heads. */
-export function mean(heads: (Matrix | undefined)[]): Matrix | null {
-  const first = heads[0];
-  if (!first || heads.some((h) => !h || h.large || h.nQueries !== first.nQueries || h.nKeys !== first.nKeys))
-    return null;
+/** The mean over heads, each of which is asked for when its turn is; null while a head lacks rows. */
+export function mean(heads: (() => Matrix | undefined)[]): Matrix | null {
+  const first = heads[0]?.();
+  if (!first || first.large) return null;
   if (heads.length === 1) return first;
-  const known = means.get(first);
-  if (known && known.of.length === heads.length && known.of.every((head, i) => head === heads[i])) return known.mean;
-  const sums = new Float64Array(first.nQueries * first.nKeys);
+  const sums = Float64Array.from(first.values);
   const precision = first.precision.slice();
-  for (const head of heads) {
-    if (!head) continue;
+  for (const ask of heads.slice(1)) {
+    const head = ask();
+    if (!head || head.large || head.nQueries !== first.nQueries || head.nKeys !== first.nKeys) return null;
     for (let i = 0; i < sums.length; i++) sums[i] = (sums[i] ?? 0) + (head.values[i] ?? Number.NaN);
     for (let q = 0; q < precision.length; q++) precision[q] = Math.min(precision[q] ?? 0, head.precision[q] ?? 0);
   }
   const values = new Float32Array(sums.length);
   for (let i = 0; i < sums.length; i++) values[i] = (sums[i] ?? 0) / heads.length;
-  const found = { ...first, precision, values };
-  means.set(first, { of: heads, mean: found });
-  return found;
+  return { ...first, precision, values };
 }
 
 /** The least precision of any of its rows. */
