@@ -33,3 +33,20 @@ class Share:
             yield
         finally:
             self.free_at = self._clock() + (self._busy() - start) / self._share
+
+
+class Turns:
+    """Events of which there are so many a second; after a time without any, some may follow each other.
+
+    Args:
+        per_second: how many.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, per_second: float, clock: Callable[[], float]) -> None:
+        self._seconds, self._clock = 1 / per_second, clock
+        self.free_at = float("-inf")  # when the next one is due
+
+    def count(self, at_once: int) -> None:
+        """Make the next one wait its turn after this one, where `at_once` may follow each other."""
+        self.free_at = max(self.free_at, self._clock() - (at_once - 1) * self._seconds) + self._seconds

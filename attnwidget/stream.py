@@ -10,12 +10,11 @@ from typing import Protocol
 
 from attnwidget.answers import Answers, Message
 from attnwidget.ledger import Cursor
-from attnwidget.pace import Share
+from attnwidget.pace import Share, Turns
 from attnwidget.trace import Trace
-from attnwidget.wire import FRAMES_PER_SECOND, MEAN, MESSAGES_PER_SECOND, DigestData, EndMessage, RowsMessage
+from attnwidget.wire import FRAMES_PER_SECOND, MEAN, MESSAGES_PER_SECOND, EndMessage, RowsMessage
 from attnwidget.wire.codec import pack
-from attnwidget.wire.limits import WHOLE_WEIGHTS
-from attnwidget.wire.live import due, new_blocks, streamed
+from attnwidget.wire.live import digests, due, new_blocks
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +68,8 @@ class Publisher:
         self._lock = threading.RLock()  # one sender at a time
         self._news, self._gate, self._running = threading.Event(), threading.Lock(), False
         self._closed = self._stale = self._selected = False  # stale: the frame lacks rows; selected: it shows others
-        self._free_at = self._framed_at = float("-inf")  # when the next message is due, and when the last frame was
+        self._turns = Turns(MESSAGES_PER_SECOND, clock)
+        self._framed_at = float("-inf")  # when the last frame was due
         self._of_rows, self._of_frames, self._of_answers = (
             Share(share, clock, busy) for share in (ROWS_SHARE, FRAME_SHARE, ANSWER_SHARE)
         )
@@ -146,7 +146,7 @@ class Publisher:
                 _log.exception("the widget could not be told what is new")
             if not self._is_done():
                 self._news.set()
-            turn = max(start + 1 / MESSAGES_PER_SECOND, self._free_at)
+            turn = max(start + 1 / MESSAGES_PER_SECOND, self._turns.free_at)
             self._wait_turn(min(max(turn, self._of_rows.free_at), turn + 1 / MESSAGES_PER_SECOND))
 
     def _wait_turn(self, until: float) -> None:
@@ -154,14 +154,13 @@ class Publisher:
 
         An answer waits for messages that left before, but not for its turn, unless a model runs beside.
         """
-        is_live = self.trace.status == "recording"
         while (left := until - self._clock()) > 0 and not self._closed:
             if self.answers.is_reading and self._may(self._of_answers):
                 with self._of_answers.spent():
                     self.answers.work()
-            elif is_live:
+            elif self.trace.status == "recording":
                 self._sleep(left)
-            elif self.answers and self._clock() >= self._free_at:
+            elif self.answers and self._clock() >= self._turns.free_at:
                 return
             else:
                 self._sleep(min(left, LOOK_SECONDS))
@@ -239,16 +238,7 @@ class Publisher:
         return dict(RowsMessage(t="rows", run=self.trace.run, seq=seq)), [data]
 
     def _end(self) -> Message:
-        digests = [
-            DigestData(site=index, head=head, crc=self.trace.digest(site, head))
-            for index, site in enumerate(self.trace.sites)
-            if streamed(site.n_heads, site.n_keys)
-            and 0 < site.n_queries * site.n_keys <= WHOLE_WEIGHTS  # of larger heads a page has the last rows
-            and site.store != "qk"  # rounded anew each time
-            for head in range(site.n_heads)
-        ]
-        end = EndMessage(t="end", run=self.trace.run, count=self.seq, digests=digests)
-        return dict(end), []
+        return dict(EndMessage(t="end", run=self.trace.run, count=self.seq, digests=digests(self.trace))), []
 
     def _send(self, content: dict[str, object], buffers: list[bytes]) -> None:
         if not self._closed:
@@ -257,6 +247,4 @@ class Publisher:
 
     def _count(self) -> None:
         """Make the next message wait its turn after this one."""
-        is_live = self.trace.status == "recording"
-        since = self._clock() - (0 if is_live else AT_ONCE / MESSAGES_PER_SECOND)
-        self._free_at = max(self._free_at, since) + 1 / MESSAGES_PER_SECOND
+        self._turns.count(1 if self.trace.status == "recording" else AT_ONCE)

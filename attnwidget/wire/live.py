@@ -11,6 +11,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from attnwidget.ledger import Cursor
 from attnwidget.outline import Site
 from attnwidget.trace import Trace
+from attnwidget.wire import DigestData
 from attnwidget.wire.blocks import Block
 from attnwidget.wire.limits import (
     LIVE_BYTES,
@@ -20,6 +21,7 @@ from attnwidget.wire.limits import (
     MEAN,
     MESSAGE_BYTES,
     STEP_BYTES,
+    WHOLE_WEIGHTS,
 )
 
 BLOCK_BYTES, SITE_BYTES, STEP_TEXT_BYTES, TEXT_BYTES = 160, 400, 40, 1  # what a header says of each, about
@@ -163,3 +165,15 @@ def _n_bytes(trace: Trace, since: Cursor, until: Cursor) -> int:
             n_heads = heads_sent(site.n_heads, until.n_queries[site.name], n_keys)
             n_bytes += n_heads * (n_rows * n_keys * 4 + BLOCK_BYTES)
     return n_bytes
+
+
+def digests(trace: Trace) -> list[DigestData]:
+    """Return what the weights of each head must come to of which a page has all rows as they were."""
+    return [
+        DigestData(site=index, head=head, crc=trace.digest(index, head))
+        for index, site in enumerate(trace.sites)
+        if streamed(site.n_heads, site.n_keys)
+        and 0 < site.n_queries * site.n_keys <= WHOLE_WEIGHTS  # of larger heads a page has the last rows
+        and site.store != "qk"  # rounded anew each time
+        for head in range(site.n_heads)
+    ]
