@@ -35,9 +35,9 @@ export function createHeld() {
     const names = Array.from({ length: of.nHeads }, (_, h) => headName(site, h));
     if (!names.every((name) => heads.value.has(name))) return whole ?? null;
     const ofHeads = mean(names.map((name) => unpacked(name, of)));
-    return ofHeads && (!whole || worst(ofHeads) >= worst(whole) || ofHeads.nQueries > whole.nQueries)
-      ? ofHeads
-      : (whole ?? null);
+    if (!whole || !ofHeads) return ofHeads ?? whole ?? null;
+    const more = ofHeads.nQueries - whole.nQueries;
+    return more > 0 || (more === 0 && worst(ofHeads) >= worst(whole)) ? ofHeads : whole;
   };
 
   /** Takes what a picture holds; of another run than before it replaces everything. */
