@@ -6,7 +6,7 @@ PROTOCOL = 3
 
 FRAME_BYTES = 112 * 1024  # the largest `frame`, after compression: with the script, a saved notebook takes 0.3 MB
 WHOLE_WEIGHTS = 1 << 18  # a head of more weights is not sent whole, but the part of it that is looked at
-LIVE_WEIGHTS = 1 << 16  # of heads of more weights than this, new rows travel only while they are shown
+LIVE_WEIGHTS = 1 << 15  # of heads of more weights than this, new rows travel only while they are shown
 FRAME_WHOLE = 1 << 17  # the same in a frame, which its bytes can hold
 FRAME_WEIGHTS = 1 << 18  # of all heads in a frame, as many as its bytes can hold
 PAGE_WEIGHTS = 1 << 18  # of a picture in an exported page: what takes some milliseconds to read

@@ -58,9 +58,9 @@ export function createHeld() {
     if (!names.every((name) => heads.value.has(name))) return whole ?? null;
     if (whole && whole.nQueries >= of.nQueries && worst(whole) === Precision.Exact) return whole;
     const ofHeads = meanOf(site, names, of);
-    return ofHeads && (!whole || worst(ofHeads) >= worst(whole) || ofHeads.nQueries > whole.nQueries)
-      ? ofHeads
-      : (whole ?? null);
+    if (!whole || !ofHeads) return ofHeads ?? whole ?? null;
+    const more = ofHeads.nQueries - whole.nQueries;
+    return more > 0 || (more === 0 && worst(ofHeads) >= worst(whole)) ? ofHeads : whole;
   };
 
   /** The mean over heads; the same matrix until something comes of one of them. */

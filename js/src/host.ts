@@ -141,8 +141,9 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
         const bytes = toBytes(value);
         if (!bytes.byteLength) return;
         const { picture, isNew } = take(await inflate(bytes));
+        if (!isNew) return; // what it holds may be rounded, or cut: rows that were lost are asked for
         for (let seq = expected; seq < picture.seq; seq++) arrived(seq);
-        if (isNew) send({ t: "ready", run: picture.run, seq: picture.seq });
+        send({ t: "ready", run: picture.run, seq: picture.seq });
       }),
     message: (content: ToPage | null, buffers: unknown[]) => {
       if (typeof content !== "object" || content === null) return;

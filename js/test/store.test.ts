@@ -55,6 +55,18 @@ describe("the store", () => {
     ]);
   });
 
+  it("goes on with the mean where its heads stop to come", () => {
+    const store = createStore(state(false));
+    const sites = (n: number) => header(n).sites.map((site) => ({ ...site, n_heads: 2 }));
+    const heads = [0, 1].map((head) => ({ head, rows: [peak(0), peak(head)] }));
+    store.merge(picture(2, heads, { sites: sites(2) }));
+    store.merge(picture(3, [{ head: -1, at: 2, rows: [peak(3)] }], { sites: sites(3) }));
+    const { values, precision } = store.slice.value.matrix;
+    const half = peak(0).map((weight, k) => (weight + (peak(1)[k] ?? 0)) / 2);
+    expect([...values].map((weight) => Number(weight.toFixed(4)))).toEqual([...peak(0), ...half, ...peak(3)]);
+    expect([...precision]).toEqual([3, 3, 3]);
+  });
+
   it("names rows and columns after the strips that a site counts", () => {
     const store = createStore(state(false));
     const strips = [
