@@ -19,7 +19,7 @@ from attnwidget.wire.parts import part_of, whole_span
 
 Message = tuple[dict[str, object], list[bytes]]
 
-FIRST_SECONDS = 0.03  # for which a large head is read before its first, coarse picture is sent
+FIRST_SECONDS = 0.01  # for which a large head is read before its first, coarse picture is sent
 PIECE_SECONDS = 0.02  # for which it is read at once after that, before anything else gets its turn
 
 

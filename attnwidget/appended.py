@@ -13,6 +13,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from attnwidget.stores.stack import ByQuery, Stack
+
 _CHUNK_BYTES = 4 << 20  # that are copied at once
 _ROOM = 1.5  # by which rows are made longer than they need to be, once they have grown
 
@@ -43,7 +45,7 @@ class Appended:
             "axis": self._axis,
         }
 
-    def write(self, array: np.ndarray, axis: int | None, edition: int) -> None:
+    def write(self, array: np.ndarray | Stack, axis: int | None, edition: int) -> None:
         """Add the rows that are new, or all if others have changed.
 
         Args:
@@ -54,10 +56,11 @@ class Appended:
         Raises:
             OSError: it could not be written; what the last manifest counts is untouched.
         """
-        dtype, rows = array.dtype.newbyteorder("<"), np.moveaxis(array, axis or 0, 0)
+        dtype = array.dtype.newbyteorder("<")
+        rows = array.by_query() if isinstance(array, Stack) else np.moveaxis(array, axis or 0, 0)
         shape, is_other = rows.shape[1:], (dtype, edition) != (self._dtype, self._edition)
         if axis is None:
-            is_other |= rows.shape != (self._n_rows, *self._row) or _crc(rows, dtype) != self.crc
+            is_other |= rows.shape != (self._n_rows, *self._row) or _crc(rows[:], dtype) != self.crc
         elif len(shape) != len(self._row) or len(rows) < self._n_rows:
             is_other = True
         if is_other or any(need > have for need, have in zip(shape, self._row, strict=False)):
@@ -66,7 +69,7 @@ class Appended:
         self._width = shape[-1] if shape else None
         if self._n_rows < len(rows):
             with self._opened() as file:
-                for chunk in _chunks(rows[self._n_rows :], dtype, self._row):
+                for chunk in _chunks(rows, self._n_rows, dtype, self._row):
                     file.write(chunk.data)
                     file.flush()
                     self._count(chunk.data, len(chunk))
@@ -112,10 +115,10 @@ class Appended:
         self._n_bytes, self._is_new = self._n_bytes + data.nbytes, True
 
 
-def _chunks(rows: np.ndarray, dtype: np.dtype[Any], row: tuple[int, ...]) -> Iterator[np.ndarray]:
-    """Yield copies of rows with their free room behind them."""
+def _chunks(rows: np.ndarray | ByQuery, first: int, dtype: np.dtype[Any], row: tuple[int, ...]) -> Iterator[np.ndarray]:
+    """Yield copies of rows from `first` on with their free room behind them."""
     height = max(1, _CHUNK_BYTES // max(1, math.prod(row) * dtype.itemsize))
-    for start in range(0, len(rows), height):
+    for start in range(first, len(rows), height):
         part = rows[start : start + height]
         chunk = np.zeros((len(part), *row), dtype)
         chunk[tuple(slice(n) for n in part.shape)] = part

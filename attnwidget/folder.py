@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from attnwidget.appended import Appended
 from attnwidget.disk import check_parent, unique, write_whole
 from attnwidget.header import CRC, HEADER, described_steps, outlined, sealed
@@ -81,7 +83,7 @@ class Folder:
         with trace.lock:
             header, tensors = outlined(trace, computed=False)
             growing = _growing(trace, tensors)
-            tensors = {name: it if name in growing else it.copy() for name, it in tensors.items()}
+            tensors = {name: it if name in growing else np.array(it) for name, it in tensors.items()}
             lines = self._new_lines(trace)
         for name, array in tensors.items():
             axis, edition = growing.get(name, (None, 0))

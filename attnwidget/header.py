@@ -13,6 +13,7 @@ import numpy as np
 from attnwidget.booked import booked
 from attnwidget.outline import Site
 from attnwidget.scene import Scene
+from attnwidget.stores.stack import Stack
 from attnwidget.trace import Trace
 
 HEADER, CRC = "attnwidget", "attnwidget.crc"  # what the text of a header and its CRC-32 stand under
@@ -22,7 +23,7 @@ MAX_TOLD = 1 << 24  # numbers of a trace that explain its weights and are saved 
 _LEFT_OUT = f"what the weights of some sites came of was not saved: it is more than {4 * MAX_TOLD >> 20} MB."
 
 
-def described(trace: Trace) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def described(trace: Trace) -> tuple[dict[str, Any], dict[str, np.ndarray | Stack]]:
     """Return the header of a trace, and its tensors by name, which are not copied."""
     with trace.lock:
         header, tensors = outlined(trace)
@@ -38,14 +39,16 @@ def described_steps(trace: Trace, which: range) -> list[dict[str, Any]]:
     return [{"token": step.token, "candidates": [[c.token, c.probability] for c in step.candidates]} for step in steps]
 
 
-def outlined(trace: Trace, *, computed: bool = True) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def outlined(trace: Trace, *, computed: bool = True) -> tuple[dict[str, Any], dict[str, np.ndarray | Stack]]:
     """Return the header of a trace without its tokens and steps, and its tensors by name.
 
     Args:
         computed: see `Store.state`.
     """
     ledger, sites, room = trace.ledger, [], MAX_TOLD
-    tensors = {f"scene.{name}": scene.pixels for name, scene in ledger.strips.scenes.items()}
+    tensors: dict[str, np.ndarray | Stack] = {
+        f"scene.{name}": scene.pixels for name, scene in ledger.strips.scenes.items()
+    }
     for i, record in enumerate(ledger.records.values()):
         arrays, numbers = record.store.state(computed=computed)
         tensors |= {f"{name}.{i}": array for name, array in arrays.items()}
@@ -87,7 +90,7 @@ def _described_scene(scene: Scene) -> dict[str, Any]:
     return {"kind": scene.kind, "grid": list(scene.grid), "before": scene.before, "seconds": scene.seconds}
 
 
-def _described_site(site: Site, numbers: dict[str, float | None]) -> dict[str, Any]:
+def _described_site(site: Site, numbers: Mapping[str, float | None]) -> dict[str, Any]:
     return {
         "name": site.name,
         "kind": site.kind,

@@ -33,10 +33,11 @@ class Record:
     flags: tuple[Flag, ...] = ()
     tolerance: float | None = None
     book: TermsBook = field(default_factory=TermsBook)
+    _told: Site | None = field(default=None, init=False, repr=False, compare=False)  # what `current` was last
 
     def tell_asks(self, asks: Asks) -> None:
         """Say which state of a recurrent decoder its queries are."""
-        self.site = replace(self.site, asks=asks)
+        self.site, self._told = replace(self.site, asks=asks), None
 
     @property
     def is_told(self) -> bool:
@@ -50,8 +51,12 @@ class Record:
     @property
     def current(self) -> Site:
         """The site with its present size and flags."""
-        store = self.store
-        return replace(self.site, n_queries=store.n_queries, n_keys=store.n_keys, flags=self.flags, store=store.kind)
+        store, told = self.store, self._told
+        size = store.n_queries, store.n_keys
+        if told is None or (told.n_queries, told.n_keys) != size or told.flags is not self.flags:
+            told = replace(self.site, n_queries=size[0], n_keys=size[1], flags=self.flags, store=store.kind)
+            self._told = told
+        return told
 
     def checked(self, value: object) -> tuple[np.ndarray | Factors, float]:
         """Return rows as this store takes them, and the tolerance of their row sums.
@@ -81,6 +86,7 @@ class Record:
                 f"{site.name}: weights of shape {rows.shape} came, [head, query, key] with {site.n_heads} "
                 f"head{'s' * (site.n_heads > 1)} and at least one query and key was expected."
             )
+        rows.flags.writeable = False  # nobody else holds them, so that a store need not copy them
         return rows, tolerance
 
     def add(self, rows: np.ndarray | Factors, tolerance: float) -> None:

@@ -10,17 +10,19 @@ from typing import Protocol
 
 from attnwidget.answers import Answers, Message
 from attnwidget.ledger import Cursor
+from attnwidget.pace import Share, Turns
 from attnwidget.trace import Trace
-from attnwidget.wire import FRAMES_PER_SECOND, MESSAGES_PER_SECOND, DigestData, EndMessage, RowsMessage
+from attnwidget.wire import FRAMES_PER_SECOND, MEAN, MESSAGES_PER_SECOND, EndMessage, RowsMessage
 from attnwidget.wire.codec import pack
-from attnwidget.wire.fit import new_blocks, streamed
-from attnwidget.wire.limits import WHOLE_WEIGHTS
-from attnwidget.wire.live import due
+from attnwidget.wire.live import digests, due, new_blocks
 
 _log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 5.0  # a handler of the page that ends the recording would else wait for the thread that waits for it
-FRAME_SHARE = 0.03  # of the time, for frames while recording: the model needs the rest
+LIVE_FRAME_SECONDS = 2.0  # at least, between two frames that nobody waits for
+ROWS_SHARE, FRAME_SHARE, ANSWER_SHARE = 0.02, 0.005, 0.05  # of a core, while recording: the model needs the rest
+AT_ONCE = 4  # messages that may follow each other after some time without any, where nothing is recorded
+LOOK_SECONDS = 0.005  # between two looks for questions
 IDLE_SECONDS = 2.0  # after this long without news the thread ends; the next news starts another
 
 
@@ -38,14 +40,15 @@ class Publisher:
     """Streams one trace to one page.
 
     Messages are numbered by run. What message i holds is the difference between two cursors of the append-only trace,
-    so that any message can be made again from its number: nothing is kept but the cursors.
+    so that any message can be made again from its number: nothing is kept but the cursors, and which head was shown.
 
     Args:
         trace: what to watch.
         page: where to send.
         clock: seconds, monotonic.
         sleep: waits for as many seconds, by the same clock.
-        shown: returns the index of the site that the page shows.
+        busy: seconds that the thread that asks has worked.
+        shown: returns which site and head the page shows.
     """
 
     def __init__(
@@ -54,18 +57,22 @@ class Publisher:
         page: Page,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-        shown: Callable[[], int] = lambda: 0,
+        busy: Callable[[], float] = time.thread_time,
+        shown: Callable[[], tuple[int, int]] = lambda: (0, MEAN),
     ) -> None:
         self.trace, self._page, self._shown, self._clock, self._sleep = trace, page, shown, clock, sleep
         self._told = trace.cursor  # what is there now, the frame holds
-        self._messages: list[tuple[Cursor, Cursor]] = []
+        self._messages: list[tuple[Cursor, Cursor, int]] = []
         self._ended = trace.status in ("complete", "stopped")
         self.answers = Answers(trace)
         self._lock = threading.RLock()  # one sender at a time
         self._news, self._gate, self._running = threading.Event(), threading.Lock(), False
         self._closed = self._stale = self._selected = False  # stale: the frame lacks rows; selected: it shows others
-        self._free_at = self._framed_at = float("-inf")  # when the next message, and when the last frame, was due
-        self._frame_took = 0.0  # seconds that the last frame took
+        self._turns = Turns(MESSAGES_PER_SECOND, clock)
+        self._framed_at = float("-inf")  # when the last frame was due
+        self._of_rows, self._of_frames, self._of_answers = (
+            Share(share, clock, busy) for share in (ROWS_SHARE, FRAME_SHARE, ANSWER_SHARE)
+        )
         self._unobserve = trace.observe(self._on_change)
 
     @property
@@ -132,20 +139,31 @@ class Publisher:
     def _run(self) -> None:
         while self._waited_for_news():
             self._news.clear()
+            start = self._clock()
             try:
                 self._round()
             except Exception:  # noqa: BLE001 - a picture that fails must not end the thread that draws the next one
                 _log.exception("the widget could not be told what is new")
             if not self._is_done():
                 self._news.set()
-            self._wait_turn(max(1 / MESSAGES_PER_SECOND, self._free_at - self._clock()))
+            turn = max(start + 1 / MESSAGES_PER_SECOND, self._turns.free_at)
+            self._wait_turn(min(max(turn, self._of_rows.free_at), turn + 1 / MESSAGES_PER_SECOND))
 
-    def _wait_turn(self, seconds: float) -> None:
-        """Wait until the next message may leave, and use that time for what takes long to read."""
-        until = self._clock() + seconds
-        while self.answers.is_reading and not self._closed and self._clock() < until:
-            self.answers.work()
-        self._sleep(max(0.0, until - self._clock()))
+    def _wait_turn(self, until: float) -> None:
+        """Wait until the next message may leave, and use that time for what takes long to read.
+
+        An answer waits for messages that left before, but not for its turn, unless a model runs beside.
+        """
+        while (left := until - self._clock()) > 0 and not self._closed:
+            if self.answers.is_reading and self._may(self._of_answers):
+                with self._of_answers.spent():
+                    self.answers.work()
+            elif self.trace.status == "recording":
+                self._sleep(left)
+            elif self.answers and self._clock() >= self._turns.free_at:
+                return
+            else:
+                self._sleep(min(left, LOOK_SECONDS))
 
     def _waited_for_news(self) -> bool:
         if not self._news.wait(IDLE_SECONDS):
@@ -158,19 +176,28 @@ class Publisher:
         with self._lock:
             if self._closed:
                 return
-            answer = self.answers.next(self.seq)
-            if answer is not None:
-                self._send(*answer)
-            self._selected |= self.answers.has_more
-            self.answers.has_more = False
-            self._advance()
-            if self._clock() - self._framed_at >= self._frame_pause():
+            if self._may(self._of_rows):
+                with self._of_rows.spent():
+                    self._advance()
+            if self._may(self._of_answers):
+                with self._of_answers.spent():
+                    self._answer()
+            since = self._clock() - self._framed_at
+            is_wanted = self._selected or self.trace.status != "recording"
+            if since >= 1 / FRAMES_PER_SECOND if is_wanted else since >= LIVE_FRAME_SECONDS and self._of_frames.is_free:
                 self._settle()
 
-    def _frame_pause(self) -> float:
-        """Return the seconds from one frame to the next, which is sooner where somebody waits for it."""
-        is_live = self.trace.status == "recording" and not self._selected
-        return max(1 / FRAMES_PER_SECOND, self._frame_took / FRAME_SHARE if is_live else 0.0)
+    def _may(self, share: Share) -> bool:
+        """Tell whether a share of the time is not used up, of which there are none unless a model runs beside."""
+        return share.is_free or self.trace.status != "recording"
+
+    def _answer(self) -> None:
+        """Send the next of what the page asked for."""
+        answer = self.answers.next(self.seq)
+        if answer is not None:
+            self._send(*answer)
+        self._selected |= self.answers.has_more
+        self.answers.has_more = False
 
     def _is_done(self) -> bool:
         """Tell whether nothing waits to be sent."""
@@ -185,8 +212,9 @@ class Publisher:
     def _advance(self) -> None:
         """Send the next rows message, if there is one."""
         if not self._is_idle():
-            since, self._told = due(self.trace, self._told, self._shown())
-            self._messages.append((since, self._told))
+            site, head = self._shown()
+            since, self._told = due(self.trace, self._told, site)
+            self._messages.append((since, self._told, head))
             self._stale = True
             self._send(*self._rows(self.seq - 1))
 
@@ -198,28 +226,19 @@ class Publisher:
             self._stale = self._selected = False
             self._framed_at = self._clock()
             self._count()
-            self._page.update_frame(self.trace, self.seq)
-            self._frame_took = self._clock() - self._framed_at
+            with self._of_frames.spent():
+                self._page.update_frame(self.trace, self.seq)
         if self._ends() and self._is_idle():
             self._ended = True
             self._send(*self._end())
 
     def _rows(self, seq: int) -> Message:
-        since, until = self._messages[seq]
-        data = pack(self.trace, seq + 1, list(new_blocks(self.trace, since, until)), since, until)
+        since, until, head = self._messages[seq]
+        data = pack(self.trace, seq + 1, new_blocks(self.trace, since, until, head), since, until)
         return dict(RowsMessage(t="rows", run=self.trace.run, seq=seq)), [data]
 
     def _end(self) -> Message:
-        digests = [
-            DigestData(site=index, head=head, crc=self.trace.digest(site, head))
-            for index, site in enumerate(self.trace.sites)
-            if streamed(site.n_heads, site.n_keys)
-            and 0 < site.n_queries * site.n_keys <= WHOLE_WEIGHTS  # of larger heads a page has the last rows
-            and site.store != "qk"  # rounded anew each time
-            for head in range(site.n_heads)
-        ]
-        end = EndMessage(t="end", run=self.trace.run, count=self.seq, digests=digests)
-        return dict(end), []
+        return dict(EndMessage(t="end", run=self.trace.run, count=self.seq, digests=digests(self.trace))), []
 
     def _send(self, content: dict[str, object], buffers: list[bytes]) -> None:
         if not self._closed:
@@ -228,4 +247,4 @@ class Publisher:
 
     def _count(self) -> None:
         """Make the next message wait its turn after this one."""
-        self._free_at = max(self._free_at, self._clock()) + 1 / MESSAGES_PER_SECOND
+        self._turns.count(1 if self.trace.status == "recording" else AT_ONCE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from attnwidget.selection import CHOICES, check
 from attnwidget.stream import Publisher
 from attnwidget.subshell import keep_subshell
 from attnwidget.trace import Trace
-from attnwidget.wire import MEAN, Traits
+from attnwidget.wire import FRAMES_PER_SECOND, MEAN, Traits
 from attnwidget.wire.fit import FIRST, FRAME, Budget, fits_first, frame
 
 STATIC = Path(__file__).parent / "static"
@@ -50,9 +51,10 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         if unknown:
             raise TypeError(f"AttentionWidget has no trait {unknown[0]!r}; it has {', '.join(Traits.class_traits())}.")
         self._quiet_in: int | None = None  # the thread in which a new step is not told to the page
+        self._follows_at = 0.0  # when the last step is told next, though no frame is
         self._turn = threading.RLock()  # the page's changes and ours, one at a time
         with self._turn:
-            self._publisher = Publisher(checked(Trace() if trace is None else trace), self, shown=lambda: self.site)
+            self._publisher = Publisher(checked(Trace() if trace is None else trace), self, shown=self._shown)
             self._site_is_chosen = site is not None
             site = first_shown(self.trace.sites) if site is None else site
             try:
@@ -78,7 +80,7 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             if checked(trace) is self.trace:
                 return
             self._publisher.close()
-            self._publisher = Publisher(trace, self, shown=lambda: self.site)
+            self._publisher = Publisher(trace, self, shown=self._shown)
             site = self._wanted_site()
             self._set({"locked": [], **self._picture(site, self._fitting_head(site), FIRST)})
             self._complete()
@@ -109,6 +111,8 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         with self._turn:
             if self.comm is not None:
                 self.send(content, buffers)
+            if content["t"] == "rows" and time.monotonic() >= self._follows_at:
+                self._follow(first_step(self.trace.sites[self.site]) if self.trace.sites else 0)
 
     def update_frame(self, trace: Trace, seq: int) -> None:
         """Renew `frame` and what follows from it; a step that was the last one stays the last one.
@@ -126,18 +130,23 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             if site != old:
                 self._set({"locked": [], **picture})
                 return
-            last_step, grows = picture["last_step"], picture["step"] == picture["last_step"]
-            follows = grows and self.step >= self.last_step
             with self.hold_sync():
                 self.set_trait("head", self._fitting_head(site))
-                self.set_trait("last_step", last_step)
                 self.set_trait("frame", picture["frame"])
-            if follows:
-                self._quiet_in = threading.get_ident()
-                try:
-                    self.set_trait("step", last_step)
-                finally:
-                    self._quiet_in = None
+                self._follow(picture["step"])
+
+    def _follow(self, step: object) -> None:
+        """Renew the last step, and stay there if that is where the step is, and where a picture begins."""
+        last_step = self._last_step(self.site)
+        follows = step == last_step and self.step >= self.last_step
+        self._follows_at = time.monotonic() + 1 / FRAMES_PER_SECOND
+        self.set_trait("last_step", last_step)
+        if follows:
+            self._quiet_in = threading.get_ident()
+            try:
+                self.set_trait("step", last_step)
+            finally:
+                self._quiet_in = None
 
     def notify_change(self, change: traitlets.Bunch) -> None:
         """Tell observers and, unless the change is quiet, the page."""
@@ -156,6 +165,9 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         step = first_step(sites[site]) if sites else 0
         data = frame(self.trace, seq, site, head, step, budget, self._publisher.answers.sweeps)
         return {"site": site, "head": head, "last_step": self._last_step(site), "step": step, "frame": data}
+
+    def _shown(self) -> tuple[int, int]:
+        return self.site, self.head
 
     def _wanted_site(self) -> int:
         sites = self.trace.sites

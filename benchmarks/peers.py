@@ -16,7 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-import interaction
 from parts import browser
 from parts.report import BENCH, ROOT, table, tell
 
@@ -143,14 +142,16 @@ def measure_pages(rows: Table, times: int, *, quick: bool) -> None:
 
 
 def measure_lengths(rows: Table, times: int) -> None:
-    """Changes of one layer of 12 heads that is in the page, by length."""
+    """Changes of one causal layer of 12 heads that is in the page, all views open, by length."""
     with browser.running() as chrome:
         for n_tokens in (128, 512, 2048):
-            page = chrome.new_page(viewport={"width": 1400, "height": 1600})
-            interaction.opened(page, interaction.written(PAGES, n_tokens, 12))
+            shape = (1, 12, n_tokens)
+            built(OURS, shape, 1, causal=True)
+            page, _ = browser.opened(chrome, page_of(OURS, shape, causal=True), OURS, CDN)
+            browser.unfold(page)
             for act in ("hover", "step", "head"):
-                interaction.timed(page, act, 5)
-                rows.add(f"{act}, 12 heads, T = {n_tokens}", "ms", {OURS: median(interaction.timed(page, act, times))})
+                figure = browser.change(page, browser.ACTS[act, OURS], times)
+                rows.add(f"{act}, 12 heads, T = {n_tokens}", "ms", {OURS: figure})
             page.close()
 
 

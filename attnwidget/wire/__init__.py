@@ -13,6 +13,7 @@ from typing import Annotated, Literal, TypedDict
 from attnwidget.architecture.data import ArchitectureData, EdgeData, NodeData
 from attnwidget.wire.heads import HeadsData, StatisticsData
 from attnwidget.wire.limits import (
+    AHEAD_WEIGHTS,
     EXACT_BYTES,
     FRAME_BYTES,
     FRAMES_PER_SECOND,
@@ -22,6 +23,7 @@ from attnwidget.wire.limits import (
     MEAN,
     MESSAGE_BYTES,
     MESSAGES_PER_SECOND,
+    PAGE_WEIGHTS,
     PROTOCOL,
     SCENE_BYTES,
     STEP_BYTES,
@@ -45,6 +47,7 @@ from attnwidget.wire.messages import (
 from attnwidget.wire.traits import Traits
 
 __all__ = [
+    "AHEAD_WEIGHTS",
     "EXACT_BYTES",
     "FRAMES_PER_SECOND",
     "FRAME_BYTES",
@@ -54,6 +57,7 @@ __all__ = [
     "MEAN",
     "MESSAGES_PER_SECOND",
     "MESSAGE_BYTES",
+    "PAGE_WEIGHTS",
     "PROTOCOL",
     "SCENE_BYTES",
     "STEP_BYTES",
@@ -136,8 +140,9 @@ class BlockData(TypedDict):
     sampled: Annotated[bool, "not all of its rows were read yet: there may be larger weights"]
     dtype: Annotated[Literal["f4", "f2", "u1"], "f4, f2: floats. u1: see below"]
     offset: Annotated[int, "where its bytes begin, a multiple of 4, counted from the end of the header"]
-    n_bytes: Annotated[int, "how many bytes it has"]
+    n_bytes: Annotated[int, "how many bytes stand there"]
     n_odd: Annotated[int, "u1 only: how many values are not finite"]
+    levels: Annotated[int, "u1 only: where one byte a weight begins, counted from the end of the header"]
 
 
 class SumsData(TypedDict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -64,10 +64,25 @@ class Sums:
     values: np.ndarray
 
 
-def pack_block(block: Block, dtype: Dtype, offset: int) -> tuple[BlockData, bytes]:
-    """Return what the header says of a block, and its bytes, padded to 4."""
+class Packed(NamedTuple):
+    """A block as bytes: what the header says of it, its numbers, and of u1 one byte a weight."""
+
+    said: BlockData
+    data: bytes
+    levels: bytes = b""
+
+
+def pack_block(block: Block, dtype: Dtype, offset: int, levels: int) -> Packed:
+    """Return a block as bytes, its numbers padded to 4.
+
+    Args:
+        block: which.
+        dtype: how its weights are stored, where it does not say so itself.
+        offset: where its numbers will begin.
+        levels: where its levels will begin, counted from the first ones of the picture.
+    """
     own = block.dtype or dtype
-    data, n_odd = _encode(block.weights, own)
+    data, level, n_odd = _encode(block.weights) if own == "u1" else (_floats(block.weights, own), b"", 0)
     said = BlockData(
         site=block.site,
         head=block.head,
@@ -79,8 +94,9 @@ def pack_block(block: Block, dtype: Dtype, offset: int) -> tuple[BlockData, byte
         offset=offset,
         n_bytes=len(data),
         n_odd=n_odd,
+        levels=levels if own == "u1" else 0,
     )
-    return said, data + bytes(-len(data) % 4)
+    return Packed(said, data + bytes(-len(data) % 4), level)
 
 
 def pack_sums(sums: Sums, offset: int) -> tuple[SumsData, bytes]:
@@ -89,22 +105,24 @@ def pack_sums(sums: Sums, offset: int) -> tuple[SumsData, bytes]:
     return said, sums.values.astype("<f4").tobytes()
 
 
-def _encode(weights: np.ndarray, dtype: Dtype) -> tuple[bytes, int]:
-    """Return the bytes of a block, and how many odd values it lists.
+def _floats(weights: np.ndarray, dtype: Dtype) -> bytes:
+    return weights.astype("<" + dtype).tobytes()
 
-    u1: for each row its least and greatest finite value (float32), then one uint8 a weight from least to greatest, then
-    padding to 4, then for each value that is not finite its index (uint32) and its code (uint32).
+
+def _encode(weights: np.ndarray) -> tuple[bytes, bytes, int]:
+    """Return the numbers of a block of dtype u1, its levels, and how many odd values the numbers list.
+
+    Numbers: the least finite value of each row, then the greatest of each (float32), then for each value that is not
+    finite its index (uint32) and its code (uint32). Levels: one uint8 a weight, from the least to the greatest.
     """
-    if dtype != "u1":
-        return weights.astype("<" + dtype).tobytes(), 0
     finite = np.isfinite(weights)
     low = np.where(finite, weights, np.inf).min(-1, initial=0)
     high = np.where(finite, weights, -np.inf).max(-1, initial=0)
     span = np.where(high > low, high.astype(np.float64) - low, 1)[:, None]
     levels = np.rint((np.where(finite, weights, 0).astype(np.float64) - low[:, None]) / span * 255)
-    body = np.stack([low, high], -1).astype("<f4").tobytes() + levels.clip(0, 255).astype(np.uint8).tobytes()
     index = np.flatnonzero(~finite)
     value = weights.ravel()[index]
     code = np.where(np.isnan(value), _CODES["nan"], np.where(value > 0, _CODES["+inf"], _CODES["-inf"]))
     odd = np.stack([index, code], -1).astype("<u4").tobytes()
-    return body + bytes(-len(body) % 4) + odd, len(index)
+    numbers = np.stack([low, high]).astype("<f4").tobytes() + odd
+    return numbers, levels.clip(0, 255).astype(np.uint8).tobytes(), len(index)

@@ -30,7 +30,7 @@ def pack(
     terms: Iterable[Explained] = (),
     heads: Iterable[tuple[int, Glance]] = (),
 ) -> bytes:
-    """Return a picture of a trace as bytes.
+    """Return a picture of a trace as bytes; levels of u1 blocks are the last of them.
 
     Args:
         trace: what to describe.
@@ -47,11 +47,12 @@ def pack(
     """
     said = describe(trace, seq, since or Cursor(), until, tokens)
     said["kept"] = kept
-    body = bytearray()
+    body, levels = bytearray(), bytearray()
     for block in blocks:
-        told, data = pack_block(block, dtype, len(body))
+        told, data, level = pack_block(block, dtype, len(body), len(levels))
         said["blocks"].append(told)
         body += data
+        levels += level
     for one in sums:
         summed, data = pack_sums(one, len(body))
         said["sums"].append(summed)
@@ -69,9 +70,12 @@ def pack(
         seen, data = pack_heads(site, glance, len(body))
         said["heads"].append(seen)
         body += data
+    for told in said["blocks"]:
+        if told["dtype"] == "u1":
+            told["levels"] += len(body)
     header = json.dumps(said, separators=(",", ":")).encode("ascii")
     header += b" " * (-len(header) % 4)
-    return b"".join([struct.pack("<I", len(header)), header, body])
+    return b"".join([struct.pack("<I", len(header)), header, body, levels])
 
 
 def _pack_scene(scene: Scene, offset: int) -> tuple[SceneData, bytes]:
@@ -144,7 +148,7 @@ def _described(trace: Trace, seq: int, since: Cursor, until: Cursor, n_tokens: i
                 "token": step.token,
                 "candidates": [{"token": c.token, "probability": round(c.probability, 6)} for c in step.candidates],
             }
-            for step in trace.steps[since.n_steps : until.n_steps]
+            for step in trace.ledger.steps[since.n_steps : until.n_steps]
         ],
         blocks=[],
         kept=0,

@@ -1,27 +1,32 @@
-"""What of a trace goes into a frame or a message, so that it fits."""
+"""What of a trace goes into a frame or a page, so that it fits."""
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from attnwidget.ledger import Cursor
+from attnwidget.survey import Glance
 from attnwidget.sweep import Sweeps
 from attnwidget.trace import Trace
-from attnwidget.wire import EXACT_BYTES, FRAME_BYTES, MEAN, MESSAGE_BYTES, STEP_BYTES, TERMS_BYTES
+from attnwidget.wire import EXACT_BYTES, FRAME_BYTES, MEAN, TERMS_BYTES
 from attnwidget.wire.blocks import Block, Dtype, Sums
-from attnwidget.wire.codec import describe, pack
+from attnwidget.wire.codec import pack
+from attnwidget.wire.compressed import compressed
 from attnwidget.wire.explain import of_interest
 from attnwidget.wire.glances import glances
-from attnwidget.wire.limits import FRAME_TOKENS, FRAME_WEIGHTS, FRAME_WHOLE, HEADS_WEIGHTS, WHOLE_WEIGHTS
+from attnwidget.wire.limits import (
+    AHEAD_WEIGHTS,
+    FRAME_TOKENS,
+    FRAME_WEIGHTS,
+    FRAME_WHOLE,
+    HEADS_WEIGHTS,
+    PAGE_WEIGHTS,
+    WHOLE_WEIGHTS,
+)
 from attnwidget.wire.parts import Part, part_of, whole_span
-
-BLOCK_BYTES = 160  # what the header says of a block, about
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class Budget:
         keys: for one row, of all heads that are read for it; where there are more, such a head is left out.
         tokens: of each strip; where there are more, the first and the last of them.
         level: of zlib.
+        piece: weights after which another picture begins; all are in one by default.
     """
 
     n_bytes: int = FRAME_BYTES
@@ -53,6 +59,14 @@ class Budget:
     keys: int | None = None
     tokens: int | None = FRAME_TOKENS
     level: int = 6
+    piece: int | None = None
+
+
+class Piece(NamedTuple):
+    """A compressed picture, and the heads of which it holds weights: site and head of each."""
+
+    data: bytes
+    heads: list[tuple[int, int]]
 
 
 FRAME = Budget()
@@ -76,7 +90,23 @@ def frame(
     budget: Budget = FRAME,
     sweeps: Sweeps | None = None,
 ) -> bytes:
-    """Return a compressed picture of the whole trace: as many heads as fit, the selected one first, as exact as fits.
+    """Return a compressed picture of the whole trace. See `pieces`."""
+    (whole,) = pieces(trace, seq, site, head, step, budget, sweeps)
+    return whole.data
+
+
+def pieces(
+    trace: Trace,
+    seq: int,
+    site: int,
+    head: int,
+    step: int = 0,
+    budget: Budget = FRAME,
+    sweeps: Sweeps | None = None,
+) -> list[Piece]:
+    """Return compressed pictures of the whole trace: as many heads as fit, the selected one first, as exact as fits.
+
+    All but weights is in the first. Where the page makes small pictures of heads itself, they are left out.
 
     Args:
         trace: what to show.
@@ -97,24 +127,65 @@ def frame(
         wanted[0] = replace(wanted[0], dtype="f4")  # what is looked at is exact where it alone would be
     heads = list(glances(trace, site, budget.heads, budget.times))
 
-    def packed(blocks: list[Block], sums: list[Sums]) -> bytes:
-        picture = pack(trace, seq, blocks, tokens=budget.tokens, dtype=dtype, sums=sums, terms=told, heads=heads)
-        return zlib.compress(picture, budget.level)
+    def packed(chosen: list[Block], sums: list[Sums]) -> list[Piece]:
+        blocks = _without_needless_mean(trace, chosen, dtype, budget.piece)
+        first, *others = _cut(blocks, budget.piece)
+        seen = heads if budget.piece is None else list(_without_pictures(trace, heads, blocks))
+        picture = pack(trace, seq, first, tokens=budget.tokens, dtype=dtype, sums=sums, terms=told, heads=seen)
+        rest = ((blocks, pack(trace, seq, blocks, trace.cursor, dtype=dtype)) for blocks in others)
+        return [
+            Piece(compressed(data, _n_levels(blocks, dtype), budget.level), [(b.site, b.head) for b in blocks])
+            for blocks, data in ((first, picture), *rest)
+        ]
 
-    data = packed(_without_needless_mean(trace, wanted, dtype), sums)
-    if len(data) <= budget.n_bytes:
-        return data
-    least = len(packed([], []))  # without any weights
+    made = packed(wanted, sums)
+    if _size(made) <= budget.n_bytes:
+        return made
+    least = _size(packed([], []))  # without any weights
     n_bytes = max(budget.n_bytes, least + budget.n_bytes // 4)
-    while len(data) > n_bytes and len(wanted) > 1:
-        share = (n_bytes - least) / (len(data) - least)
+    while _size(made) > n_bytes and len(wanted) > 1:
+        share = (n_bytes - least) / (_size(made) - least)
         wanted = wanted[: max(1, min(len(wanted) - 1, int(len(wanted) * share)))]
-        data = packed(_without_needless_mean(trace, wanted, dtype), sums)
+        made = packed(wanted, sums)
     pool = 1
-    while len(data) > n_bytes and wanted and pool < max(wanted[0].weights.shape):
+    while _size(made) > n_bytes and wanted and pool < max(wanted[0].weights.shape):
         pool *= 2
-        data = packed([block.pooled(pool) for block in wanted], [])
-    return data
+        made = packed([block.pooled(pool) for block in wanted], [])
+    return made
+
+
+def _size(pieces: list[Piece]) -> int:
+    return sum(len(piece.data) for piece in pieces)
+
+
+def _n_levels(blocks: list[Block], dtype: Dtype) -> int:
+    return sum(block.weights.size for block in blocks if (block.dtype or dtype) == "u1")
+
+
+def _cut(blocks: list[Block], n_cells: int | None) -> list[list[Block]]:
+    """Return blocks in groups of about so many weights; of more than one the first is what is looked at alone."""
+    if n_cells is None or sum(block.weights.size for block in blocks) <= n_cells:
+        return [blocks]
+    groups: list[list[Block]] = [[]]
+    left = n_cells
+    for block in blocks[1:]:
+        if left < block.weights.size and groups[-1]:
+            groups.append([])
+            left = n_cells
+        groups[-1].append(block)
+        left -= block.weights.size
+    return [blocks[:1], *groups]
+
+
+def _without_pictures(
+    trace: Trace, heads: list[tuple[int, Glance]], blocks: list[Block]
+) -> Iterator[tuple[int, Glance]]:
+    """Yield what is told of heads without the pictures that the page makes of their weights, which it reads ahead."""
+    is_read = len(_cut(blocks, PAGE_WEIGHTS)) * PAGE_WEIGHTS <= AHEAD_WEIGHTS
+    whole = {(b.site, b.head) for b in blocks if b.whole and b.weights.shape == (b.queries.end, b.keys.end)}
+    for site, glance in heads:
+        is_made = is_read and all((site, head) in whole for head in glance.heads)
+        yield site, replace(glance, pictures=glance.pictures[:, :0, :0]) if is_made else glance
 
 
 def _wanted(
@@ -135,61 +206,6 @@ def _wanted(
         first = part_of(trace, sweep, min(step, sites[site].n_queries - 1), budget.n_bytes // 4)
     left = budget.weights - sum(block.weights.size for block in first.blocks)
     return [*first.blocks, *_up_to(left, _others(trace, site, head, budget.whole))], first.sums
-
-
-def streamed(n_heads: int, n_keys: int) -> bool:
-    """Tell whether rows of a site travel as they are made; larger ones are fetched when they are looked at."""
-    return n_heads * n_keys * 4 <= STEP_BYTES
-
-
-def new_blocks(trace: Trace, since: Cursor, until: Cursor) -> Iterator[Block]:
-    """Yield the rows that came between two cursors, as wide as they were then, of the sites that are streamed."""
-    for index, site in enumerate(trace.sites):
-        first, last = since.n_queries.get(site.name, 0), until.n_queries.get(site.name, 0)
-        n_keys = until.n_keys.get(site.name, 0)
-        if last > first and streamed(site.n_heads, n_keys):
-            rows = trace.weights(site, queries=slice(first, last), keys=slice(n_keys))
-            yield from (Block.of_rows(index, head, first, rows[head]) for head in range(site.n_heads))
-
-
-def limited(trace: Trace, since: Cursor, until: Cursor, budget: int = MESSAGE_BYTES) -> Cursor:
-    """Return the farthest cursor up to which what is new fits into `budget` bytes; one row of one site always does."""
-    lags = {name: end - since.n_queries.get(name, 0) for name, end in until.n_queries.items()}
-    names = sorted((name for name, lag in lags.items() if lag), key=lambda name: -lags[name])
-    cut, part = until, max(until.n_steps - since.n_steps, *_growth(since, until), 1)
-    while (n_bytes := _n_bytes(trace, since, cut)) > budget and (part > 1 or len(names) > 1):
-        if part > 1:
-            part = max(1, min(part - 1, part * budget // n_bytes))
-        else:
-            names = names[: len(names) // 2]
-        cut = Cursor(
-            min(until.n_steps, since.n_steps + part),
-            {name: min(end, since.n_tokens.get(name, 0) + part) for name, end in until.n_tokens.items()},
-            {
-                name: min(end, since.n_queries.get(name, 0) + part * (name in names))
-                for name, end in until.n_queries.items()
-            },
-            until.n_keys,
-            since.status,
-            until.n_drawn,
-        )
-    return cut
-
-
-def _growth(since: Cursor, until: Cursor) -> Iterator[int]:
-    yield from (end - since.n_tokens.get(name, 0) for name, end in until.n_tokens.items())
-    yield from (end - since.n_queries.get(name, 0) for name, end in until.n_queries.items())
-
-
-def _n_bytes(trace: Trace, since: Cursor, until: Cursor) -> int:
-    """Return about how many bytes the difference between two cursors takes, without making it."""
-    n_bytes = len(json.dumps(describe(trace, 0, since, until)))
-    for site in trace.sites:
-        n_rows = until.n_queries.get(site.name, 0) - since.n_queries.get(site.name, 0)
-        n_keys = until.n_keys.get(site.name, 0)
-        if n_rows and streamed(site.n_heads, n_keys):
-            n_bytes += site.n_heads * (n_rows * n_keys * 4 + BLOCK_BYTES)
-    return n_bytes
 
 
 def whole_block(trace: Trace, site: int, head: int) -> Block:
@@ -223,9 +239,11 @@ def _up_to(n_cells: int, blocks: Iterable[Block]) -> Iterator[Block]:
             return
 
 
-def _without_needless_mean(trace: Trace, blocks: list[Block], dtype: Dtype) -> list[Block]:
-    """Leave out the mean where every head is there, no less exact than it: the page makes it itself."""
+def _without_needless_mean(trace: Trace, blocks: list[Block], dtype: Dtype, piece: int | None) -> list[Block]:
+    """Leave out the mean where every head is there, no less exact and no later than it: the page makes it itself."""
     if not blocks or blocks[0].head != MEAN or dtype != (blocks[0].dtype or dtype):
+        return blocks
+    if piece is not None and sum(block.weights.size for block in blocks) > piece:
         return blocks
     site = blocks[0].site
     n_blocks = sum(block.site == site for block in blocks)

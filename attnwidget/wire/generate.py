@@ -19,8 +19,10 @@ _NUMBERS = (
     "HEADS_BYTES",
     "HEADS_WEIGHTS",
     "WHOLE_WEIGHTS",
+    "PAGE_WEIGHTS",
+    "AHEAD_WEIGHTS",
 )
-_FOR_THE_PAGE = ("PROTOCOL", "MEAN", "HEADS_WEIGHTS", "WHOLE_WEIGHTS")
+_FOR_THE_PAGE = ("PROTOCOL", "MEAN", "HEADS_WEIGHTS", "WHOLE_WEIGHTS", "PAGE_WEIGHTS", "AHEAD_WEIGHTS")
 _SCALARS = {int: "number", float: "number", str: "string", bool: "boolean", bytes: "DataView", NoneType: "null"}
 
 
@@ -71,10 +73,11 @@ _LAYOUT = """\
 | length | the header: `PictureData` as JSON, ASCII only (so that any string survives), padded with spaces to 4 |
 | rest | the blocks, each padded to 4 |
 
-`frame` holds these bytes compressed with zlib; messages hold them as they are. A block of dtype `u1` is: for each row
-its least and its greatest finite value, 0 included (two float32), then a uint8 for each weight from least to greatest,
-padding to 4, then for each of `n_odd` values that are not finite its index and its code (two uint32; 0 NaN, 1 plus
-infinity, 2 minus infinity). A span is `[first, end, per]`: tokens from `first` to before `end`, cut into cells of
+`frame` holds these bytes compressed with zlib; messages hold them as they are. A block of dtype `u1` is: the least
+finite value of each row, 0 included (float32), then the greatest of each, then for each of `n_odd` values that are not
+finite its index and its code (two uint32; 0 NaN, 1 plus infinity, 2 minus infinity); and at `levels` a uint8 for each
+weight, from the least of its row to the greatest. Levels of all blocks stand together behind everything else, as they
+are packed in another way. A span is `[first, end, per]`: tokens from `first` to before `end`, cut into cells of
 `per`, the last of which may hold fewer. A block has one value for each pair of cells: the largest weight in it.
 The small picture of a head is uint8 [row, column]: the largest weight of a square of weights, 255 for the largest of
 its row, so that a head that spreads its weights shows where.

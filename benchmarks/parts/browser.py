@@ -42,6 +42,10 @@ MOVED = """() => {
   const clientX = box.left + Math.random() * box.width, clientY = box.top + Math.random() * box.height;
   return () => grid.dispatchEvent(new PointerEvent("pointermove", { clientX, clientY, bubbles: true }));
 }"""
+STEPPED = """() => {
+  const slider = document.querySelector(".attnwidget-controls .attnwidget-slider");
+  return () => { slider.stepDown(); slider.dispatchEvent(new Event("input", { bubbles: true })); };
+}"""
 HEARS = "place.__on?.some((one) => one.type === '%s')"
 ACTS = {  # code that makes ready for a change of a page, and returns what makes the change
     ("head", "BertViz"): CLICKED % ("svg rect", HEARS % "click", "click"),
@@ -52,6 +56,7 @@ ACTS = {  # code that makes ready for a change of a page, and returns what makes
     ("layer", "attnwidget"): CHOSEN % ".attnwidget-controls select[aria-label=layer]",
     ("hover", "BertViz"): CLICKED % ("svg g", HEARS % "mouseover", "mouseover"),
     ("hover", "attnwidget"): MOVED,
+    ("step", "attnwidget"): STEPPED,
 }
 FIRST = """(() => {
   const drawn = () => { try { return %s; } catch { return false; } };
@@ -120,6 +125,15 @@ def first_drawing(browser: Browser, path: Path, library: str, scripts: Path, tim
         found.append(ms)
         page.close()
     return median(found)
+
+
+def unfold(page: Page) -> None:
+    """Open every view of a page of attnwidget, and go to the last step."""
+    for name in ("why-button", "heads-toggle"):
+        button = page.locator(f".attnwidget-{name}")
+        if button.get_attribute("aria-expanded") != "true":
+            button.click()
+    page.locator(".attnwidget-controls .attnwidget-slider").press("End")
 
 
 def change(page: Page, make: str, times: int) -> float:

@@ -9,6 +9,8 @@ import { MEAN, WHOLE_WEIGHTS, type ToKernel } from "./wire.gen.ts";
 
 /** Milliseconds after which an answer is no longer waited for. */
 const PATIENCE = 3000;
+/** Rows of a head that is shown while it is recorded that are on their way. */
+const MAX_LATE = 512;
 
 export interface Asking {
   /** Asks for all weights of a head, once for each number of rows. */
@@ -21,10 +23,12 @@ export interface Asking {
 
 const asSpan = ({ first, end, per }: Span) => [first, end, per];
 
-/** Tells whether all that a view of a large head needs is here. */
-function isHere(matrix: Matrix | null, shown: Shown, query: number): boolean {
-  const isDrawn = matrix?.large?.planes.some((plane) => covers(plane, shown));
-  return Boolean(matrix && isDrawn && precisionOf(matrix, query) === Precision.Exact);
+/** Tells whether all that a view of a large head needs is here, of rows before `end`; others come by themselves. */
+function isHere(matrix: Matrix | null, { queries, keys }: Shown, query: number, end: number): boolean {
+  const large = matrix?.large;
+  const due = { keys, queries: { ...queries, end: Math.min(queries.end, end) } };
+  const isDrawn = large?.planes.some((plane) => covers(large, plane, due));
+  return Boolean(matrix && isDrawn && (query >= end || precisionOf(matrix, query) === Precision.Exact));
 }
 
 export function createAsking(store: Store, send: (message: ToKernel) => void, signal: AbortSignal): Asking {
@@ -42,14 +46,19 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
     send(message);
   };
 
-  const fetch = (site: number, head: number) =>
-    once(`${site}:${head}`, store.outline.value.sites[site]?.nQueries ?? 0, { t: "fetch", run: run(), site, head });
+  const fetch = (site: number, head: number) => {
+    const { status, sites } = store.outline.value;
+    const nQueries = sites[site]?.nQueries ?? 0;
+    const n = status === "recording" ? Math.floor(nQueries / MAX_LATE) : nQueries;
+    once(`${status} ${site}:${head}`, n, { t: "fetch", run: run(), site, head });
+  };
+
+  /** Of so many rows of a head those that should be here. */
+  const due = (nQueries: number) => nQueries - (store.outline.value.status === "recording" ? MAX_LATE : 0);
 
   /** Tells whether all rows of a head are here, or come by themselves. */
-  const isComing = (matrix: Matrix | null): boolean => {
-    const isRecording = store.outline.value.status === "recording";
-    return matrix !== null && !matrix.large && (isRecording || worst(matrix) > Precision.Missing);
-  };
+  const isComing = (matrix: Matrix | null, nQueries: number): boolean =>
+    matrix !== null && !matrix.large && matrix.nQueries >= due(nQueries) && worst(matrix) > Precision.Missing;
 
   /** Asks for what is looked at and not here; tells whether there was something to ask for. */
   const view = (): boolean => {
@@ -60,8 +69,8 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
     const shown = store.shown.value;
     if (!shown || nQueries * nKeys <= WHOLE_WEIGHTS || query >= nQueries) return false;
     const matrix = store.matrix(site, one);
-    if (shown.queries.end > nQueries || shown.keys.end > nKeys || isComing(matrix)) return false;
-    if (isHere(matrix, shown, query) && store.received.value.nSteps) return false;
+    if (shown.queries.end > nQueries || shown.keys.end > nKeys || isComing(matrix, nQueries)) return false;
+    if (isHere(matrix, shown, query, due(nQueries)) && store.received.value.nSteps) return false;
     const name = [nQueries, site, one, ...asSpan(shown.queries), ...asSpan(shown.keys), query].join(":");
     if (waiting || name === latest) return false;
     waiting = true;
@@ -78,7 +87,8 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
   const ahead = () => {
     const { site, head } = store.selection.value;
     const shown = store.shown.value;
-    const drawn = shown && store.matrix(site, head)?.large?.planes.findLast((plane) => covers(plane, shown));
+    const large = store.matrix(site, head)?.large;
+    const drawn = shown && large?.planes.findLast((plane) => covers(large, plane, shown));
     if (!drawn || drawn.sampled) return;
     const { sites } = store.outline.value;
     const of = sites[site];
@@ -109,9 +119,10 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
       const { site, head } = store.selection.value;
       const { status, sites } = store.outline.value;
       const { nQueries = 0, nKeys = 0 } = sites[site] ?? {};
-      if (status === "recording" || !nQueries || nQueries * nKeys > WHOLE_WEIGHTS) return;
+      if (!nQueries || nQueries * nKeys > WHOLE_WEIGHTS) return;
       const matrix = store.matrix(site, head);
-      if (!matrix || worst(matrix) < Precision.Exact) fetch(site, head);
+      const isThere = status === "recording" ? isComing(matrix, nQueries) : matrix && worst(matrix) === Precision.Exact;
+      if (!isThere) fetch(site, head);
     },
     () => void view(),
     () => {

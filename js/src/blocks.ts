@@ -46,7 +46,7 @@ export class PictureError extends Error {}
 /** More cells than a page should unpack for one head. */
 const MAX_CELLS = 2 ** 26;
 const ODD = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-const BYTES = { f4: 4, f2: 2, u1: 1 };
+const BYTES = { f4: 4, f2: 2, u1: 0 };
 
 export const nCells = ({ first, end, per }: Span): number => Math.ceil((end - first) / per);
 
@@ -64,12 +64,14 @@ export function readBlock(data: BlockData, body: Uint8Array): Block {
   const columns = keys ? nCells(keys) : Number.NaN;
   if (!queries || !keys || !(rows * columns <= MAX_CELLS))
     throw new PictureError(`A block of ${rows} x ${columns} cells came, which this page does not draw.`);
-  const plain = rows * columns * BYTES[data.dtype];
-  const expected = data.dtype === "u1" ? padded(rows * 8 + plain) + data.n_odd * 8 : plain;
-  const counts = [data.offset, data.n_bytes, data.n_odd];
-  if (!counts.every(isCount) || data.n_bytes !== expected || data.offset + expected > body.byteLength)
+  const isPacked = data.dtype === "u1";
+  const expected = rows * columns * BYTES[data.dtype] + (isPacked ? (rows + data.n_odd) * 8 : 0);
+  const end = Math.max(data.offset + expected, isPacked ? data.levels + rows * columns : 0);
+  const counts = [data.offset, data.n_bytes, data.n_odd, data.levels];
+  if (!counts.every(isCount) || data.n_bytes !== expected || !(end <= body.byteLength))
     throw new PictureError(`A block of ${rows} x ${columns} cells came with ${data.n_bytes} bytes.`);
   const own = body.slice(data.offset, data.offset + expected).buffer;
+  const level = body.subarray(data.levels, data.levels + (isPacked ? rows * columns : 0));
   return {
     site: data.site,
     head: data.head,
@@ -81,7 +83,7 @@ export function readBlock(data: BlockData, body: Uint8Array): Block {
       queries.per * keys.per > 1 ? Precision.Pooled : data.dtype === "f4" ? Precision.Exact : Precision.Rounded,
     values: () => {
       if (data.dtype === "f4") return new Float32Array(own);
-      return data.dtype === "f2" ? halves(own) : levels(own, rows, columns, data.n_odd);
+      return data.dtype === "f2" ? halves(own) : unpacked(own, level, rows, columns);
     },
   };
 }
@@ -94,16 +96,15 @@ export function readSums(data: SumsData, nKeys: number, body: Uint8Array): Sums 
   return { site, head, nSteps, values: new Float32Array(body.slice(offset, offset + 4 * nKeys).buffer) };
 }
 
-function levels(own: ArrayBuffer, rows: number, columns: number, nOdd: number): Float32Array {
+function unpacked(own: ArrayBuffer, level: Uint8Array, rows: number, columns: number): Float32Array {
   const range = new Float32Array(own, 0, rows * 2);
-  const level = new Uint8Array(own, rows * 8, rows * columns);
   const values = new Float32Array(rows * columns);
   for (let row = 0; row < rows; row++) {
-    const low = range[row * 2] ?? 0;
-    const span = (range[row * 2 + 1] ?? 0) - low;
+    const low = range[row] ?? 0;
+    const span = (range[rows + row] ?? 0) - low;
     for (let i = row * columns; i < (row + 1) * columns; i++) values[i] = low + ((level[i] ?? 0) / 255) * span;
   }
-  const odd = new Uint32Array(own, own.byteLength - nOdd * 8);
+  const odd = new Uint32Array(own, rows * 8);
   for (let i = 0; i < odd.length; i += 2) values[odd[i] ?? 0] = ODD[odd[i + 1] ?? 0] ?? Number.NaN;
   return values;
 }
@@ -117,5 +118,3 @@ function halves(own: ArrayBuffer): Float32Array {
     return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024));
   });
 }
-
-const padded = (n: number) => n + ((4 - (n % 4)) % 4);

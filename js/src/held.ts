@@ -1,6 +1,7 @@
 /** The heads that came: unpacked when somebody looks at them; of the large ones those that were looked at last. */
 import { signal } from "@preact/signals-core";
-import type { Block, Sums } from "./blocks.ts";
+import { Precision, type Block, type Sums } from "./blocks.ts";
+import { headName } from "./heads.ts";
 import { bytesOf, nothing, withSums } from "./large.ts";
 import { empty, mean, merged, worst, type Matrix } from "./matrix.ts";
 import { MEAN } from "./wire.gen.ts";
@@ -10,22 +11,43 @@ interface Head {
   matrix: Matrix;
   /** blocks that nobody looked at yet */
   waiting: Block[];
+  /** the block that all of `matrix` came of, which can be unpacked again */
+  source: Block | null;
 }
 
-/** Bytes of large heads that are kept, and blocks of a head that wait. */
+/** Bytes of large heads that are kept, of others that are unpacked, and blocks of a head that wait. */
 const MAX_BYTES = 2 ** 26;
+const MAX_UNPACKED = 2 ** 25;
 const MAX_WAITING = 64;
-
-export const headName = (site: number, head: number): string => `${site}:${head}`;
 
 export function createHeld() {
   const heads = signal(new Map<string, Head>());
+  const recent = new Set<Head>(); // those that are unpacked and could be again, the latest last
+  const means = new Map<number, { of: (Head | undefined)[]; mean: Matrix | null }>();
 
   const unpacked = (name: string, site: Site | undefined): Matrix | undefined => {
     const head = heads.value.get(name);
     if (!head || !site) return undefined;
+    const [first, ...others] = head.waiting;
+    if (first) head.source = head.matrix.nQueries || others.length || !isAll(first, site) ? null : first;
     for (const block of head.waiting.splice(0)) head.matrix = merged(head.matrix, block, site);
-    return head.matrix;
+    const { matrix } = head;
+    recent.delete(head);
+    if (head.source) recent.add(head);
+    pack();
+    return matrix;
+  };
+
+  /** Lets go of the heads that were looked at long ago, but for the blocks that they came of. */
+  const pack = () => {
+    let bytes = [...recent].reduce((sum, { matrix }) => sum + matrix.values.byteLength, 0);
+    for (const head of recent) {
+      if (bytes <= MAX_UNPACKED || recent.size === 1) return;
+      bytes -= head.matrix.values.byteLength;
+      recent.delete(head);
+      if (head.source) head.waiting.unshift(head.source);
+      head.matrix = empty();
+    }
   };
 
   /** All that came of a head; the mean is made of the heads where all of them are here. */
@@ -34,10 +56,21 @@ export function createHeld() {
     if (head !== MEAN || !of) return whole ?? null;
     const names = Array.from({ length: of.nHeads }, (_, h) => headName(site, h));
     if (!names.every((name) => heads.value.has(name))) return whole ?? null;
-    const ofHeads = mean(names.map((name) => unpacked(name, of)));
-    return ofHeads && (!whole || worst(ofHeads) >= worst(whole) || ofHeads.nQueries > whole.nQueries)
-      ? ofHeads
-      : (whole ?? null);
+    if (whole && whole.nQueries >= of.nQueries && worst(whole) === Precision.Exact) return whole;
+    const ofHeads = meanOf(site, names, of);
+    if (!whole || !ofHeads) return ofHeads ?? whole ?? null;
+    const more = ofHeads.nQueries - whole.nQueries;
+    return more > 0 || (more === 0 && worst(ofHeads) >= worst(whole)) ? ofHeads : whole;
+  };
+
+  /** The mean over heads; the same matrix until something comes of one of them. */
+  const meanOf = (site: number, names: string[], of: Site): Matrix | null => {
+    const now = names.map((name) => heads.value.get(name));
+    const known = means.get(site);
+    if (known?.of.length === now.length && now.every((head, i) => head === known.of[i])) return known.mean;
+    const found = mean(names.map((name) => () => unpacked(name, of)));
+    means.set(site, { of: now, mean: found });
+    return found;
   };
 
   /** Takes what a picture holds; of another run than before it replaces everything. */
@@ -45,9 +78,15 @@ export function createHeld() {
     const next = isNew ? new Map<string, Head>() : new Map(heads.value);
     for (const block of blocks) {
       const name = headName(block.site, block.head);
-      const { matrix, waiting } = next.get(name) ?? { matrix: empty(), waiting: [] };
+      const known = next.get(name);
+      if (known) recent.delete(known);
+      const { matrix, waiting } = known ?? { matrix: before(block, sites, isNew) ?? empty(), waiting: [] };
       next.delete(name);
-      next.set(name, { matrix, waiting: [...waiting, block] });
+      next.set(name, { matrix, waiting: [...waiting, block], source: null });
+    }
+    if (isNew) {
+      recent.clear();
+      means.clear();
     }
     heads.value = next;
     for (const [name, head] of next) {
@@ -56,6 +95,13 @@ export function createHeld() {
     }
     for (const one of sums) add(one, sites[one.site]);
     forget();
+  };
+
+  /** What is there already of a head of which the first block came: of the mean, what its heads had while they came. */
+  const before = ({ site, head, queries }: Block, sites: Site[], isNew: boolean): Matrix | null => {
+    if (isNew || head !== MEAN || !queries.first) return null;
+    const ofHeads = matrix(site, head, sites[site]);
+    return ofHeads && { ...ofHeads, values: ofHeads.values.slice(), precision: ofHeads.precision.slice() };
   };
 
   const add = (sums: Sums, site: Site | undefined) => {
@@ -80,3 +126,7 @@ export function createHeld() {
 
   return { matrix, take, nBytes };
 }
+
+/** Tells whether a block holds all weights of a head that is not too large. */
+const isAll = ({ whole, queries, keys }: Block, { nQueries }: Site) =>
+  whole && queries.per * keys.per === 1 && queries.first === 0 && queries.end >= nQueries;

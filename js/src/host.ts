@@ -3,10 +3,11 @@ import { createAsking } from "./asking.ts";
 import { crc32 } from "./crc.ts";
 import { PictureError, Precision } from "./blocks.ts";
 import { worst } from "./matrix.ts";
+import { inflate } from "./packed.ts";
 import { SELECTED, type Selection } from "./selection.ts";
 import type { Store } from "./store.ts";
 import type { EndMessage, ToKernel, ToPage, Traits } from "./wire.gen.ts";
-import { inflate, readPicture, toBytes } from "./wire.ts";
+import { readPicture, toBytes } from "./wire.ts";
 
 type Listener = (...values: never[]) => void;
 
@@ -140,8 +141,9 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
         const bytes = toBytes(value);
         if (!bytes.byteLength) return;
         const { picture, isNew } = take(await inflate(bytes));
+        if (!isNew) return; // what it holds may be rounded, or cut: rows that were lost are asked for
         for (let seq = expected; seq < picture.seq; seq++) arrived(seq);
-        if (isNew) send({ t: "ready", run: picture.run, seq: picture.seq });
+        send({ t: "ready", run: picture.run, seq: picture.seq });
       }),
     message: (content: ToPage | null, buffers: unknown[]) => {
       if (typeof content !== "object" || content === null) return;

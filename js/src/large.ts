@@ -6,6 +6,8 @@ import { tokensOf, type Axis } from "./scales.ts";
 export interface Plane {
   queries: Span;
   keys: Span;
+  /** there were no keys behind it when it was made */
+  open: boolean;
   /** not all rows were read yet: there may be larger weights */
   sampled: boolean;
   values: Float32Array;
@@ -20,7 +22,7 @@ export interface Large {
 }
 
 /** What is kept of one head: bytes of rows, and numbers of planes and of sums. */
-const ROWS_BYTES = 2 ** 22;
+export const ROWS_BYTES = 2 ** 22;
 const MAX_PLANES = 12;
 const MAX_SUMS = 24;
 
@@ -33,11 +35,18 @@ export interface Shown {
   keys: Span;
 }
 
-/** Tells whether cells can be made of those of a plane without error: it reaches as far, and is not coarser. */
-export const covers = (plane: Plane, shown: Shown): boolean =>
-  (["queries", "keys"] as const).every(
-    (of) => plane[of].first <= shown[of].first && plane[of].end >= shown[of].end && plane[of].per <= shown[of].per,
-  );
+/** Tells whether cells can be made of a plane and the rows behind it: they reach as far, and it is not coarser. */
+export const covers = (large: Large, plane: Plane, shown: Shown): boolean =>
+  (["queries", "keys"] as const).every((of) => plane[of].first <= shown[of].first && plane[of].per <= shown[of].per) &&
+  (plane.open || plane.keys.end >= shown.keys.end) &&
+  endOf(large, plane) >= shown.queries.end;
+
+/** One past the last query of a plane and of the rows that came behind it. */
+function endOf({ rows }: Large, { queries }: Plane): number {
+  let end = queries.end;
+  while (rows.has(end)) end++;
+  return end;
+}
 
 const isSame = (a: Plane, b: Plane) => sameSpan(a.queries, b.queries) && sameSpan(a.keys, b.keys);
 
@@ -56,7 +65,7 @@ export function withBlock(large: Large, block: Block, nKeys: number): Large {
     return { ...large, rows };
   }
   const { queries, keys, sampled } = block;
-  const plane = { queries, keys, sampled, values };
+  const plane = { queries, keys, open: keys.end >= nKeys, sampled, values };
   const others = large.planes.filter((each) => !isSame(each, plane));
   const known = large.planes.find((each) => isSame(each, plane));
   const kept = known && !known.sampled && sampled ? known : plane;
@@ -110,10 +119,11 @@ export function columnOf({ planes, rows }: Large, k: number, nQueries: number): 
 /** The largest weight of each cell of two axes, as far as it is known: [query cell, key cell]. */
 export function cellsOfLarge(large: Large, queries: Axis, keys: Axis): Float32Array {
   const cells = new Float32Array(queries.nCells * keys.nCells).fill(Number.NaN);
+  const end = Math.max(0, ...large.planes.map((plane) => plane.queries.end));
   for (const plane of large.planes) {
     const width = nCells(plane.keys);
-    const columns = within(keys, plane.keys);
-    for (const [r, range] of within(queries, plane.queries).entries())
+    const columns = within(keys, plane.keys, plane.open);
+    for (const [r, range] of within(queries, plane.queries, plane.queries.end === end).entries())
       for (let c = 0; range && c < keys.nCells; c++) {
         const across = columns[c];
         if (across) cells[r * keys.nCells + c] = greatest(plane.values, width, range, across);
@@ -125,6 +135,14 @@ export function cellsOfLarge(large: Large, queries: Axis, keys: Axis): Float32Ar
       if (row)
         for (let c = 0; c < keys.nCells; c++) cells[r * keys.nCells + c] = greatest(row, 0, [0, 0], span(keys, c));
     }
+  else
+    for (let q = end, row = large.rows.get(q); row && q < queries.end; row = large.rows.get(++q)) {
+      const start = Math.floor((q - queries.first) / queries.per) * keys.nCells;
+      for (let c = 0; q >= queries.first && c < keys.nCells; c++) {
+        const most = greatest(row, 0, [0, 0], span(keys, c));
+        if (!((cells[start + c] ?? 0) >= most)) cells[start + c] = most;
+      }
+    }
   return cells;
 }
 
@@ -135,11 +153,13 @@ const span = (axis: Axis, cell: number): Range => {
   return [from, to - 1];
 };
 
-/** For each cell of an axis the cells of a span that it stands for; null where the span does not reach. */
-function within(axis: Axis, { first, end, per }: Span): (Range | null)[] {
+/** For each cell of an axis the cells of a span that it stands for; null where the span does not reach, if not `some`. */
+function within(axis: Axis, { first, end, per }: Span, some: boolean): (Range | null)[] {
   return Array.from({ length: axis.nCells }, (_, cell) => {
-    const [from, last] = span(axis, cell);
-    return from < first || last >= end ? null : [Math.floor((from - first) / per), Math.floor((last - first) / per)];
+    const [from, to] = span(axis, cell);
+    const last = some ? Math.min(to, end - 1) : to;
+    const isIn = from >= first && from < end && last < end;
+    return isIn ? [Math.floor((from - first) / per), Math.floor((last - first) / per)] : null;
   });
 }
 
@@ -169,9 +189,15 @@ export function strongestOf(
   return [best[0], best[1]];
 }
 
+/** Sums that were made of those that came, so that the next ones take the rows between alone. */
+const made = new WeakMap<Sums[], { nSteps: number; values: Float64Array }>();
+
 /** Sums over the first `nSteps` rows, or over as near a number of them as is known; null where none is. */
 export function sumsOf(large: Large, nSteps: number): { nSteps: number; values: Float64Array } | null {
-  const near = [...large.sums].sort((a, b) => Math.abs(a.nSteps - nSteps) - Math.abs(b.nSteps - nSteps));
+  const last = made.get(large.sums);
+  const near = [...(last ? [last] : []), ...large.sums].sort(
+    (a, b) => Math.abs(a.nSteps - nSteps) - Math.abs(b.nSteps - nSteps),
+  );
   for (const { nSteps: from, values: before } of near) {
     const values = Float64Array.from(before);
     const sign = from < nSteps ? 1 : -1;
@@ -184,8 +210,10 @@ export function sumsOf(large: Large, nSteps: number): { nSteps: number; values: 
         if (Number.isFinite(weight)) values[k] = (values[k] ?? 0) + sign * weight;
       }
     }
-    if (q === Math.max(from, nSteps)) return { nSteps, values };
+    if (q !== Math.max(from, nSteps)) continue;
+    made.set(large.sums, { nSteps, values });
+    return { nSteps, values: values.slice() };
   }
-  const nearest = near[0];
+  const nearest = near.find((each) => each !== last);
   return nearest ? { nSteps: nearest.nSteps, values: Float64Array.from(nearest.values) } : null;
 }

@@ -1,6 +1,6 @@
 /** The weights of one head as far as they have come: rows arrive in any order, more than once, at any precision. */
 import { nCells, Precision, type Block } from "./blocks.ts";
-import { columnOf, nothing, rowOf, sumsOf, withBlock, type Large } from "./large.ts";
+import { columnOf, nothing, rowOf, ROWS_BYTES, sumsOf, withBlock, type Large } from "./large.ts";
 
 export interface Matrix {
   nQueries: number;
@@ -73,7 +73,9 @@ export function merged(matrix: Matrix, block: Block, shape: { nQueries: number; 
 
 /** The last rows of a head that grew too large to be here whole. */
 function opened(matrix: Matrix): Large {
-  const known = Array.from({ length: matrix.nQueries }, (_, q) => q).filter((q) => matrix.precision[q]);
+  const first = Math.max(0, matrix.nQueries - Math.ceil(ROWS_BYTES / 4 / Math.max(1, matrix.nKeys)));
+  const last = Array.from({ length: matrix.nQueries - first }, (_, i) => first + i);
+  const known = last.filter((q) => matrix.precision[q]);
   return { ...nothing(), rows: new Map(known.map((q) => [q, row(matrix, q).slice()])) };
 }
 
@@ -102,28 +104,22 @@ function longer(values: Float32Array, n: number): Float32Array {
   return found.fill(Number.NaN, values.length);
 }
 
-const means = new WeakMap<Matrix, { of: (Matrix | undefined)[]; mean: Matrix }>();
-
-/** The mean over heads, or null while a head lacks rows; the same matrix for the same heads. */
-export function mean(heads: (Matrix | undefined)[]): Matrix | null {
-  const first = heads[0];
-  if (!first || heads.some((h) => !h || h.large || h.nQueries !== first.nQueries || h.nKeys !== first.nKeys))
-    return null;
+/** The mean over heads, each of which is asked for when its turn is; null while a head lacks rows. */
+export function mean(heads: (() => Matrix | undefined)[]): Matrix | null {
+  const first = heads[0]?.();
+  if (!first || first.large) return null;
   if (heads.length === 1) return first;
-  const known = means.get(first);
-  if (known && known.of.length === heads.length && known.of.every((head, i) => head === heads[i])) return known.mean;
-  const sums = new Float64Array(first.nQueries * first.nKeys);
+  const sums = Float64Array.from(first.values);
   const precision = first.precision.slice();
-  for (const head of heads) {
-    if (!head) continue;
+  for (const ask of heads.slice(1)) {
+    const head = ask();
+    if (!head || head.large || head.nQueries !== first.nQueries || head.nKeys !== first.nKeys) return null;
     for (let i = 0; i < sums.length; i++) sums[i] = (sums[i] ?? 0) + (head.values[i] ?? Number.NaN);
     for (let q = 0; q < precision.length; q++) precision[q] = Math.min(precision[q] ?? 0, head.precision[q] ?? 0);
   }
   const values = new Float32Array(sums.length);
   for (let i = 0; i < sums.length; i++) values[i] = (sums[i] ?? 0) / heads.length;
-  const found = { ...first, precision, values };
-  means.set(first, { of: heads, mean: found });
-  return found;
+  return { ...first, precision, values };
 }
 
 /** The least precision of any of its rows. */

@@ -1,11 +1,13 @@
-/** The script of an exported page: the same views on a picture that lies in the page. */
+/** The script of an exported page: the same views on pictures that lie in the page. */
+import { inflate, taken } from "./packed.ts";
 import type { Selection } from "./selection.ts";
+import { createShelf } from "./shelf.ts";
 import { createStore } from "./store.ts";
 import { watchTheme } from "./theme.ts";
 import { mount } from "./views/index.ts";
-import { inflate, readPicture, toBytes } from "./wire.ts";
+import { readPicture } from "./wire.ts";
 
-/** Pictures that the kernel put into the page: compressed, in base64, each behind the element that it is drawn in. */
+/** What the kernel put into the page, each behind the element that it is drawn in. */
 const DATA = 'script[type="text/plain"][data-selection]';
 
 async function start(data: HTMLElement): Promise<void> {
@@ -13,14 +15,16 @@ async function start(data: HTMLElement): Promise<void> {
   if (!(host instanceof HTMLElement)) return;
   const { signal } = new AbortController();
   const store = createStore(watchTheme(signal), document.documentElement.lang);
-  mount(host, store, signal);
   try {
-    const picture = readPicture(await inflate(toBytes((data.textContent ?? "").trim())));
-    store.merge(picture);
+    store.merge(readPicture(await inflate(taken(data))));
     store.select(JSON.parse(data.dataset.selection ?? "{}") as Partial<Selection>);
   } catch (error) {
     store.problem.value = error instanceof Error ? error.message : String(error);
   }
+  mount(host, store, signal);
+  if (document.readyState === "loading")
+    await new Promise((done) => document.addEventListener("DOMContentLoaded", done, { once: true }));
+  createShelf(data, store, signal);
 }
 
 for (const data of document.querySelectorAll<HTMLElement>(DATA)) void start(data);

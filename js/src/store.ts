@@ -7,6 +7,7 @@ import { createHeld } from "./held.ts";
 import type { Matrix } from "./matrix.ts";
 import { summed } from "./matrix.ts";
 import type { Window } from "./scales.ts";
+import { withPictures } from "./pictured.ts";
 import type { Picture, Terms } from "./wire.ts";
 import { NOTHING, type Outline, readsItself, withPicture } from "./outline.ts";
 import { expectationOf, FIRST, type Selection } from "./selection.ts";
@@ -171,7 +172,8 @@ export function createStore(dark: ReadonlySignal<boolean>, page = ""): Store {
       const wasLast = step >= (before.sites[site]?.nQueries ?? 0) - 1;
       outline.value = withPicture(before, picture);
       held.take(picture, outline.value.sites, before === NOTHING);
-      heads.value = withHeads(before === NOTHING ? new Map() : heads.value, picture.heads);
+      const known = withHeads(before === NOTHING ? new Map() : heads.value, picture.heads);
+      heads.value = withPictures(known, picture.blocks);
       const told = before === NOTHING ? new Map<string, Terms>() : new Map(terms.value);
       for (const row of picture.terms) told.set(`${row.site}:${row.head}:${row.query}`, row);
       terms.value = told;

@@ -1,12 +1,16 @@
 // Written by `python -m attnwidget.wire` from attnwidget/wire. Do not edit.
 
-export const PROTOCOL = 2;
+export const PROTOCOL = 3;
 
 export const MEAN = -1;
 
 export const HEADS_WEIGHTS = 16777216;
 
 export const WHOLE_WEIGHTS = 262144;
+
+export const PAGE_WEIGHTS = 262144;
+
+export const AHEAD_WEIGHTS = 4194304;
 
 /** What the tokens of a strip are parts of; its pixels stand at `offset` behind the header. */
 export interface SceneData {
@@ -70,8 +74,9 @@ export interface BlockData {
   /** not all of its rows were read yet: there may be larger weights */ sampled: boolean;
   /** f4, f2: floats. u1: see below */ dtype: "f4" | "f2" | "u1";
   /** where its bytes begin, a multiple of 4, counted from the end of the header */ offset: number;
-  /** how many bytes it has */ n_bytes: number;
+  /** how many bytes stand there */ n_bytes: number;
   /** u1 only: how many values are not finite */ n_odd: number;
+  /** u1 only: where one byte a weight begins, counted from the end of the header */ levels: number;
 }
 
 /** What each key of a head received from its first rows: float32 [key] at `offset` behind the header. */

@@ -156,12 +156,6 @@ function readTerms({ arrays, ...rest }: TermsData, body: Uint8Array): Terms {
   return { ...rest, arrays: Object.fromEntries(read) };
 }
 
-/** Undoes the kernel's zlib. */
-export async function inflate(bytes: Uint8Array): Promise<Uint8Array> {
-  const stream = new Blob([bytes as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
-
 /** Hosts hand over a DataView, a typed array, an ArrayBuffer or base64 text. */
 export function toBytes(value: unknown): Uint8Array {
   if (typeof value === "string") return Uint8Array.from(atob(value), (c) => c.charCodeAt(0));

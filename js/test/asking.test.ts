@@ -36,7 +36,7 @@ function opened(data = large()): { store: Store; sent: ToKernel[]; asking: Retur
 function answer(store: Store, step: number, head = -1): void {
   const cells = new Uint8Array(Float32Array.from({ length: 128 * 128 }, () => 0.5).buffer);
   const row = new Uint8Array(new Float32Array(N).buffer);
-  const of = { site: 0, head, dtype: "f4" as const, n_odd: 0, sampled: false };
+  const of = { site: 0, head, dtype: "f4" as const, n_odd: 0, levels: 0, sampled: false };
   const blocks = [
     { ...of, queries: [0, N, 8], keys: [0, N, 8], whole: false, offset: 0, n_bytes: cells.byteLength },
     { ...of, queries: [step, step + 1, 1], keys: [0, N, 1], whole: true, offset: cells.byteLength, n_bytes: 4 * N },

@@ -1,6 +1,7 @@
 import { signal as state } from "@preact/signals-core";
 import { describe, expect, it } from "vitest";
 import { STATISTICS, withHeads, type Head } from "../src/heads.ts";
+import { withPictures } from "../src/pictured.ts";
 import { createStore } from "../src/store.ts";
 import { byLayer, bySort, cornerOf, linesIn, moved, tileAt, type Grid } from "../src/views/grid-order.ts";
 import { pixelsOf } from "../src/views/grid-paint.ts";
@@ -9,7 +10,7 @@ import { groupsOf } from "../src/views/sites.ts";
 import type { HeadsData } from "../src/wire.gen.ts";
 import { PictureError } from "../src/blocks.ts";
 import { readPicture, type Site } from "../src/wire.ts";
-import { header, packRaw } from "./picture.ts";
+import { block, header, packRaw } from "./picture.ts";
 
 const numbers = (values: (number | null)[]) =>
   Object.fromEntries(STATISTICS.map((name) => [name, values])) as unknown as HeadsData["statistics"];
@@ -59,6 +60,24 @@ describe("what a picture tells of heads", () => {
     ["a site that is none", { site: -1 }],
   ])("with %s is refused with a sentence", (_, change) => {
     expect(() => read(change)).toThrow(PictureError);
+  });
+
+  it("gets a picture of its weights where it has none: the largest of each square, scaled by row", () => {
+    const [head] = read({ n_rows: 0, n_columns: 0 });
+    const n = 64;
+    const weights = Array.from({ length: n }, () => Array<number>(n).fill(0.1));
+    for (const [q, k, weight] of [
+      [0, 0, 0.5],
+      [1, 3, 0.25],
+      [63, 62, Number.POSITIVE_INFINITY],
+    ] as const)
+      (weights[q] ?? [])[k] = weight;
+    const told = new Map([["0:0", { ...(head as Head), nQueries: n }]]);
+    const found = withPictures(told, [block(0, weights)]).get("0:0");
+    expect([found?.nRows, found?.nColumns]).toEqual([32, 32]);
+    expect([...(found?.levels ?? [])].slice(0, 3)).toEqual([255, 128, 51]);
+    expect(found?.levels.at(-1)).toBe(255);
+    expect(withPictures(told, [block(0, weights.slice(1))])).toBe(told);
   });
 
   it("is never replaced by what is older, or by a smaller picture of the same rows", () => {

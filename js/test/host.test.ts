@@ -154,6 +154,18 @@ describe("the page", () => {
     expect(store.nMissing.value).toBe(0);
   });
 
+  it("asks for rows that were lost although a frame tells of them", async () => {
+    const { model } = await opened();
+    message(model, { t: "rows", run: "a", seq: 0 }, pack(header(1), [{ rows: [peak(0)] }]));
+    message(model, { t: "rows", run: "a", seq: 2 }, pack(header(3), [{ at: 2, rows: [peak(2)] }]));
+    model.set("frame", await deflate(pack(header(3, { seq: 3 }), [{ rows: [peak(0), peak(1), peak(2)] }])));
+    await settled();
+    model.sent.length = 0;
+    message(model, { t: "end", run: "a", count: 3, digests: [] });
+    await settled();
+    expect(model.sent).toContainEqual({ t: "need", run: "a", seqs: [1] });
+  });
+
   it("fetches a head whose digest differs", async () => {
     const { model, store } = await opened();
     message(model, rows(0), part(0));

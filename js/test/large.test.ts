@@ -3,6 +3,7 @@ import { Precision, type Block, type Span } from "../src/blocks.ts";
 import {
   bytesOf,
   cellsOfLarge,
+  covers,
   columnOf,
   nothing,
   rowOf,
@@ -102,6 +103,18 @@ describe("a large head", () => {
     }
     expect(sumsOf(large, 8)?.nSteps).toBe(4);
     expect(sumsOf(nothing(), 3)).toBeNull();
+  });
+
+  it("draws rows behind the cells that came, in cells as large as those", () => {
+    const known: Span = { first: 0, end: 5, per: 2 };
+    const large = taken(cells(known, all(2)), rows(5, 7));
+    const shown = { queries: { first: 0, end: 7, per: 2 }, keys: all(2) };
+    expect(large.planes.some((plane) => covers(large, plane, shown))).toBe(true);
+    expect(large.planes.some((plane) => covers(large, plane, { ...shown, queries: all(2) }))).toBe(false);
+    const most = (r: number, c: number) =>
+      Math.max(...whole.slice(2 * r, Math.min(2 * r + 2, 7)).flatMap((row) => row.slice(2 * c, 2 * c + 2)));
+    const expected = Array.from({ length: 16 }, (_, i) => most(Math.floor(i / 4), i % 4));
+    expect([...cellsOfLarge(large, axis(7, 7, 2, 100), axis(N, N, 2, 100))]).toEqual(f32(expected));
   });
 
   it("is bounded, whatever comes", () => {

@@ -81,6 +81,7 @@ export function pack(data: PictureData, blocks: Rows[] = []): Uint8Array {
       offset,
       n_bytes: values.byteLength,
       n_odd: 0,
+      levels: 0,
     };
   });
   return packRaw({ ...data, blocks: described }, parts);

@@ -6,7 +6,8 @@ import { barsOf } from "../src/views/strength-bars.ts";
 import { sentenceOf } from "../src/views/sentence.ts";
 import { axis } from "../src/scales.ts";
 import { readPicture } from "../src/wire.ts";
-import { header, pack, peak, type Rows } from "./picture.ts";
+import { MEAN } from "../src/wire.gen.ts";
+import { block, header, pack, peak, type Rows } from "./picture.ts";
 
 const picture = (n: number, blocks: Rows[], change = {}) => readPicture(pack(header(n, change), blocks));
 const rows = (n: number): Rows[] => [{ rows: Array.from({ length: n }, (_, q) => peak(q % 5)) }];
@@ -22,6 +23,48 @@ describe("the store", () => {
     store.select({ step: 1 });
     store.merge(picture(3, [{ at: 2, rows: [peak(2)] }]));
     expect(store.selection.value.step).toBe(2);
+  });
+
+  it("has one mean of heads until something comes of one of them", () => {
+    const store = createStore(state(false));
+    const sites = header(1).sites.map((site) => ({ ...site, n_heads: 2 }));
+    const both = [0, 1].map((head) => ({ head, rows: [peak(head)] }));
+    store.merge(picture(1, both, { sites }));
+    const before = store.matrix(0, MEAN);
+    expect(store.matrix(0, MEAN)).toBe(before);
+    store.merge(picture(1, [{ head: 1, rows: [peak(0)] }], { sites }));
+    expect(store.matrix(0, MEAN)?.values[0]).toBeCloseTo(0.6);
+  });
+
+  it("unpacks heads again that were looked at long ago", () => {
+    const store = createStore(state(false));
+    const n = 2048;
+    const unpacked: number[] = [];
+    const span = { first: 0, end: n, per: 1 };
+    const blocks = [0, 1, 2].map((head) => ({
+      ...block(0, []),
+      ...{ head, queries: span, keys: span },
+      values: () => (unpacked.push(head), new Float32Array(n * n).fill(head)),
+    }));
+    const sites = header(n).sites.map((site) => ({ ...site, n_heads: 3, n_keys: n }));
+    store.merge({ ...readPicture(pack(header(1, { sites }))), blocks });
+    const found = [0, 1, 0, 2, 0, 1].map((head) => store.matrix(0, head)?.values[n]);
+    expect([found, unpacked]).toEqual([
+      [0, 1, 0, 2, 0, 1],
+      [0, 1, 2, 1],
+    ]);
+  });
+
+  it("goes on with the mean where its heads stop to come", () => {
+    const store = createStore(state(false));
+    const sites = (n: number) => header(n).sites.map((site) => ({ ...site, n_heads: 2 }));
+    const heads = [0, 1].map((head) => ({ head, rows: [peak(0), peak(head)] }));
+    store.merge(picture(2, heads, { sites: sites(2) }));
+    store.merge(picture(3, [{ head: -1, at: 2, rows: [peak(3)] }], { sites: sites(3) }));
+    const { values, precision } = store.slice.value.matrix;
+    const half = peak(0).map((weight, k) => (weight + (peak(1)[k] ?? 0)) / 2);
+    expect([...values].map((weight) => Number(weight.toFixed(4)))).toEqual([...peak(0), ...half, ...peak(3)]);
+    expect([...precision]).toEqual([3, 3, 3]);
   });
 
   it("names rows and columns after the strips that a site counts", () => {

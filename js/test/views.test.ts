@@ -4,6 +4,7 @@ import { signal } from "@preact/signals-core";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import page from "../demo.html?raw";
 import type { Selection } from "../src/selection.ts";
+import { bytesOf, inflate } from "../src/packed.ts";
 import { createStore, type Store } from "../src/store.ts";
 import { controls } from "../src/views/controls.ts";
 import { diagram } from "../src/views/diagram.ts";
@@ -18,7 +19,7 @@ import { strength } from "../src/views/strength.ts";
 import { inputStrip, outputStrip } from "../src/views/strips.ts";
 import type { View } from "../src/views/view.ts";
 import { why } from "../src/views/why.ts";
-import { inflate, readPicture, toBytes } from "../src/wire.ts";
+import { readPicture } from "../src/wire.ts";
 
 const EMBEDDED = [...page.matchAll(/data-selection="[^"]*">([^<]+)</g)].map((match) => match[1] ?? "");
 const [WORDS = "", PICTURE = "", HEADS = ""] = EMBEDDED;
@@ -54,7 +55,7 @@ function recorder(): CanvasRenderingContext2D {
 
 async function storeOf(embedded: string, selection: Partial<Selection> = {}): Promise<Store> {
   const store = createStore(signal(false));
-  store.merge(readPicture(await inflate(toBytes(embedded))));
+  store.merge(readPicture(await inflate(bytesOf(embedded))));
   store.select({ step: 3, head: 0, ...selection });
   return store;
 }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { crc32 } from "../src/crc.ts";
 import { PictureError, Precision } from "../src/blocks.ts";
-import { inflate, readPicture, toBytes } from "../src/wire.ts";
+import { inflate } from "../src/packed.ts";
+import { readPicture, toBytes } from "../src/wire.ts";
 import { deflate, header, pack, packRaw, peak } from "./picture.ts";
 
 const block = (change: object) => ({
@@ -15,6 +16,7 @@ const block = (change: object) => ({
   offset: 0,
   n_bytes: 24,
   n_odd: 0,
+  levels: 0,
   ...change,
 });
 
@@ -40,11 +42,11 @@ describe("a picture", () => {
   });
 
   it("of dtype u1 is off by at most 1/510 of the row's range, and keeps what is not finite", () => {
-    const range = new Uint8Array(Float32Array.from([0, 1, -1, 3]).buffer);
-    const levels = Uint8Array.from([0, 128, 255, 0, 64, 255, 0, 0]);
+    const range = new Uint8Array(Float32Array.from([0, -1, 1, 3]).buffer);
     const odd = new Uint8Array(Uint32Array.from([4, 0]).buffer);
-    const described = block({ dtype: "u1", n_bytes: 32, n_odd: 1 });
-    const picture = readPicture(packRaw({ ...header(2), blocks: [described] }, [range, levels, odd]));
+    const levels = Uint8Array.from([0, 128, 255, 0, 64, 255]);
+    const described = block({ dtype: "u1", n_bytes: 24, n_odd: 1, levels: 24 });
+    const picture = readPicture(packRaw({ ...header(2), blocks: [described] }, [range, odd, levels]));
     const values = picture.blocks[0]?.values() ?? new Float32Array(0);
     expect([...values].map((v) => Math.round(v * 1000) / 1000)).toEqual([0, 0.502, 1, -1, Number.NaN, 3]);
     expect(picture.blocks[0]?.precision).toBe(Precision.Rounded);
@@ -79,6 +81,8 @@ describe("a picture", () => {
     ["too few bytes", block({ n_bytes: 20 })],
     ["an end past the buffer", block({ offset: 4 })],
     ["a negative offset", block({ offset: -4 })],
+    ["levels past the buffer", block({ dtype: "u1", n_bytes: 16, levels: 20 })],
+    ["negative levels", block({ dtype: "u1", n_bytes: 16, levels: -4 })],
     ["a huge shape", block({ queries: [0, 2147483648, 1], keys: [0, 2147483648, 1] })],
     ["a shape that is no number", block({ queries: [0, "2", 1] })],
     ["an unknown dtype", block({ dtype: ">f4" })],

@@ -93,10 +93,10 @@ class Read:
 def read_picture() -> Callable[[bytes], Read]:
     """Return a reader of pictures, written from docs/wire.md alone."""
 
-    def levels(data: bytes, n_rows: int, n_columns: int, n_odd: int) -> np.ndarray:
-        low, high = np.frombuffer(data, "<f4", n_rows * 2).astype("f8").reshape(n_rows, 2).T[..., None]
-        level = np.frombuffer(data, "u1", n_rows * n_columns, n_rows * 8).reshape(n_rows, n_columns)
-        values = (low + level / 255 * (high - low)).astype("<f4")
+    def levels(data: bytes, level: bytes, n_rows: int, n_columns: int, n_odd: int) -> np.ndarray:
+        low, high = np.frombuffer(data, "<f4", n_rows * 2).astype("f8").reshape(2, n_rows)[..., None]
+        steps = np.frombuffer(level, "u1", n_rows * n_columns).reshape(n_rows, n_columns)
+        values = (low + steps / 255 * (high - low)).astype("<f4")
         for index, code in np.frombuffer(data, "<u4", n_odd * 2, len(data) - n_odd * 8).reshape(n_odd, 2):
             values.flat[index] = (np.nan, np.inf, -np.inf)[code]
         return values
@@ -113,7 +113,7 @@ def read_picture() -> Callable[[bytes], Read]:
             spans = block["queries"], block["keys"]
             n_rows, n_columns = (-(-(end - first) // per) for first, end, per in spans)
             if block["dtype"] == "u1":
-                values = levels(own, n_rows, n_columns, block["n_odd"])
+                values = levels(own, data[4 + length + block["levels"] :], n_rows, n_columns, block["n_odd"])
             else:
                 values = np.frombuffer(own, "<" + block["dtype"]).reshape(n_rows, n_columns).astype("<f4")
             (first, end, per), (left, right, across) = spans

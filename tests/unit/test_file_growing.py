@@ -46,7 +46,10 @@ def facts(trace: Trace) -> object:
         trace.steps,
         trace.beams,
         trace.ledger.strips.n_read,
-        [({name: (it.dtype, it.shape, it.tobytes()) for name, it in arrays.items()}, more) for arrays, more in states],
+        [
+            ({name: (it.dtype, it.shape, np.asarray(it).tobytes()) for name, it in arrays.items()}, more)
+            for arrays, more in states
+        ],
     )
 
 

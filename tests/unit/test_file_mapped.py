@@ -49,9 +49,8 @@ def test_a_mapped_trace_is_the_trace(growing: Trace, path: Path, folder: bool) -
         assert again.weights(site.name) == pytest.approx(growing.weights(site.name), abs=1e-6, nan_ok=True)
         assert again.strength(site.name) == pytest.approx(growing.strength(site.name), abs=1e-5, nan_ok=True)
         assert again.overview(site.name)[0] == pytest.approx(growing.overview(site.name)[0], abs=1e-6, nan_ok=True)
-    assert all(
-        is_mapped(again.ledger.find(site).store.state()[0][name]) for site, name in ((0, "weights"), (2, "keys"))
-    )
+    states = [(again.ledger.find(site).store.state()[0], name) for site, name in ((0, "weights"), (2, "keys"))]
+    assert all(is_mapped(np.asarray(arrays[name])) for arrays, name in states)
 
 
 @pytest.mark.usefixtures("all_mapped")

@@ -14,7 +14,7 @@ SOURCES = ROOT / "js" / "src"
 
 # From low to high. A room may import any room of a lower line, none of its own line. A folder is one room.
 PYTHON_LAYERS = [
-    {"scene", "analysis", "disk", "doors", "heads", "observers", "outline", "subshell", "terms"},
+    {"scene", "analysis", "base124", "disk", "doors", "heads", "observers", "outline", "pace", "subshell", "terms"},
     {"mapped", "seen", "tokens"},
     {"booked", "checks", "architecture"},
     {"stores", "strips"},
@@ -59,16 +59,16 @@ PYTHON_DEFERRED = {("doors", room) for room in ("export", "figure", "file", "tab
 TORCH_ROOMS = {"capture", "models"}
 
 JS_LAYERS = [
-    {"wire.gen", "crc", "scales", "dom", "draw", "theme", "keys", "text"},
+    {"wire.gen", "crc", "scales", "dom", "draw", "theme", "keys", "text", "packed"},
     {"heads", "blocks", "words"},
-    {"wire", "large"},
+    {"wire", "large", "pictured"},
     {"matrix"},
     {"held", "outline", "selection", "special"},
     {"slice"},
     {"store"},
     {"views", "asking", "selector"},
-    {"host"},
-    {"widget", "standalone"},
+    {"host", "shelf"},
+    {"widget", "standalone", "loader"},
 ]
 JS_PACKAGES = {"@preact/signals-core", "@anywidget/types"}
 

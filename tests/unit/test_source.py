@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "attnwidget"
 SOURCES = ROOT / "js" / "src"
-BUNDLES = (PACKAGE / "static" / "widget.js", PACKAGE / "static" / "standalone.js")
+BUNDLES = tuple(PACKAGE / "static" / f"{name}.js" for name in ("widget", "standalone", "loader"))
 
 MAX_LINES = 250
 MAX_BUNDLE_BYTES = 150_000

@@ -13,6 +13,7 @@ import pytest
 from attnwidget import Site, Trace, stream
 from attnwidget.stream import Publisher
 from attnwidget.wire import FRAMES_PER_SECOND, MEAN, MESSAGE_BYTES, MESSAGES_PER_SECOND
+from attnwidget.wire.limits import LIVE_ROWS
 
 Reader = Callable[[bytes], Any]
 
@@ -74,7 +75,7 @@ class Sent:
         for layer in range(n_sites):
             self.trace.add_site(Site(f"cross.{layer}", "cross", layer, n_heads, "target", "source"))
         self.random = np.random.default_rng(9)
-        self.publisher = Publisher(self.trace, self.page, self.clock, self.clock.sleep)
+        self.publisher = Publisher(self.trace, self.page, self.clock, self.clock.sleep, self.clock)
 
     def decode(self, n_steps: int) -> None:
         for _ in range(n_steps):
@@ -143,7 +144,7 @@ def test_the_end_is_said_once_with_the_number_of_messages(sent: Sent) -> None:
     assert [end["count"] for end, _ in sent.page.of("end")] == [sent.publisher.seq]
 
 
-def test_a_page_is_told_ten_times_a_second_at_most(sent: Sent) -> None:
+def test_a_page_is_told_so_many_times_a_second_at_most(sent: Sent) -> None:
     for _ in range(30):
         sent.decode(100)
         sent.page.wait(lambda: sent.page.messages)
@@ -162,7 +163,7 @@ def test_answers_keep_the_pace_too(sent: Sent) -> None:
         for _ in range(50):
             sent.publisher.ask({"t": "fetch", "site": 0, "head": head})
     sent.page.wait(lambda: len(sent.page.of("blocks")) >= 4)
-    assert len(sent.page.times) - n_before <= (sent.clock() - start) * MESSAGES_PER_SECOND + 2
+    assert len(sent.page.times) - n_before <= (sent.clock() - start) * MESSAGES_PER_SECOND + 2 + stream.AT_ONCE
 
 
 def test_frames_come_twice_a_second_at_most_while_rows_trickle(sent: Sent) -> None:
@@ -181,6 +182,62 @@ def test_frames_that_take_long_come_less_often(sent: Sent, monkeypatch: pytest.M
     times = [time for time, _, _ in sent.page.frames]
     assert len(times) > 2
     assert all(b - a >= 0.06 / stream.FRAME_SHARE - 1e-9 for a, b in pairwise(times))
+
+
+def test_messages_that_take_long_come_less_often(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+    send = sent.page.send_message
+
+    def slow(content: dict[str, object], buffers: list[bytes]) -> None:
+        send(content, buffers)
+        sent.clock.sleep(0.01)
+
+    monkeypatch.setattr(sent.page, "send_message", slow)
+    for count in range(1, 20):
+        sent.decode(1)
+        sent.page.wait(lambda count=count: len(sent.page.of("rows")) >= count)
+    times = [time for time, (content, _) in zip(sent.page.times, sent.page.messages, strict=False)]
+    assert len(times) > 10
+    assert times[-1] - times[0] >= (len(times) - 1) * 0.01 / stream.ROWS_SHARE - 1e-9
+
+
+def test_rows_do_not_wait_for_answers_that_take_long(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent.decode(1)
+    sent.page.wait(lambda: sent.page.of("rows"))
+    taken: list[float] = []
+
+    def slow(_: int) -> None:
+        taken.append(sent.clock())
+        sent.clock.sleep(1e6)
+
+    monkeypatch.setattr(sent.publisher.answers, "next", slow)
+    sent.publisher.ask({"t": "fetch", "site": 0, "head": 0})
+    for count in range(2, 20):
+        sent.decode(1)
+        sent.page.wait(lambda count=count: len(sent.page.of("rows")) >= count)
+    assert len(taken) <= 1
+
+
+def test_a_message_holds_few_rows_while_recording_and_many_at_the_end(sent: Sent, read_picture: Reader) -> None:
+    sent.publisher._running = True  # as if the thread were there, but slow
+    sent.decode(3000)
+    sent.publisher._advance()
+    sent.trace.finish()
+    counts = [len(read_picture(data).header["steps"]) for _, (data,) in sent.page.of("rows")]
+    assert counts == [LIVE_ROWS, 3000 - LIVE_ROWS]
+
+
+def test_of_large_heads_the_shown_one_alone_travels(read_picture: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attnwidget.wire.live.LIVE_WEIGHTS", 20)
+    sent = Sent()
+    sent.publisher._running = True
+    shown = [(0, MEAN)]
+    sent.publisher._shown = lambda: shown[0]
+    for shown[0] in ((0, 0), (0, MEAN), (0, 2)):
+        sent.decode(3)
+        sent.publisher._advance()
+    blocks = [read_picture(data).blocks for _, (data,) in sent.page.of("rows")]
+    assert [list(each) for each in blocks] == [[(0, 0), (0, 1), (0, 2)], [(0, MEAN)], [(0, 2)]]
+    assert np.array_equal(blocks[1][0, MEAN], sent.trace.weights(0, "mean", slice(3, 6)))
 
 
 def test_a_frame_that_somebody_waits_for_comes_at_once(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-BUNDLES = ("attnwidget/static/widget.js", "attnwidget/static/standalone.js")
+BUNDLES = tuple(f"attnwidget/static/{name}.js" for name in ("widget", "standalone", "loader"))
 SDIST_ONLY = ("package.json", "package-lock.json", "js/build.mjs", "js/src/widget.ts", "scripts/hatch_build.py")
 STRANGERS = re.compile(r"(^|/)(node_modules|\.venv|\.git|build|__pycache__|\.\w+_cache)/")
 

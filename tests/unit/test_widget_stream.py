@@ -40,6 +40,15 @@ def test_the_step_follows_the_last_one(following: Heard) -> None:
     assert (following.step, following.last_step) == (3, 3)
 
 
+def test_the_last_step_is_told_with_rows_too(following: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "LIVE_FRAME_SECONDS", 1e9)
+    following._follows_at = 0.0
+    following.trace.append({"cross": ROWS}, token="da")
+    frame = following.frame
+    following._publisher._round()
+    assert (following.step, following.last_step, following.frame is frame) == (3, 3, True)
+
+
 def test_a_step_that_was_chosen_stays(following: Heard) -> None:
     following.step = 1
     more(following)

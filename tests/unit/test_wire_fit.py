@@ -16,7 +16,8 @@ from attnwidget.ledger import Cursor
 from attnwidget.stores import Factors, Visible
 from attnwidget.wire import FRAME_BYTES, MEAN, MESSAGE_BYTES
 from attnwidget.wire.codec import pack
-from attnwidget.wire.fit import Budget, frame, limited, new_blocks, whole_block
+from attnwidget.wire.fit import Budget, frame, whole_block
+from attnwidget.wire.live import limited, new_blocks
 
 Reader = Callable[[bytes], Any]
 
@@ -53,7 +54,7 @@ def test_the_mean_comes_first_where_heads_are_left_out(read_picture: Reader) -> 
 
 
 def test_the_mean_is_the_mean(read_picture: Reader) -> None:
-    trace = traced(2, 3, 250, 300)
+    trace = traced(2, 3, 300, 380)
     got = read_picture(zlib.decompress(frame(trace, 0, 1, MEAN))).blocks[1, MEAN]
     assert np.abs(got - trace.weights(1, "mean")).max() <= 1 / 510
 

@@ -59,7 +59,7 @@ def test_all_rows_leave_once_the_recording_has_ended(monkeypatch: pytest.MonkeyP
 
 
 def test_a_large_head_that_is_not_shown_waits_until_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "WHOLE_WEIGHTS", 34)
+    monkeypatch.setattr(live, "LIVE_WEIGHTS", 34)
     trace = grown(7)
     since, until = due(trace, Cursor(), 0)
     assert (until, rows(since, until)) == (trace.cursor, [7, 0])

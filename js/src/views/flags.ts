@@ -58,9 +58,9 @@ const flagsOf = (words: Words, site: Site | undefined, isTold: (kind: string) =>
     });
 
 /** How much of a large head was read, and what is kept of such heads. */
-function kept(store: Store, { planes }: Large): string[] {
+function kept(store: Store, large: Large): string[] {
   const shown = store.shown.value;
-  const drawn = shown && planes.findLast((plane) => covers(plane, shown));
+  const drawn = shown && large.planes.findLast((plane) => covers(large, plane, shown));
   const bytes = store.words.kept(store.nBytes() / 1e6, store.outline.value.kept / 1e6);
   if (!drawn) return [store.words.coarse, bytes];
   return drawn.sampled ? [store.words.sampled, bytes] : [bytes];
