@@ -23,7 +23,6 @@ from attnwidget.wire.limits import (
     FRAME_WEIGHTS,
     FRAME_WHOLE,
     HEADS_WEIGHTS,
-    PAGE_WEIGHTS,
     WHOLE_WEIGHTS,
 )
 from attnwidget.wire.parts import Part, part_of, whole_span
@@ -181,7 +180,7 @@ def _without_pictures(
     trace: Trace, heads: list[tuple[int, Glance]], blocks: list[Block]
 ) -> Iterator[tuple[int, Glance]]:
     """Yield what is told of heads without the pictures that the page makes of their weights, which it reads ahead."""
-    is_read = len(_cut(blocks, PAGE_WEIGHTS)) * PAGE_WEIGHTS <= AHEAD_WEIGHTS
+    is_read = sum(block.weights.size for block in blocks) <= AHEAD_WEIGHTS
     whole = {(b.site, b.head) for b in blocks if b.whole and b.weights.shape == (b.queries.end, b.keys.end)}
     for site, glance in heads:
         is_made = is_read and all((site, head) in whole for head in glance.heads)

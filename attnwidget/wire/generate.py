@@ -22,7 +22,7 @@ _NUMBERS = (
     "PAGE_WEIGHTS",
     "AHEAD_WEIGHTS",
 )
-_FOR_THE_PAGE = ("PROTOCOL", "MEAN", "HEADS_WEIGHTS", "WHOLE_WEIGHTS", "PAGE_WEIGHTS", "AHEAD_WEIGHTS")
+_FOR_THE_PAGE = ("PROTOCOL", "MEAN", "HEADS_WEIGHTS", "WHOLE_WEIGHTS", "AHEAD_WEIGHTS")
 _SCALARS = {int: "number", float: "number", str: "string", bool: "boolean", bytes: "DataView", NoneType: "null"}
 
 

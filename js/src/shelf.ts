@@ -3,7 +3,7 @@ import { batch, effect } from "@preact/signals-core";
 import { headName } from "./heads.ts";
 import { inflate, taken } from "./packed.ts";
 import type { Store } from "./store.ts";
-import { AHEAD_WEIGHTS, MEAN, PAGE_WEIGHTS } from "./wire.gen.ts";
+import { AHEAD_WEIGHTS, MEAN } from "./wire.gen.ts";
 import { readPicture, type Picture } from "./wire.ts";
 
 /** An element that holds a picture, and the names of the heads of which that has weights. */
@@ -71,7 +71,9 @@ export function createShelf(data: HTMLElement, store: Store, signal: AbortSignal
     if (known.size) merge(known);
   };
 
-  const isSmall = parts.size * PAGE_WEIGHTS <= AHEAD_WEIGHTS;
+  const { sites } = store.outline.peek();
+  const ofHeads = [...parts].flatMap(({ heads }) => heads).map((name) => sites[Number(name.split(":")[0])]);
+  const isSmall = ofHeads.reduce((sum, site) => sum + (site ? site.nQueries * site.nKeys : 0), 0) <= AHEAD_WEIGHTS;
   const stop = effect(() => {
     const names = lacking();
     const wanted = of(names);

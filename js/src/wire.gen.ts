@@ -8,8 +8,6 @@ export const HEADS_WEIGHTS = 16777216;
 
 export const WHOLE_WEIGHTS = 262144;
 
-export const PAGE_WEIGHTS = 262144;
-
 export const AHEAD_WEIGHTS = 4194304;
 
 /** What the tokens of a strip are parts of; its pixels stand at `offset` behind the header. */

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { bytesOf, inflate, taken } from "../src/packed.ts";
 import { createShelf } from "../src/shelf.ts";
 import { createStore } from "../src/store.ts";
-import { AHEAD_WEIGHTS, PAGE_WEIGHTS } from "../src/wire.gen.ts";
+import { AHEAD_WEIGHTS } from "../src/wire.gen.ts";
 import { readPicture } from "../src/wire.ts";
 import { deflate, header, pack, peak } from "./picture.ts";
 
@@ -26,7 +26,10 @@ function textOf(bytes: Uint8Array): string {
   return text;
 }
 
-const sites = header(2).sites.map((site) => ({ ...site, n_heads: 3 }));
+const sites = header(2).sites.flatMap((site) => [
+  { ...site, n_heads: 3 },
+  { ...site, name: "large", n_heads: 9, n_queries: AHEAD_WEIGHTS / 5 },
+]);
 const picture = (heads: number[]) =>
   pack(
     header(2, { sites }),
@@ -41,14 +44,14 @@ async function element(heads: number[], attributes: Record<string, string>): Pro
   return made;
 }
 
-/** A page whose first picture holds head 0, and others one head each, with so many empty ones behind them. */
-async function opened(nEmpty = 0) {
+/** A page whose first picture holds head 0, and others one head each; a large one names heads of millions of weights. */
+async function opened(isLarge = false) {
   const main = document.createElement("main");
   const first = await element([0], { "data-selection": "{}" });
   const others = await Promise.all([1, 2].map((head) => element([head], { "data-heads": `0:${head}` })));
-  const empty = Array.from({ length: nEmpty }, () => document.createElement("script"));
-  for (const each of empty) each.setAttribute("data-heads", "9:9");
-  document.body.replaceChildren(main, first, ...others, ...empty);
+  const last = document.createElement("script");
+  if (isLarge) last.setAttribute("data-heads", "1:7 1:8");
+  document.body.replaceChildren(main, first, ...others, last);
   const store = createStore(state(false));
   store.merge(readPicture(await inflate(taken(first))));
   store.select({ head: 0 });
@@ -57,7 +60,6 @@ async function opened(nEmpty = 0) {
   return { store, life, others };
 }
 
-const TOO_MANY = AHEAD_WEIGHTS / PAGE_WEIGHTS;
 let life = new AbortController();
 afterEach(() => life.abort());
 
@@ -85,14 +87,14 @@ describe("the pictures of a page", () => {
   });
 
   it("wait where they are many, but for those beside what is looked at", async () => {
-    const page = await opened(TOO_MANY);
+    const page = await opened(true);
     life = page.life;
     await vi.waitFor(() => expect(page.others[0]?.isConnected).toBe(false));
     expect([page.store.matrix(0, 1), page.others[1]?.isConnected]).toEqual([null, true]);
   });
 
   it("are there at once where they were made ready", async () => {
-    const page = await opened(TOO_MANY);
+    const page = await opened(true);
     life = page.life;
     await vi.waitFor(() => expect(page.others[0]?.isConnected).toBe(false));
     await new Promise((done) => setTimeout(done, 50));
@@ -101,21 +103,21 @@ describe("the pictures of a page", () => {
   });
 
   it("come when somebody looks at them", async () => {
-    const page = await opened(TOO_MANY);
+    const page = await opened(true);
     life = page.life;
     page.store.select({ head: 2 });
     await vi.waitFor(() => expect(page.store.matrix(0, 2)?.values[2]).toBeCloseTo(0.6));
   });
 
   it("come for the mean of all heads", async () => {
-    const page = await opened(TOO_MANY);
+    const page = await opened(true);
     life = page.life;
     page.store.select({ head: -1 });
     await vi.waitFor(() => expect(page.store.matrix(0, -1)?.values[0]).toBeCloseTo((0.6 + 0.1 + 0.1) / 3));
   });
 
   it("that cannot be read say so", async () => {
-    const page = await opened(TOO_MANY);
+    const page = await opened(true);
     life = page.life;
     for (const other of page.others) other.textContent = "\x02!!!!!!!!!!!!!!!";
     page.store.select({ head: 2 });
