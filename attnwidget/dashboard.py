@@ -10,8 +10,8 @@ import numpy as np
 import traitlets
 
 from attnwidget.analysis import special_keys, strength, strength_by_step, without
-from attnwidget.selection import expected_strength
-from attnwidget.widget import AttentionWidget, checked
+from attnwidget.selection import checked, expected_strength
+from attnwidget.widget import AttentionWidget
 from attnwidget.wire import MEAN
 
 if TYPE_CHECKING:

@@ -95,3 +95,19 @@ def _within(values: object, first: int, end: int) -> bool:
         and all(type(value) is int and first <= value < end for value in values)
         and len(set(values)) == len(values)
     )
+
+
+def checked(trace: object) -> Trace:
+    """Return a trace.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if not isinstance(trace, Trace):
+        remedy = (
+            "Pass its .trace."
+            if isinstance(getattr(trace, "trace", None), Trace)
+            else "Weights of another library become one with Trace.from_weights(weights, source=tokens)."
+        )
+        raise TypeError(f"trace: {type(trace).__name__} came, a Trace was expected. {remedy}")
+    return trace

@@ -32,13 +32,7 @@ class Trace(Reading, Doors):
         title: a short name, shown above the picture.
     """
 
-    def __init__(
-        self,
-        *,
-        source: TokensLike | None = None,
-        target: TokensLike | None = None,
-        title: str = "",
-    ) -> None:
+    def __init__(self, *, source: TokensLike | None = None, target: TokensLike | None = None, title: str = "") -> None:
         if not isinstance(title, str):
             raise TypeError(f"title: {type(title).__name__} came, a string was expected.")
         super().__init__(title)
@@ -233,6 +227,11 @@ class Trace(Reading, Doors):
         What it raises is logged. `at_end(trace)` is called once, when nothing more comes; its errors `finish` raises.
         """
         return self._observers.add(observer, at_end)
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether somebody is told of changes."""
+        return bool(self._observers)
 
     def _tell(self) -> None:
         self._observers.tell(self)

@@ -12,7 +12,7 @@ import traitlets
 
 from attnwidget.figure import still
 from attnwidget.outline import first_shown, first_step
-from attnwidget.selection import CHOICES, check
+from attnwidget.selection import CHOICES, check, checked
 from attnwidget.stream import Publisher
 from attnwidget.subshell import keep_subshell
 from attnwidget.trace import Trace
@@ -240,19 +240,3 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             self._publisher.tell_end()
         else:
             self._publisher.ask(content)
-
-
-def checked(trace: object) -> Trace:
-    """Return a trace.
-
-    Raises:
-        TypeError: it is something else.
-    """
-    if not isinstance(trace, Trace):
-        remedy = (
-            "Pass its .trace."
-            if isinstance(getattr(trace, "trace", None), Trace)
-            else "Weights of another library become one with Trace.from_weights(weights, source=tokens)."
-        )
-        raise TypeError(f"trace: {type(trace).__name__} came, a Trace was expected. {remedy}")
-    return trace

@@ -118,10 +118,11 @@ def _n_tokens(module: torch.nn.Module, scope: Mapping[str, object]) -> int:
 def sort_of(
     function: object, query: torch.Tensor, key: torch.Tensor, args: Sequence[object], kwargs: Mapping[str, object]
 ) -> object:
-    """Return what is the same of calls that are computed alike, over however many keys."""
+    """Return what is the same of calls that are computed alike; a single query over however many keys."""
     given = (*args, *kwargs.values())
     plain = [it if it is None or isinstance(it, (bool, int, float, str)) else type(it) for it in given]
-    return function, query.shape, key.shape[1], query.dtype, plain, list(kwargs)
+    n_keys = 0 if query.shape[2] == 1 else key.shape[2]
+    return function, query.shape, key.shape[1], n_keys, query.dtype, plain, list(kwargs)
 
 
 class Row(NamedTuple):
@@ -152,3 +153,22 @@ def next_row(last: Row, query: torch.Tensor, key: torch.Tensor) -> Call | None:
         return None
     row, first = DotProduct(query, key, last.scale), n_keys - 1
     return Call(last.module, last.route, row, cross=last.cross, causal=last.causal, first_query=first, n_keys=n_keys)
+
+
+class Whole(NamedTuple):
+    """What is the same of matrices without mask and cache that a module computes alike; it holds no tensor."""
+
+    sort: object
+    module: str
+    route: str
+    causal: bool | None
+    scale: float
+    diagonal: int | None
+
+
+def same_whole(known: Whole, scope: Mapping[str, object], query: torch.Tensor, key: torch.Tensor) -> Call | None:
+    """Return the call of a matrix that is computed as an earlier one of its module; None where it has a cache."""
+    if any(scope.get(name) is not None for name in (*_CACHES, *_OTHER_SEQUENCE)):
+        return None
+    product = DotProduct(query, key, known.scale, diagonal=known.diagonal)
+    return Call(known.module, known.route, product, cross=False, causal=known.causal)

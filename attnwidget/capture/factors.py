@@ -144,9 +144,11 @@ def as_numpy(tensor: torch.Tensor, *, is_own: bool = False) -> np.ndarray:
         tensor: what to read.
         is_own: nobody will change it, so that the array may be in its memory; else it is in memory of its own.
     """
-    tensor = tensor.detach().cpu()
-    if tensor.dtype not in (torch.float16, torch.bool):
-        tensor = tensor.float()
-    array = np.ascontiguousarray(tensor.numpy()) if is_own else np.array(tensor.numpy(), order="C")
+    if not is_own or tensor.requires_grad or not tensor.is_cpu or tensor.dtype != torch.float32:
+        tensor = tensor.detach().cpu()
+        if tensor.dtype not in (torch.float16, torch.bool):
+            tensor = tensor.float()
+    array = tensor.numpy()
+    array = np.ascontiguousarray(array) if is_own else np.array(array, order="C")
     array.flags.writeable = False
     return array

@@ -16,10 +16,11 @@ from dataclasses import replace
 from math import prod
 from types import FrameType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 
-from attnwidget.capture.about import About, Row, next_row, sort_of
+from attnwidget.capture.about import About, Row, Whole, next_row, same_whole, sort_of
 from attnwidget.capture.adapter import Adapter, Sink
 from attnwidget.capture.attention import DotProduct, Weights
 from attnwidget.capture.call import BEFORE_DROPOUT, Call
@@ -34,6 +35,7 @@ _LARGE_BYTES = 16 << 20  # weights from which queries and keys are looked for in
 _open: ContextVar[HuggingFaceAdapter | None] = ContextVar("attnwidget_hugging_face", default=None)
 _lock = threading.Lock()
 _n_users = 0
+_wholes: WeakKeyDictionary[torch.nn.Module, Whole] = WeakKeyDictionary()  # the last one that was seen of each
 _original: Any = None
 
 
@@ -83,16 +85,13 @@ class HuggingFaceAdapter(Adapter):
         owner = self.sink.owner(module)
         if owner is None:
             return function(module, query, key, *args, **kwargs)
-        last = self._rows.get(module)
-        sort = sort_of(function, query, key, args, kwargs) if query.shape[2] == 1 else None
-        if last is not None and last.sort == sort and not torch.is_grad_enabled():
-            call = next_row(last, query, key)
-            if call is not None:
-                with self.sink.muted():
-                    output, extra = function(module, query, key, *args, **kwargs)
-                self._rows[module] = last._replace(n_keys=last.n_keys + 1)
-                self.sink.take(call)
-                return output, extra
+        sort = sort_of(function, query, key, args, kwargs)
+        call = self._known(module, sort, caller, query, key)
+        if call is not None:
+            with self.sink.muted():
+                output, extra = function(module, query, key, *args, **kwargs)
+            self.sink.take(call)
+            return output, extra
         about = About(owner, caller.f_locals, query, key, args, kwargs)
         calls_kernel = function.__name__ == _SDPA
         with self.sink.collected(about.placed, listening=not calls_kernel) as seen:
@@ -118,21 +117,38 @@ class HuggingFaceAdapter(Adapter):
                     self.sink.take(other)
         return output, extra
 
+    def _known(
+        self, module: torch.nn.Module, sort: object, caller: FrameType, query: torch.Tensor, key: torch.Tensor
+    ) -> Call | None:
+        """Return the call where the kernel was seen to make the same of another query and key; None if it must be."""
+        if torch.is_grad_enabled() or self.sink.edits:
+            return None
+        if query.shape[2] > 1:
+            known = _wholes.get(module)
+            alike = known is not None and known.sort == (sort, getattr(module, "is_causal", None))
+            return same_whole(known, caller.f_locals, query, key) if known is not None and alike else None
+        last = self._rows.get(module)
+        call = next_row(last, query, key) if last is not None and last.sort == sort else None
+        if last is not None and call is not None:
+            self._rows[module] = last._replace(n_keys=last.n_keys + 1)
+        return call
+
     def _learn(self, module: torch.nn.Module, sort: object, about: About, call: Call) -> None:
-        """Remember what the kernel makes of a single query over all keys, so that it need not be watched again."""
+        """Remember what the kernel makes of a single query over all keys, or without a cache of all queries."""
         product = call.attention
         if (
-            isinstance(product, DotProduct)
-            and sort is not None
-            and call.n_keys == product.shape[3]
-            and call.first_query == product.shape[3] - 1
-            and (product.query is about.query and product.key is about.key)
-            and all(it is None for it in (product.mask, product.diagonal, product.sinks, product.softcap))
-            and not call.note
+            not isinstance(product, DotProduct)
+            or (product.query is not about.query or product.key is not about.key)
+            or any(it is not None for it in (product.mask, about.mask, product.sinks, product.softcap))
+            or call.note
         ):
-            self._rows[module] = Row(
-                sort, call.module, call.route, call.cross, call.causal, product.scale, product.shape[3]
-            )
+            return
+        n_queries, n_keys = product.shape[2:]
+        if n_queries > 1 and call.n_keys is call.first_query is None and call.cross is False and not call.first_key:
+            named = sort, getattr(module, "is_causal", None)
+            _wholes[module] = Whole(named, call.module, call.route, call.causal, product.scale, product.diagonal)
+        elif n_queries == 1 and product.diagonal is None and call.n_keys == n_keys == (call.first_query or 0) + 1:
+            self._rows[module] = Row(sort, call.module, call.route, call.cross, call.causal, product.scale, n_keys)
 
     def _call(self, about: About, extra: torch.Tensor | None, seen: list[Call]) -> Call | None:
         """Return what the function returned as weights, or else the one call that another adapter saw in it."""

@@ -50,6 +50,11 @@ class Sites:
         self._biased: dict[str, Softmax] = {}  # of sites that add a bias to their scores, so far
         self._n_keys: dict[str, int] = {}  # that the store of a site has been brought, where it keeps keys
 
+    @property
+    def is_seen(self) -> bool:
+        """Whether somebody looks on while the trace grows."""
+        return self._trace.is_observed
+
     def keep_weights(self, reason: str) -> None:
         """Keep weights as they are, because queries and keys do not tell them.
 

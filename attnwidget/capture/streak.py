@@ -18,8 +18,8 @@ from attnwidget.capture.factors import as_numpy
 from attnwidget.capture.sites import Sites
 from attnwidget.stores import Factors, Visible
 
-WAIT_S = 0.05  # for which a row may wait at most while others come
-MAX_STEPS = 16
+WAIT_S, UNSEEN_S = 0.05, 0.25  # for which a row may wait at most while others come; where nobody looks on, for longer
+MAX_STEPS, UNSEEN_STEPS = 16, 64
 _SOON = 4  # of so many steps each comes at once, of the next so many every second one, and so on
 
 Chosen = tuple[str, list[tuple[str, float]]]
@@ -49,8 +49,9 @@ class Streak:
         """Whether it is time to append what there is."""
         if not self.chosen or self.n_open:
             return False
-        enough = min(MAX_STEPS, 1 + self._n_appended // _SOON)
-        return len(self.chosen) >= enough or time.monotonic() - self._begun >= WAIT_S
+        is_seen = self._sites.is_seen
+        enough = min(MAX_STEPS, 1 + self._n_appended // _SOON) if is_seen else UNSEEN_STEPS
+        return len(self.chosen) >= enough or time.monotonic() - self._begun >= (WAIT_S if is_seen else UNSEEN_S)
 
     def takes(self, calls: Sequence[tuple[str, Call]], example: int) -> bool:
         """Add the rows of a step if they continue the streak, or begin one.

@@ -264,7 +264,7 @@ def test_a_frame_comes_without_an_end(sent: Sent) -> None:
 @pytest.fixture(scope="module")
 def burst() -> Sent:
     """A recording that is far too large for one message."""
-    made = Sent(n_sites=4, n_heads=16, n_keys=900)
+    made = Sent(n_sites=4, n_heads=16, n_keys=800)
     made.decode(40)
     made.trace.finish()
     made.settle()
@@ -281,7 +281,7 @@ def test_a_burst_arrives_whole(burst: Sent, read_picture: Reader) -> None:
 
 
 def test_the_recording_thread_sends_one_message_and_leaves_the_rest() -> None:
-    sent = Sent(n_sites=4, n_heads=16, n_keys=900)
+    sent = Sent(n_sites=4, n_heads=16, n_keys=800)
     sent.publisher._running = True  # as if the thread were there, but slow
     sent.decode(40)
     sent.trace.finish()
