@@ -51,23 +51,25 @@ def _cells(plot: Group, look: Look, layout: Layout, colours: Colours, shares: np
         rgb = rgb.swapaxes(0, 1)
     rows, columns = layout.rows, layout.columns
     plot.add("rect", width=columns.length, height=rows.length, fill=css(ground))
-    gap = 1.0 if min(rows.size, columns.size) >= _GAP else 0.0
     colour, places = np.unique(np.round(rgb).astype(np.uint8).reshape(-1, 3), axis=0, return_inverse=True)
     order = np.argsort(places.ravel(), kind="stable")
     ends = np.cumsum(np.bincount(places.ravel()))
     for number, members in enumerate(np.split(order, ends[:-1])):
         if css(colour[number]) != css(ground):
-            _path(plot, members, (columns, rows), gap, fill=css(colour[number]))
+            _path(plot, members, (columns, rows), fill=css(colour[number]))
+    if min(rows.size, columns.size) >= _GAP:
+        across = (f"M{i * columns.size - 0.5:.1f} 0v{rows.length:.1f}" for i in range(1, columns.n_cells + 1))
+        down = (f"M0 {i * rows.size - 0.5:.1f}h{columns.length:.1f}" for i in range(1, rows.n_cells + 1))
+        plot.add("path", d="".join((*across, *down)), stroke=css(ground))
 
 
-def _path(plot: Group, members: np.ndarray, axes: tuple[Axis, Axis], gap: float, **attributes: object) -> None:
+def _path(plot: Group, members: np.ndarray, axes: tuple[Axis, Axis], **attributes: object) -> None:
+    """Draw cells as squares of size 1 on a scale of their own, which takes the least text."""
     columns, rows = axes
     line, column = np.divmod(members, columns.n_cells)
-    wide, high = f"{columns.size - gap:.2f}", f"{rows.size - gap:.2f}"
-    boxes = (
-        f"M{x:.2f} {y:.2f}h{wide}v{high}h-{wide}z" for x, y in zip(column * columns.size, line * rows.size, strict=True)
-    )
-    plot.add("path", None, d="".join(boxes), **attributes)
+    boxes = (f"M{x} {y}h1v1h-1z" for x, y in zip(column.tolist(), line.tolist(), strict=True))
+    scale = f"scale({columns.size:.6g} {rows.size:.6g})"
+    plot.add("path", None, d="".join(boxes), transform=scale, **attributes)
 
 
 def _hatched(plot: Group, layout: Layout, colours: Colours, odd: np.ndarray) -> None:
@@ -75,12 +77,13 @@ def _hatched(plot: Group, layout: Layout, colours: Colours, odd: np.ndarray) -> 
     members = np.flatnonzero(odd.T if layout.turned else odd)
     if not members.size:
         return
+    fill = colours.warning
     if min(layout.rows.size, layout.columns.size) >= _HATCH:
-        tile = plot.add("defs").add("pattern", id="odd", width=4, height=4, patternUnits="userSpaceOnUse")
-        tile.add("path", d="M0 4L4 0", stroke=colours.warning, stroke_width=1)
-        _path(plot, members, (layout.columns, layout.rows), 0, fill="url(#odd)")
-    else:
-        _path(plot, members, (layout.columns, layout.rows), 0, fill=colours.warning)
+        wide, high = 4 / layout.columns.size, 4 / layout.rows.size
+        tile = plot.add("defs").add("pattern", id="odd", width=wide, height=high, patternUnits="userSpaceOnUse")
+        tile.add("path", d="M0 1L1 0", stroke=fill, stroke_width=0.25, transform=f"scale({wide:.6g} {high:.6g})")
+        fill = "url(#odd)"
+    _path(plot, members, (layout.columns, layout.rows), fill=fill)
 
 
 def _step(plot: Group, look: Look, layout: Layout, colours: Colours, top: float) -> None:

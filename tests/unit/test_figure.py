@@ -39,12 +39,12 @@ def texts(drawn: str) -> list[str]:
     return [node.text or "" for node in ElementTree.fromstring(drawn).iter(f"{SVG}text")]
 
 
-def cells(drawn: str) -> dict[tuple[float, float], str]:
-    """Return the colour of each cell of a heatmap by its corner."""
+def cells(drawn: str) -> dict[tuple[int, int], str]:
+    """Return the colour of each cell of a heatmap by column and row; those of no weight are not drawn."""
     found = {}
     for node in ElementTree.fromstring(drawn).iter(f"{SVG}path"):
-        for x, y in re.findall(r"M([\d.]+) ([\d.]+)h[\d.]+v[\d.]+h-[\d.]+z", node.attrib["d"]):
-            found[float(x), float(y)] = node.attrib["fill"]
+        for x, y in re.findall(r"M(\d+) (\d+)h1v1h-1z", node.attrib["d"]):
+            found[int(x), int(y)] = node.attrib["fill"]
     return found
 
 
@@ -55,11 +55,10 @@ def test_each_cell_has_the_colour_of_its_weight(theme: str, rows: str) -> None:
     drawn = figure.svg(trace_of(weights), theme=theme, rows=rows)  # type: ignore[arg-type]
     colours = DARK if theme == "dark" else LIGHT
     shown_cells = weights if rows == "query" else weights.T
-    corners = cells(drawn)
-    across, down = (sorted({corner[i] for corner in corners}) for i in (0, 1))
-    for r, y in enumerate(down):
-        for c, x in enumerate(across):
-            assert corners.get((x, y), colours.of(0)) == colours.of(float(shown_cells[r, c]))
+    found = cells(drawn)
+    assert max(found) < shown_cells.shape[::-1]
+    for (r, c), weight in np.ndenumerate(shown_cells):
+        assert found.get((c, r), colours.of(0)) == colours.of(float(weight))
 
 
 @pytest.mark.parametrize(("colours", "crc"), [(LIGHT, 450843933), (DARK, 2895197698)])
