@@ -155,15 +155,14 @@ describe("the page", () => {
   });
 
   it("asks for rows that were lost although a frame tells of them", async () => {
-    const { model } = await opened();
+    const { model, store } = await opened();
     message(model, { t: "rows", run: "a", seq: 0 }, pack(header(1), [{ rows: [peak(0)] }]));
     message(model, { t: "rows", run: "a", seq: 2 }, pack(header(3), [{ at: 2, rows: [peak(2)] }]));
     model.set("frame", await deflate(pack(header(3, { seq: 3 }), [{ rows: [peak(0), peak(1), peak(2)] }])));
-    await settled();
+    await vi.waitFor(() => expect(store.slice.value.matrix.precision).toEqual(new Uint8Array([3, 3, 3])));
     model.sent.length = 0;
     message(model, { t: "end", run: "a", count: 3, digests: [] });
-    await settled();
-    expect(model.sent).toContainEqual({ t: "need", run: "a", seqs: [1] });
+    await vi.waitFor(() => expect(model.sent).toContainEqual({ t: "need", run: "a", seqs: [1] }));
   });
 
   it("fetches a head whose digest differs", async () => {
