@@ -15,7 +15,7 @@ SIDE_BARS = 128.0  # beside the rows, where these are inputs
 HEATMAP = 468.0
 FEW_ROWS = 310.0  # filled while there are few rows
 LEAST_CELL = 3.0
-STILL_CELL = 14.0  # of a figure that every saved notebook holds
+STILL_CELL = 18.0  # of a figure that every saved notebook holds
 MOST_COLUMN, READABLE = 150.0, 72.0
 MOST_ROW = (28.0, 44.0)
 

@@ -18,7 +18,7 @@ MESSAGE_BYTES = 4 * 1024 * 1024  # the largest message
 LIVE_MESSAGE_BYTES, LIVE_ROWS = 1024 * 1024, 512  # and while recording: a model would feel what takes longer
 LIVE_BYTES = 256 * 1024  # while recording, rows of sites that are not shown leave only within this, a message
 STEP_BYTES = 64 * 1024  # a site whose rows are larger than this for one step is not streamed but fetched
-MESSAGES_PER_SECOND = 20  # for each widget; the server drops everything past 1,000 a second
+MESSAGES_PER_SECOND = 10  # for each widget; the server drops everything past 1,000 a second
 FRAMES_PER_SECOND = 2  # while streaming
 
 FRAME_TOKENS = 1 << 13  # of one strip in a frame

@@ -59,7 +59,7 @@ def narrow(tmp_path: Path) -> Iterator[labkit.Lab]:
 @pytest.fixture
 def enough(tmp_path: Path) -> Iterator[labkit.Lab]:
     """A server that lets as many messages through as a widget may send, and a few more."""
-    yield from limited(tmp_path, 25)
+    yield from limited(tmp_path, 15)
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def test_a_saved_notebook_draws_and_steps_without_its_kernel(chrome: Browser, tm
         labkit.run_all(page)
         expect(page.locator(WIDGET)).to_have_attribute("data-rows", "64")
         save_and_wait(page, path)
-        assert path.stat().st_size - plain < 200_000
+        assert path.stat().st_size - plain < 220_000
         page.evaluate(SHUT_DOWN)
         page.close()
 
