@@ -16,17 +16,26 @@ FlagKind = Literal[
 
 MAX_PLACES = 5  # places that a flag keeps; `count` says how many there are in all
 
-_SAYS: dict[str, str] = {
-    "nan": "weights are NaN",
-    "infinite": "weights are infinite",
-    "negative": "weights are negative",
-    "above_one": "weights are above 1",
-    "row_sum": "rows do not sum to 1",
-    "zero_row": "rows are all zero",
-    "column_sum": "heads have columns that sum to 1 where rows were expected to",
-    "missing": "steps have no weights: no attention ran in them",
-    "reduced": "rows keep their 16 largest weights only; the others are shown as 0",
-    "mask": "rows are a mask, each weight from 0 to 1 on its own: they need not sum to 1",
+_SAYS: dict[str, tuple[str, str]] = {  # of one, and of more
+    "nan": ("weight is NaN", "weights are NaN"),
+    "infinite": ("weight is infinite", "weights are infinite"),
+    "negative": ("weight is negative", "weights are negative"),
+    "above_one": ("weight is above 1", "weights are above 1"),
+    "row_sum": ("row does not sum to 1", "rows do not sum to 1"),
+    "zero_row": ("row is all zero", "rows are all zero"),
+    "column_sum": (
+        "head has columns that sum to 1 where rows were expected to",
+        "heads have columns that sum to 1 where rows were expected to",
+    ),
+    "missing": ("step has no weights: no attention ran in it", "steps have no weights: no attention ran in them"),
+    "reduced": (
+        "row keeps its 16 largest weights only; the others are shown as 0",
+        "rows keep their 16 largest weights only; the others are shown as 0",
+    ),
+    "mask": (
+        "row is a mask, each weight from 0 to 1 on its own: it need not sum to 1",
+        "rows are a mask, each weight from 0 to 1 on its own: they need not sum to 1",
+    ),
 }
 _ASKS: dict[str, str] = {
     "negative": ": are these scores from before softmax?",
@@ -52,7 +61,8 @@ class Flag:
         head, query, key = self.where[0] if self.where else (-1, -1, -1)
         names = (("head", head), ("query", query), ("key", key))
         place = ", ".join(f"{name} {index}" for name, index in names if index >= 0)
-        return f"{self.count} {_SAYS[self.kind]}" + (f" (first: {place})" if place else "") + _ASKS.get(self.kind, "")
+        says = _SAYS[self.kind][self.count != 1]
+        return f"{self.count} {says}" + (f" (first: {place})" if place else "") + _ASKS.get(self.kind, "")
 
     def plus(self, other: Flag) -> Flag:
         """Return this flag with another of the same kind added to it."""

@@ -17,6 +17,7 @@ import { panel } from "../src/views/panel.ts";
 import { inputScene } from "../src/views/scene.ts";
 import { strength } from "../src/views/strength.ts";
 import { inputStrip, outputStrip } from "../src/views/strips.ts";
+import { linesOf } from "../src/views/table.ts";
 import type { View } from "../src/views/view.ts";
 import { why } from "../src/views/why.ts";
 import { readPicture } from "../src/wire.ts";
@@ -103,6 +104,7 @@ afterEach(() => vi.unstubAllGlobals());
 
 const CASES: [name: string, view: View, embedded: string, selection?: Partial<Selection>][] = [
   ["controls", controls, HEADS],
+  ["controls in Chinese", controls, HEADS, { language: "zh" }],
   ["diagram", diagram, WORDS],
   ["diagram of towers", diagram, HEADS, { site: 2 }],
   ["flags", flags, WORDS, { special: "omit", special_keys: [1], expected: [1], expectation: "own" }],
@@ -125,6 +127,15 @@ describe("the picture of", () => {
     const store = await storeOf(embedded, selection);
     store.explaining.value = true;
     await expect(pictureOf(view, store)).toMatchFileSnapshot(`pictures/${name.replaceAll(" ", "-")}.txt`);
+  });
+
+  it("a table has each input, its weight and its strength", async () => {
+    const { lines, left } = linesOf(await storeOf(WORDS));
+    expect(left).toBe(0);
+    expect(lines.map(([name]) => name)).toEqual(
+      ["four", "thousand", "eight", "hundred", "seventy", "seven"].map((word, i) => `${i + 1} ${word}`),
+    );
+    expect(lines.reduce((sum, [, weight]) => sum + Number(weight), 0)).toBeCloseTo(1, 4);
   });
 
   it("the same recording is the same, drawn twice", async () => {

@@ -113,3 +113,95 @@ def test_a_narrow_window_loses_nothing(state: str, pages: dict[str, Path], at: C
         assert box is not None
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= REFLOW_PX
+
+
+FOCUS = "() => document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent"
+STOPS = """() => [...document.querySelectorAll('a, button, input, select, [tabindex]')]
+  .filter((node) => node.tabIndex >= 0 && node.checkVisibility())
+  .map((node) => node.closest('section, .attnwidget-controls')?.className)"""
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until something of this name has the focus."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate(FOCUS) == name:
+            return
+    raise AssertionError(f"no tab stop is called {name!r}")
+
+
+@pytest.fixture
+def keyed(pages: dict[str, Path], at: Callable[..., Page]) -> Page:
+    return at(pages["why and heads open"])
+
+
+def test_a_step_is_chosen_with_keys(keyed: Page) -> None:
+    step = keyed.locator(".attnwidget-step-label")
+    tab_to(keyed, "step")
+    keyed.keyboard.press("Home")
+    expect(step).to_have_text("step 1 of 8")
+    keyed.keyboard.press("ArrowRight")
+    expect(step).to_have_text("step 2 of 8")
+    expect(keyed.get_by_role("slider", name="step")).to_have_attribute("aria-valuetext", "step 2 of 8, tausend")
+
+
+def test_play_is_started_and_stopped_with_keys(keyed: Page) -> None:
+    tab_to(keyed, "play")
+    keyed.keyboard.press("Space")
+    assert keyed.evaluate(FOCUS) == "pause"
+    keyed.keyboard.press("Space")
+    assert keyed.evaluate(FOCUS) == "play"
+
+
+@pytest.mark.parametrize(("name", "key", "chosen"), [
+    ("site", "e", "encoder self"), ("head", "4", "4 of 4"), ("scale", "r", "row maximum"), ("rows", "i", "input")
+])  # fmt: skip
+def test_lists_are_chosen_from_with_keys(keyed: Page, name: str, key: str, chosen: str) -> None:
+    tab_to(keyed, name)
+    keyed.keyboard.press(key)
+    expect(keyed.get_by_label(name, exact=True).locator("option:checked")).to_have_text(chosen)
+
+
+def test_the_strongest_input_of_a_word_is_found_with_keys(keyed: Page) -> None:
+    cell = keyed.locator(".attnwidget-heatmap [role=gridcell]")
+    tab_to(keyed, "Attention weights, rows are output, columns are input")
+    keyed.keyboard.press("Home")
+    for _ in range(9):
+        keyed.keyboard.press("ArrowUp")
+    weights = {}
+    for _ in range(6):
+        told = cell.get_attribute("aria-label") or ""
+        weights[told.split(", ")[2].partition(";")[0]] = float(told.rpartition(" ")[2])
+        keyed.keyboard.press("ArrowRight")
+    assert max(weights, key=lambda name: weights[name]) == "four"
+
+
+def test_an_input_is_locked_and_let_go_with_keys(keyed: Page) -> None:
+    tab_to(keyed, "input")
+    keyed.keyboard.press("Home")
+    keyed.keyboard.press("Enter")
+    first = keyed.locator(".attnwidget-input [role=option]").first
+    expect(first).to_have_attribute("aria-selected", "true")
+    keyed.keyboard.press("Enter")
+    expect(first).to_have_attribute("aria-selected", "false")
+
+
+def test_what_is_folded_is_opened_with_keys(keyed: Page) -> None:
+    tab_to(keyed, "Why this weight?")
+    keyed.keyboard.press("Enter")
+    expect(keyed.locator(".attnwidget-why-body")).to_be_visible()
+    tab_to(keyed, "As a table")
+    keyed.keyboard.press("Enter")
+    expect(keyed.get_by_role("rowheader", name="5 seventy")).to_be_visible()
+
+
+@pytest.mark.parametrize("n_tokens", [3, 300])
+def test_there_is_one_tab_stop_a_view_however_many_tokens_there_are(
+    n_tokens: int, at: Callable[..., Page], tmp_path: Path
+) -> None:
+    weights = np.random.default_rng(0).random((2, n_tokens, n_tokens)).astype(np.float32)
+    words = [f"t{i}" for i in range(n_tokens)]
+    aw.Trace.from_weights(weights, source=words, target=words).to_html(tmp_path / "page.html")
+    stops = at(tmp_path / "page.html").evaluate(STOPS)
+    views = [name for name in stops if "attnwidget-view " in f"{name} " and "attnwidget-step" not in name]
+    assert max(views.count(name) for name in views if "heads" not in name) == 1

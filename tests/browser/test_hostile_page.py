@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 import attnwidget as aw
+from attnwidget.architecture import Module
 
 CORPUS = json.loads((Path(__file__).parents[1] / "data" / "hostile_tokens.json").read_text("utf-8"))
 TEXTS = [token["text"] * token.get("repeat", 1) for token in CORPUS["tokens"]]
@@ -33,6 +34,26 @@ def test_no_token_runs_or_breaks_the_page(page: Page, tmp_path: Path, first: int
     expect(page.locator(".attnwidget-tip")).to_be_visible()
     assert page.evaluate("window.ran") == []
     assert page.locator(".attnwidget-input .attnwidget-token").count() == len(tokens)
+
+
+@pytest.mark.parametrize("first", range(0, len(TEXTS), GROUP))
+def test_no_name_runs_wherever_it_stands(page: Page, tmp_path: Path, first: int) -> None:
+    some = [text for text in TEXTS[first : first + GROUP] if text]
+    trace = aw.Trace(source=["a"], title=some[0])
+    for i, text in enumerate(some):
+        trace.add_site(aw.Site(f"{text}{i}", "cross", i, 1, "target", "source"))
+    weights = {f"{text}{i}": np.ones((1, 1, 1), np.float32) for i, text in enumerate(some)}
+    trace.append(weights, token=some[0], candidates=[(text, 0.01) for text in some])
+    modules = tuple(Module(f"{text}{i}", text, text, i) for i, text in enumerate(some))
+    trace.set_architecture(Module("", some[0], children=modules))
+    page.add_init_script("window.ran = []; window.__pwn = (id) => window.ran.push(id);")
+    for name, write in (("page.html", trace.to_html), ("figure.svg", trace.to_svg)):
+        write(tmp_path / name)
+        page.goto((tmp_path / name).as_uri())
+        page.locator(".attnwidget[data-rows]" if name == "page.html" else "text").first.wait_for()
+        for block in page.locator(".attnwidget-diagram-block").all()[:2]:
+            block.hover()
+        assert page.evaluate("window.ran ?? []") == []
 
 
 @pytest.mark.parametrize("pair", CORPUS["confusable_pairs"], ids=lambda pair: repr(pair))

@@ -88,7 +88,7 @@ def test_what_is_unusual_is_said_and_hatched() -> None:
     weights = np.array([[np.nan, 0.5, 0.5], [-1, 1, 1], [0.2, 0.2, 0.1]], np.float32)
     drawn = figure.svg(trace_of(weights, source=WORDS))
     said = " ".join(texts(drawn))
-    for word in ("NaN", "negative", "do not sum to 1"):
+    for word in ("1 weight is NaN", "negative", "1 row does not sum to 1"):
         assert word in said
     (hatched,) = (node for node in ElementTree.fromstring(drawn).iter(f"{SVG}path") if "odd" in node.get("fill", ""))
     assert hatched.attrib["d"].count("M") == 2

@@ -12,6 +12,7 @@ import headsStyle from "../style/heads.css";
 import strengthStyle from "../style/strength.css";
 import sceneStyle from "../style/scene.css";
 import stripsStyle from "../style/strips.css";
+import tableStyle from "../style/table.css";
 import whyStyle from "../style/why.css";
 import { controls } from "./controls.ts";
 import { diagram } from "./diagram.ts";
@@ -24,6 +25,7 @@ import { panel } from "./panel.ts";
 import { strength } from "./strength.ts";
 import { inputScene, outputScene } from "./scene.ts";
 import { inputStrip, outputStrip } from "./strips.ts";
+import { table } from "./table.ts";
 import { tooltip } from "./tooltip.ts";
 import type { View } from "./view.ts";
 import { why } from "./why.ts";
@@ -38,6 +40,7 @@ const STYLES = [
   strengthStyle,
   panelStyle,
   whyStyle,
+  tableStyle,
   headsStyle,
 ];
 const PICTURE: View[] = [
@@ -51,6 +54,7 @@ const PICTURE: View[] = [
   strength,
   why,
   grid,
+  table,
 ];
 
 /** Draws everything into an element until the signal ends, and anew when another language is chosen. */

@@ -135,6 +135,9 @@ export const en = {
   sampled: "some rows of each cell were read so far",
   kept: (here: number, there: number) =>
     `${here.toFixed(1)} MB of large heads are kept here${there ? `, ${there.toFixed(1)} MB in the kernel` : ""}`,
+  table: "As a table",
+  weight: "weight",
+  largest: (n: number, of: number) => `The ${n} largest weights of ${of}.`,
   waiting: "Waiting for the first step.",
   noWeights: "The weights of this head are not in this picture. Run the notebook to fetch them.",
   spreadOut: "weights are spread out: the scale “row maximum” shows more",
