@@ -8,7 +8,7 @@ import { axisName } from "./strip.ts";
 import type { View } from "./view.ts";
 
 /** Lines of a table; of more inputs those with the largest weights are listed. */
-const MOST_LINES = 200;
+const MOST_LINES = 50;
 
 export const table: View = {
   name: "table",
@@ -20,7 +20,7 @@ export const table: View = {
     const titles = ["", words.weight, words.strength].map((text) => html("th", "", { scope: "col" }, text));
     const body = html("tbody", "");
     const listed = html("table", "table-list", {}, caption, html("thead", "", {}, html("tr", "", {}, ...titles)), body);
-    const box = html("div", "table-box", { role: "region", tabindex: 0, "aria-label": words.table }, listed);
+    const box = html("div", "table-box", {}, listed);
     host.append(button, box);
     button.addEventListener("click", () => (isOpen.value = !isOpen.value), { signal });
     store.draw(signal, () => {
