@@ -148,9 +148,9 @@ def test_a_step_is_chosen_with_keys(keyed: Page) -> None:
 def test_play_is_started_and_stopped_with_keys(keyed: Page) -> None:
     tab_to(keyed, "play")
     keyed.keyboard.press("Space")
-    assert keyed.evaluate(FOCUS) == "pause"
+    expect(keyed.get_by_role("button", name="pause")).to_be_focused()
     keyed.keyboard.press("Space")
-    assert keyed.evaluate(FOCUS) == "play"
+    expect(keyed.get_by_role("button", name="play")).to_be_focused()
 
 
 @pytest.mark.parametrize(("name", "key", "chosen"), [
@@ -164,7 +164,7 @@ def test_lists_are_chosen_from_with_keys(keyed: Page, name: str, key: str, chose
 
 def test_the_strongest_input_of_a_word_is_found_with_keys(keyed: Page) -> None:
     cell = keyed.locator(".attnwidget-heatmap [role=gridcell]")
-    tab_to(keyed, "Attention weights, rows are output, columns are input")
+    tab_to(keyed, "Attention weights: rows are output, columns are input")
     keyed.keyboard.press("Home")
     for _ in range(9):
         keyed.keyboard.press("ArrowUp")
