@@ -171,7 +171,7 @@ def test_the_strongest_input_of_a_word_is_found_with_keys(keyed: Page) -> None:
     weights = {}
     for _ in range(6):
         told = cell.get_attribute("aria-label") or ""
-        weights[told.split(", ")[2].partition(";")[0]] = float(told.rpartition(" ")[2])
+        weights[told.split(", ")[2].partition(";")[0]] = float(told.rpartition(" ")[2].replace("−", "-"))
         keyed.keyboard.press("ArrowRight")
     assert max(weights, key=lambda name: weights[name]) == "four"
 
