@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import os
 import re
+import socket
+import sys
+import zipfile
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -262,3 +266,20 @@ def test_a_front_end_that_was_not_built_is_not_found(complete: Trace, tmp_path: 
     script.unlink()
     with pytest.raises(FileNotFoundError):
         complete.to_html(tmp_path / "run.html")
+
+
+@pytest.mark.parametrize("ending", ["html", "svg", "npz", "csv", "attn"])
+def test_nothing_of_the_machine_is_written(ending: str, complete: Trace, tmp_path: Path) -> None:
+    out = tmp_path / f"out.{ending}"
+    complete.save(out) if ending == "attn" else getattr(complete, f"to_{ending}")(out)
+    written = with_archived(out.read_bytes())
+    for name in (str(Path.home()), socket.gethostname(), str(tmp_path), sys.prefix, str(Path(__file__).parents[2])):
+        assert name.encode() not in written, name
+
+
+def with_archived(data: bytes) -> bytes:
+    """Return data with what is compressed in it, as far as zip archives go, beside it as it was."""
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        return data
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return data + b"".join(archive.read(name) for name in archive.namelist())
