@@ -32,7 +32,9 @@ def shown(text: str, limit: int = MAX_SHOWN) -> str:
 def _joins(text: str, i: int) -> bool:
     """Tell a joiner between two pictographs, which makes one of them."""
     around = (text[i - 1 : i], text[i + 1 : i + 2])
-    return text[i] == "\u200d" and all(c and (ord(c) >= 0x1F000 or unicodedata.category(c) == "So") for c in around)
+    return text[i] == "\u200d" and all(
+        c and (ord(c) >= 0x1F000 or c == "\ufe0f" or unicodedata.category(c) == "So") for c in around
+    )
 
 
 def width(text: str, size: float) -> float:

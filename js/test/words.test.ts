@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import shownPairs from "../../tests/data/shown.json?raw";
 import { exact, fits, percent, short, shown } from "../src/text.ts";
 import { en as words } from "../src/words/en.ts";
 import { languageOf, wordsOf } from "../src/words/index.ts";
@@ -21,6 +22,11 @@ describe("a token is shown so that it can be told apart", () => {
     ["<b>&amp;</b>", "<b>&amp;</b>"],
     ["ילד", "\u2068ילד\u2069"],
   ])("%j", (token, expected) => expect(shown(token)).toBe(expected));
+
+  it("is written as in printed figures", () => {
+    const pairs = JSON.parse(shownPairs) as [text: string, written: string][]; // of test_figure.py too
+    expect(pairs.map(([text]) => [text, shown(text)])).toEqual(pairs);
+  });
 
   it("is cut when it is long, by whole characters", () => {
     expect(shown("🎉".repeat(100), 3)).toBe("🎉🎉🎉…");

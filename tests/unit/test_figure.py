@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import struct
 import zlib
@@ -145,7 +146,12 @@ def test_hostile_tokens_are_text_and_nothing_else(hostile_texts: list[str]) -> N
         assert not [name for node in root.iter() for name in node.attrib if name.startswith("on")]
 
 
-def test_confusable_tokens_are_told_apart(hostile_texts: list[str]) -> None:
+def test_tokens_are_written_as_on_the_screen() -> None:
+    pairs = json.loads((Path(__file__).parents[1] / "data" / "shown.json").read_text("utf-8"))  # of words.test.ts too
+    assert [(text, shown(text)) for text, _ in pairs] == [(text, written) for text, written in pairs]
+
+
+def test_confusable_tokens_are_told_apart() -> None:
     for one, other in [("the", " the"), (" ", "\u00a0"), ("a\u200bb", "ab"), ("\n", "\n\n"), ("", "\u200b")]:
         assert shown(one) != shown(other)
     assert shown("\ud800") == "⟨D800⟩"
