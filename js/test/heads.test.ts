@@ -96,6 +96,12 @@ describe("what a picture tells of heads", () => {
     expect(reds(true)).toEqual([a, d, b, e, c, f]);
     expect(pixelsOf(head as Head, true, true).width).toBe(2);
   });
+
+  it("a mask over patches is a tile of patches", () => {
+    const [head] = read();
+    const mask = { ...(head as Head), nRows: 1, nColumns: 6, levels: new Uint8Array(6) };
+    expect([0, 3, 4].map((across) => pixelsOf(mask, true, false, across).width)).toEqual([6, 3, 6]);
+  });
 });
 
 const site = (nHeads: number, layer = 0, kind: Site["kind"] = "encoder"): Site => ({

@@ -15,6 +15,8 @@ export interface Scene {
   /** index of the selected tile, and its site */
   selected: number;
   site: number;
+  /** cells in a row of the picture that the keys of a head's site are patches of, or 0 */
+  across: (head: Head) => number;
   layerName: (site: number) => string;
   groupName: (site: number) => string;
   shortName: (site: number, head: number) => string;
@@ -27,18 +29,20 @@ export interface Scene {
 
 type Inks = (name: Parameters<typeof inkOf>[2]) => string;
 
-/** Colours of a picture, RGBA, and how many there are in a row. */
+/** Colours of a picture, RGBA, and how many there are in a row; a single row over patches is laid out as they are. */
 export function pixelsOf(
   head: Head,
   dark: boolean,
   turned: boolean,
+  across = 0,
 ): { rgba: Uint8ClampedArray<ArrayBuffer>; width: number } {
-  const width = turned ? head.nRows : head.nColumns;
+  const isPicture = head.nRows === 1 && across > 0 && head.nColumns % across === 0;
+  const width = isPicture ? across : turned ? head.nRows : head.nColumns;
   const rgba = new Uint8ClampedArray(head.nRows * head.nColumns * 4);
   for (const [i, level] of head.levels.entries()) {
     const row = Math.floor(i / head.nColumns);
     const column = i % head.nColumns;
-    const at = 4 * (turned ? column * width + row : i);
+    const at = 4 * (turned && !isPicture ? column * width + row : i);
     rgba.set(colour(level / 255, dark), at);
     rgba[at + 3] = 255;
   }
@@ -48,10 +52,10 @@ export function pixelsOf(
 const images = new WeakMap<Head, { dark: boolean; turned: boolean; image: HTMLCanvasElement }>();
 
 /** A picture as a canvas of its own size. */
-function imageOf(head: Head, dark: boolean, turned: boolean): HTMLCanvasElement {
+function imageOf(head: Head, { dark, turned, across }: Scene): HTMLCanvasElement {
   const known = images.get(head);
   if (known?.dark === dark && known.turned === turned) return known.image;
-  const { rgba, width } = pixelsOf(head, dark, turned);
+  const { rgba, width } = pixelsOf(head, dark, turned, across(head));
   const image = document.createElement("canvas");
   image.width = width;
   image.height = rgba.length / 4 / width;
@@ -95,7 +99,7 @@ function paintTile(context: CanvasRenderingContext2D, grid: Grid, index: number,
   const x = scene.left + dx;
   const head = scene.heads.get(headName(tile.site, tile.head));
   if (head?.levels.length) {
-    const image = imageOf(head, scene.dark, scene.turned);
+    const image = imageOf(head, scene);
     context.imageSmoothingEnabled = image.width > grid.size;
     context.drawImage(image, x, y, grid.size, grid.size);
   } else if (head) {

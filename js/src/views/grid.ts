@@ -6,6 +6,8 @@ import { cornerOf, linesIn, moved, tileAt, type Sort } from "./grid-order.ts";
 import { paintGrid } from "./grid-paint.ts";
 import { gridState, type GridState } from "./grid-state.ts";
 import { chooseSite } from "./site-choice.ts";
+import type { Head } from "../heads.ts";
+import type { Store } from "../store.ts";
 import type { View } from "./view.ts";
 
 /** Lets the frame of a tile at the edge be seen whole, in CSS pixels. */
@@ -103,6 +105,7 @@ export const grid: View = {
         site: heads.site.value,
         dark: store.dark.value,
         turned: turned.value,
+        across: acrossOf(store),
         left: left.value,
         top: top - EDGE,
       });
@@ -118,6 +121,17 @@ export const grid: View = {
     });
   },
 };
+
+/** How many cells of a head there are in a row of the picture, where keys are its patches and nothing else. */
+const acrossOf =
+  (store: Store) =>
+  (head: Head): number => {
+    const { sites, scenes } = store.outline.value;
+    const site = sites[head.site];
+    const [frames, rows, columns] = scenes[site?.key ?? ""]?.grid ?? [0, 0, 0];
+    const cells = (columns * head.nColumns) / (rows * columns);
+    return frames === 1 && rows * columns === site?.nKeys && Number.isInteger(cells) ? cells : 0;
+  };
 
 interface Seen {
   /** how far it is scrolled, and how large it is */

@@ -20,7 +20,8 @@ export const table: View = {
     const titles = ["", words.weight, words.strength].map((text) => html("th", "", { scope: "col" }, text));
     const body = html("tbody", "");
     const listed = html("table", "table-list", {}, caption, html("thead", "", {}, html("tr", "", {}, ...titles)), body);
-    const box = html("div", "table-box", {}, listed);
+    const note = html("p", "note");
+    const box = html("div", "table-box", {}, listed, note);
     host.append(button, box);
     button.addEventListener("click", () => (isOpen.value = !isOpen.value), { signal });
     store.draw(signal, () => {
@@ -30,7 +31,8 @@ export const table: View = {
       if (!isOpen.value) return;
       const { lines, left } = linesOf(store);
       setText(titles[0] as HTMLElement, axisName(store, "key"));
-      setText(caption, captionOf(store) + (left ? ` ${words.largest(lines.length, lines.length + left)}` : ""));
+      setText(caption, captionOf(store));
+      setText(note, left ? words.largest(lines.length, lines.length + left) : "");
       const nodes = setCount(body, lines.length, () =>
         html("tr", "", {}, html("th", "", { scope: "row" }), html("td", ""), html("td", "")),
       );
