@@ -58,7 +58,7 @@ def test_the_grid_shows_every_head(opened: Page) -> None:
     expect(opened.locator(TOGGLE)).to_have_text("all 144 heads")
     expect(opened.locator(CELL)).to_have_attribute("aria-setsize", "144")
     opened.locator(BOX).scroll_into_view_if_needed()
-    opened.wait_for_function("document.querySelector('.attnwidget-heads-canvas').width > 300")
+    opened.wait_for_function("() => document.querySelector('.attnwidget-heads-canvas').width > 300")
     assert len(shades(opened, LEFT + EDGE, EDGE + 18, 44)) > 8
 
 
@@ -93,14 +93,14 @@ def test_the_keyboard_finds_and_opens_a_head_out_of_sight(opened: Page) -> None:
 
 def test_only_what_is_scrolled_into_view_is_on_the_canvas(opened: Page) -> None:
     opened.locator(BOX).scroll_into_view_if_needed()
-    opened.wait_for_function("document.querySelector('.attnwidget-heads-canvas').width > 300")
+    opened.wait_for_function("() => document.querySelector('.attnwidget-heads-canvas').width > 300")
     heights = opened.evaluate(
         "() => ['canvas', 'content'].map((part) => document.querySelector('.attnwidget-heads-' + part).clientHeight)"
     )
     assert heights[0] < 400 < heights[1]
     opened.evaluate("() => { window.before = document.querySelector('.attnwidget-heads-canvas').toDataURL() }")
     opened.locator(BOX).evaluate("box => { box.scrollTop = 1e6 }")
-    opened.wait_for_function("document.querySelector('.attnwidget-heads-canvas').toDataURL() !== window.before")
+    opened.wait_for_function("() => document.querySelector('.attnwidget-heads-canvas').toDataURL() !== window.before")
     assert len(shades(opened, LEFT + EDGE, 100, 200)) > 8
 
 

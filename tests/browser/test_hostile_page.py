@@ -71,4 +71,4 @@ def test_the_control_would_notice_a_script_that_runs(page: Page) -> None:
     page.add_init_script("window.ran = []; window.__pwn = (id) => window.ran.push(id);")
     page.goto("about:blank")
     page.evaluate("document.body.innerHTML = '<img src=x onerror=__pwn(1)>'")
-    page.wait_for_function("window.ran.length === 1")
+    page.wait_for_function("() => window.ran.length === 1")
