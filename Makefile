@@ -6,7 +6,7 @@ VENV := .venv/bin/python
 export HEADLESS CHROMIUM TORCH_INDEX
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo test dev check wire build bench bench-quick picture views setup clean
+.PHONY: help demo test dev check wire build bench bench-quick versions picture views setup clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -31,6 +31,9 @@ build: setup ## build the JavaScript into attnwidget/static
 
 bench: build ## run every benchmark; docs/performance.md is written (half an hour)
 	@for script in benchmarks/*.py; do echo "== $$script"; $(VENV) $$script || exit 1; done
+
+versions: build ## test the widget with other versions of Python, anywidget, ipywidgets and ipykernel (minutes)
+	@$(VENV) scripts/versions.py
 
 bench-quick: build ## compare what is cheap with other libraries and with benchmarks/stored.json (two minutes)
 	@$(VENV) benchmarks/peers.py --quick

@@ -76,6 +76,7 @@ def server(
         RuntimeError: the server did not answer; the message ends with its log.
     """
     root.mkdir(parents=True, exist_ok=True)
+    state.mkdir(parents=True, exist_ok=True)
     _write_settings(state / "settings", {**SETTINGS, **(settings or {})})
     port, token = _free_port(), secrets.token_hex(8)
     app = APPLICATIONS[kind]
@@ -85,20 +86,47 @@ def server(
         *(f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}", f"--{app}.expose_app_in_browser=True"),
         *arguments,
     ]
-    log = state / "server.log"
+    url = f"http://127.0.0.1:{port}"
+    variables = {**_folders(state), **(env or {})}
+    with _running(command, f"{url}/api/status?token={token}", root, variables, state / "server.log"):
+        yield Lab(url, token, root, kind)
+
+
+@contextlib.contextmanager
+def marimo(file: Path, *, state: Path) -> Iterator[str]:
+    """Run a marimo notebook as an app, and return its address.
+
+    Args:
+        file: the notebook, a Python script.
+        state: a folder of its own for settings and its log.
+
+    Raises:
+        RuntimeError: the server did not answer; the message ends with its log.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    port = _free_port()
+    command = [*(sys.executable, "-m", "marimo", "run", str(file), "--headless", "--no-token")]
+    command += ["--host=127.0.0.1", f"--port={port}"]
+    folders = {f"XDG_{kind}_HOME": str(state) for kind in ("CONFIG", "STATE", "CACHE", "DATA")}
+    url = f"http://127.0.0.1:{port}"
+    with _running(command, url, file.parent, folders, state / "server.log"):
+        yield url
+
+
+@contextlib.contextmanager
+def _running(command: Sequence[str], url: str, folder: Path, env: Mapping[str, str], log: Path) -> Iterator[None]:
     with log.open("w") as file:
         process = subprocess.Popen(
             command,
-            env={**os.environ, **_folders(state), **(env or {})},
-            cwd=root,
+            env={**os.environ, **env},
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
         )
         try:
-            url = f"http://127.0.0.1:{port}"
-            _wait_until_up(process, f"{url}/api/status?token={token}", log)
-            yield Lab(url, token, root, kind)
+            _wait_until_up(process, url, log)
+            yield
         finally:
             process.terminate()
             try:
@@ -144,5 +172,5 @@ def _wait_until_up(process: subprocess.Popen[bytes], url: str, log: Path) -> Non
                 return
         except (urllib.error.URLError, OSError):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"The Jupyter server did not start:\n{log.read_text()[-3000:]}") from None
+                raise RuntimeError(f"The server did not start:\n{log.read_text()[-3000:]}") from None
             pause.wait(POLL_S)

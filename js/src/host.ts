@@ -38,6 +38,7 @@ export function connect(model: Model, store: Store, signal: AbortSignal): void {
       names.map((name) => [name, model.get(name)]).filter(([, value]) => value !== undefined), // a kernel of another version
     ) as Partial<Selection>;
   const send = (message: ToKernel) => {
+    if (store.lost.value) return;
     try {
       model.send(message);
     } catch {
@@ -54,7 +55,7 @@ export function connect(model: Model, store: Store, signal: AbortSignal): void {
       const value = change[name];
       if (value !== undefined && model.get(name) !== value) model.set(name, value as never);
     }
-    if (!quiet) model.save_changes();
+    if (!quiet && !store.lost.value) model.save_changes();
   });
 
   on("change:frame", () => inbox.frame(model.get("frame")));

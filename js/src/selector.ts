@@ -1,4 +1,5 @@
 /** Ties the step to a bqplot index selector on the page itself, so that it works without a kernel. */
+import type { Kernel } from "./kernel.ts";
 import type { Store } from "./store.ts";
 
 /** What is used of an ipywidgets model that is not ours. */
@@ -11,6 +12,7 @@ interface OtherModel {
 
 export interface WidgetManager {
   get_model(id: string): Promise<OtherModel>;
+  kernel?: Kernel | null;
 }
 
 /** Follows the selector with this model id both ways until the signal ends. */

@@ -15,6 +15,7 @@ import { sliceOf, type Slice } from "./slice.ts";
 import { MEAN } from "./wire.gen.ts";
 import { type Language, languageOf, type Words, wordsOf } from "./words/index.ts";
 
+export type Lost = "" | "restarted" | "ended";
 export type Links = "step" | "all" | "none";
 
 /** What is hovered, or what is drawn because of it. */
@@ -73,6 +74,10 @@ export interface Store {
   verified: Signal<string>;
   /** a sentence instead of a picture */
   problem: Signal<string>;
+  /** how the kernel went; empty while nobody heard that it did */
+  lost: ReadonlySignal<Lost>;
+  /** Notes that nothing more will come: what was being recorded is stopped. The first cause stays. */
+  lose: (how: Exclude<Lost, "">) => void;
   /** Changes the selection; the host hears of it unless it is `quiet`. */
   select: (change: Partial<Selection>, quiet?: boolean) => void;
   /** Locks an input, or lets it go. */
@@ -98,6 +103,7 @@ export function createStore(dark: ReadonlySignal<boolean>, page = ""): Store {
   const selection = state(FIRST);
   const held = createHeld();
   const heads = state(new Map<string, Head>());
+  const lost = state<Lost>("");
   const terms = state(new Map<string, Terms>());
   const focus = state<{ query: number | null; key: number | null }>({ query: null, key: null });
   const listeners: ((change: Partial<Selection>, quiet: boolean) => void)[] = [];
@@ -216,6 +222,12 @@ export function createStore(dark: ReadonlySignal<boolean>, page = ""): Store {
     nMissing: state(0),
     verified: state(""),
     problem: state(""),
+    lost,
+    lose: (how) =>
+      batch(() => {
+        lost.value ||= how;
+        if (outline.value.status === "recording") outline.value = { ...outline.value, status: "stopped" };
+      }),
     select,
     toggleKey: (key) => {
       const { locked } = selection.value;

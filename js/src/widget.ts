@@ -1,6 +1,7 @@
 /** The module that anywidget loads: one store and one picture for each view of a model. */
 import type { Model } from "./host.ts";
 import { connect } from "./host.ts";
+import { watchKernel } from "./kernel.ts";
 import { tieSelector, type WidgetManager } from "./selector.ts";
 import { createStore } from "./store.ts";
 import { watchTheme } from "./theme.ts";
@@ -19,6 +20,8 @@ export default {
     const store = createStore(watchTheme(life.signal), document.documentElement.lang);
     mount(el, store, life.signal);
     connect(model, store, life.signal);
+    const { kernel } = model.widget_manager ?? {};
+    if (kernel) watchKernel(kernel, store, life.signal);
     const selector = model.get("selector");
     if (selector && typeof model.widget_manager?.get_model === "function")
       tieSelector(model.widget_manager, selector, store, life.signal).catch(() => {

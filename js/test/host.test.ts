@@ -216,6 +216,17 @@ describe("the page", () => {
     expect(model.saved).toBe(1);
   });
 
+  it("tells nothing to a kernel that is gone, and goes on", async () => {
+    const { model, store } = await opened(header(3), [{ rows: [peak(0), peak(1), peak(2)] }]);
+    const before = [model.saved, model.sent.length];
+    store.lose("restarted");
+    store.select({ step: 1 });
+    message(model, { t: "end", run: "a", count: 3, digests: [] });
+    await settled();
+    expect(store.selection.value.step).toBe(1);
+    expect([model.saved, model.sent.length]).toEqual(before);
+  });
+
   it("follows new rows without telling the kernel", async () => {
     const { model, store } = await opened(header(1), [{ rows: [peak(0)] }]);
     message(model, rows(0), part(1));

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from heard import Heard
 from towers import add_decoder, add_encoder
 
@@ -24,6 +23,8 @@ TARGET = ("die", "Katze", "sass", "da")
 @pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
     """Run torch on one thread: networks this small only wait for more."""
+    import torch  # not above: what is no network's is tested where there is no torch, too
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

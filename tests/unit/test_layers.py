@@ -66,7 +66,8 @@ JS_LAYERS = [
     {"held", "outline", "selection", "special"},
     {"slice"},
     {"store"},
-    {"views", "asking", "selector"},
+    {"views", "asking", "kernel"},
+    {"selector"},
     {"host", "shelf"},
     {"widget", "standalone", "loader"},
 ]

@@ -34,6 +34,7 @@ export function warningsOf(store: Store): string[] {
   const { status, steps } = store.outline.value;
   const notes = flagsOf(store.words, site, (kind) => kind !== "mask");
   if (store.problem.value) notes.unshift(store.problem.value);
+  if (store.lost.value) notes.unshift(store.words.lost[store.lost.value]);
   if (store.nMissing.value) notes.push(store.words.missing(store.nMissing.value));
   if (status === "stopped") notes.push(store.words.stopped(steps.length || matrix.nQueries));
   if (matrix.nQueries && precision === Precision.Pooled && !matrix.large) notes.push(store.words.pooled);

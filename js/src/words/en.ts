@@ -144,6 +144,10 @@ export const en = {
   missing: (n: number) => `${n} ${n === 1 ? "row has" : "rows have"} not arrived`,
   unreadable: "A picture came that cannot be read.",
   recording: "recording",
+  lost: {
+    restarted: "kernel restarted: this view is a record",
+    ended: "kernel ended: this view is a record",
+  },
   stopped: (n: number) => `stopped after step ${n}`,
   weightOf: (query: string, key: string, value: string) => `${query} → ${key}: ${value}`,
   cell: (q: number, query: string, k: number, key: string, value: string) =>
