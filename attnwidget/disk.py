@@ -69,7 +69,12 @@ def check_file(path: Path, n_bytes: int = 0) -> None:
     Raises:
         FileNotFoundError: no such file.
     """
-    found = os.stat(path)
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(f"one of its files cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(found.st_mode):
         raise ValueError("it is not a plain file, or one of its files is none")
     if found.st_size < n_bytes:
