@@ -47,7 +47,8 @@ def save(trace: Trace, path: str | os.PathLike[str]) -> None:
 
     Raises:
         FileExistsError: a folder is to be written where a file is, or where a folder holds something else.
-        TraceError: it could not be written, and is an OSError too; what was there before is untouched.
+        TraceError: it could not be written, or has more tokens, steps and candidates than `load` takes: about 100,000
+            steps with five candidates each. It is an OSError too; what was there before is untouched.
     """
     target = Path(path).resolve()
     try:
@@ -105,7 +106,8 @@ def load(path: str | os.PathLike[str], *, verify: bool = False) -> Trace:
 
     Raises:
         FileNotFoundError: no such file.
-        TraceError: not a trace, cut short, changed since it was written, or of a newer version.
+        TraceError: not a trace, cut short, changed since it was written, or of a newer version; or one whose tokens
+            and steps would take more memory than those of any trace that was saved.
     """
     from safetensors import SafetensorError
 
