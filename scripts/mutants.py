@@ -38,7 +38,7 @@ CONFIG = """\
 source_paths = ["attnwidget"]
 only_mutate = {files}
 pytest_add_cli_args_test_selection = {tests}
-pytest_add_cli_args = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not browser and not lab and not slow", "-k", "not fuzzer"]
+pytest_add_cli_args = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not browser and not slow", "-k", "not fuzzer"]
 also_copy = ["scripts", "package.json", "docs", "js"]
 use_git_change_detection = false
 """
