@@ -6,7 +6,7 @@ VENV := .venv/bin/python
 export HEADLESS CHROMIUM TORCH_INDEX
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo test dev check wire build bench bench-quick versions picture views setup clean
+.PHONY: help demo test dev check wire build bench bench-quick versions picture views fuzz mutants setup clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -44,6 +44,12 @@ picture: ## draw the pictures of the README again
 
 views: build ## write js/demo.html, every view without a kernel; vitest -u then renews js/test/pictures
 	@$(VENV) scripts/demo_page.py
+
+fuzz: setup ## try RUNS=20000 inputs that a fuzzer makes on what reads files, messages and texts; ONLY=file one target
+	@RUNS="$(RUNS)" ONLY="$(ONLY)" $(VENV) scripts/fuzz.py
+
+mutants: setup ## change the code in small ways and see whether tests notice; ONLY="attnwidget/file.py ..." some files
+	@ONLY="$(ONLY)" $(VENV) scripts/mutants.py
 
 setup:
 	@$(PYTHON) scripts/bootstrap.py

@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from attnwidget.disk import TraceError, WriteError, replacing
+from attnwidget.disk import TraceError, WriteError, check_file, check_text, replacing
 from attnwidget.folder import MANIFEST, Folder, check_free, folder_parts
 from attnwidget.follower import Follower, followers
 from attnwidget.header import CRC, HEADER, described, sealed
-from attnwidget.mapped import MappedArrays, check_count, places_of
+from attnwidget.mapped import MappedArrays, check_header, places_of
 from attnwidget.rebuild import checked_text, read_header, rebuilt
 from attnwidget.trace import Trace
 
 _PATIENCE = 5  # times that a reader begins anew where a writer may have replaced files meanwhile
+_UNFIT = (LookupError, TypeError, ValueError, RecursionError, OverflowError, AttributeError, MemoryError)
 
 __all__ = ["TraceError", "WriteError", "load", "save"]
 
@@ -46,7 +47,8 @@ def save(trace: Trace, path: str | os.PathLike[str]) -> None:
 
     Raises:
         FileExistsError: a folder is to be written where a file is, or where a folder holds something else.
-        TraceError: it could not be written, and is an OSError too; what was there before is untouched.
+        TraceError: it could not be written, or has more tokens, steps and candidates than `load` takes: about 100,000
+            steps with five candidates each. It is an OSError too; what was there before is untouched.
     """
     target = Path(path).resolve()
     try:
@@ -80,6 +82,10 @@ def _save_file(trace: Trace, target: Path) -> None:
     header, tensors = described(trace)
     plain = {name: np.asarray(it, it.dtype.newbyteorder("<"), order="C") for name, it in tensors.items()}
     text = sealed(header, {name: zlib.crc32(it.data) for name, it in plain.items()})
+    try:
+        check_text(text.encode("ascii"))
+    except ValueError as error:
+        raise WriteError(f"the trace was not written to {target}: {error}") from error
     with replacing(target) as temporary:
         try:
             save_file(plain, temporary, {HEADER: text, CRC: str(zlib.crc32(text.encode("ascii")))})
@@ -100,7 +106,8 @@ def load(path: str | os.PathLike[str], *, verify: bool = False) -> Trace:
 
     Raises:
         FileNotFoundError: no such file.
-        TraceError: not a trace, cut short, changed since it was written, or of a newer version.
+        TraceError: not a trace, cut short, changed since it was written, or of a newer version; or one whose tokens
+            and steps would take more memory than those of any trace that was saved.
     """
     from safetensors import SafetensorError
 
@@ -113,7 +120,7 @@ def load(path: str | os.PathLike[str], *, verify: bool = False) -> Trace:
             f"{os.fspath(path)} is not a whole trace file ({error}). It was cut short, or something else wrote it; "
             "arrays of weights become a trace with Trace.from_weights."
         ) from error
-    except (LookupError, TypeError, ValueError, RecursionError, OverflowError, AttributeError) as error:
+    except _UNFIT as error:
         raise TraceError(f"{os.fspath(path)} is not a trace of this version: {error}") from error
 
 
@@ -144,7 +151,8 @@ def _loaded(path: Path, *, verify: bool) -> Trace:
 def _file_parts(path: Path, *, verify: bool) -> tuple[dict[str, Any], MappedArrays]:
     from safetensors import safe_open
 
-    check_count(path)
+    check_file(path)
+    check_header(path)
     with safe_open(os.fspath(path), framework="np") as file:
         header = read_header(checked_text(file.metadata() or {}))
     return header, MappedArrays(places_of(path), verify=verify)

@@ -13,14 +13,16 @@ from typing import Any
 import numpy as np
 
 from attnwidget.appended import Appended
-from attnwidget.disk import check_parent, unique, write_whole
+from attnwidget.disk import check_file, check_parent, check_text, unique, write_whole
 from attnwidget.header import CRC, HEADER, described_steps, outlined, sealed
-from attnwidget.mapped import MAX_HEADER_BYTES, MappedArrays, Place, check_file
+from attnwidget.mapped import MAX_HEADER_BYTES, MappedArrays, Place
 from attnwidget.rebuild import checked_text, read_header
 from attnwidget.trace import Trace
 
 MANIFEST = "manifest.json"
 _PLAIN = re.compile(r"[A-Za-z0-9_.]{1,99}\.bin")  # names of files that are this folder's own
+_BEGINNING = f'{{"{HEADER}": '.encode("ascii")
+_OWN = re.compile(r"[A-Za-z0-9_.]{1,40}\.[0-9a-f]{16}\.bin")  # names that `Appended` gives
 _DTYPES = ("<f8", "<f4", "<f2", "<i8", "<i4", "|u1")
 _MAX_AXES = 4
 
@@ -34,13 +36,21 @@ def check_free(path: Path) -> None:
     """
     check_parent(path)
     if path.is_dir():
-        if any(path.iterdir()) and not (path / MANIFEST).is_file():
+        if any(path.iterdir()) and not _is_trace(path / MANIFEST):
             raise FileExistsError(f"{path} is a folder that holds something else; take another name for the trace.")
     elif path.exists():
         raise FileExistsError(
             f"{path} is a file, and a trace that is still recorded is written to a folder. Take another name, remove "
             "the file, or save the trace when it is finished."
         )
+
+
+def _is_trace(manifest: Path) -> bool:
+    """Tell whether this is a manifest of a trace: a link may lead to anything, and many things are called so."""
+    if manifest.is_symlink() or not manifest.is_file():
+        return False
+    with manifest.open("rb") as file:
+        return file.read(len(_BEGINNING)) == _BEGINNING
 
 
 class Folder:
@@ -128,7 +138,7 @@ class Folder:
     def _remove_others(self) -> None:
         """Remove what neither this manifest names nor the one before, which somebody may be reading."""
         for file in self.path.iterdir():
-            if _PLAIN.fullmatch(file.name) and file.name not in set().union(*self._named):
+            if _OWN.fullmatch(file.name) and file.name not in set().union(*self._named):
                 with contextlib.suppress(OSError):  # somebody has it open, on a system that minds
                     file.unlink()
 
@@ -159,9 +169,15 @@ def folder_parts(path: Path, *, verify: bool) -> tuple[dict[str, Any], MappedArr
         data = file.read(MAX_HEADER_BYTES + 1)
     if len(data) > MAX_HEADER_BYTES:
         raise ValueError(f"its {MANIFEST} has more than {MAX_HEADER_BYTES} bytes")
+    check_text(data)
     header = read_header(checked_text(json.loads(data, object_pairs_hook=unique)))
     arrays = {name: _place(path, said) for name, said in header["arrays"].items()}
-    texts = {name: _read_lines(_place(path, said), said["crc"]) for name, said in header["texts"].items()}
+    places = {name: _place(path, said) for name, said in header["texts"].items()}
+    if sum(place.n_bytes for place in places.values()) > MAX_HEADER_BYTES:
+        raise ValueError(f"its tokens and steps have more than {MAX_HEADER_BYTES} bytes")
+    lines = {name: _read_text(place, header["texts"][name]["crc"]) for name, place in places.items()}
+    check_text(data, *lines.values())
+    texts = {name: json.loads(text, object_pairs_hook=unique) for name, text in lines.items()}
     header["steps"] = texts.pop("steps")
     header["strips"] = {name.removeprefix("strip."): lines for name, lines in texts.items()}
     return header, MappedArrays(arrays, verify=verify)
@@ -183,8 +199,8 @@ def _place(path: Path, said: Mapping[str, Any]) -> Place:
     return place
 
 
-def _read_lines(place: Place, crc: int) -> list[Any]:
+def _read_text(place: Place, crc: int) -> bytes:
     data = place.read() if place.n_bytes else b""
     if zlib.crc32(data) != crc:
         raise ValueError("its tokens are not the ones that were written")
-    return list(json.loads(b"[" + data.rstrip().replace(b"\n", b",") + b"]", object_pairs_hook=unique))
+    return b"[" + data.rstrip().replace(b"\n", b",") + b"]"

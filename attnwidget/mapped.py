@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 import mmap
-import os
-import stat
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attnwidget.disk import unique
+from attnwidget.disk import check_text, unique
 
 READ_BYTES = 32 << 20  # of arrays, the smallest first, that are read when a trace is opened
 MAX_HEADER_BYTES = 100_000_000  # as safetensors has it
@@ -87,9 +85,10 @@ class MappedArrays:
         """Return an array.
 
         Raises:
-            KeyError: there is none of this name.
-            ValueError: its file is too short.
+            ValueError: there is none of this name, or its file is too short.
         """
+        if name not in self._places:
+            raise ValueError("one of its arrays is not there")
         place = self._places[name]
         array = self._whole(name, place) if place.n_bytes else _read_only(np.zeros(place.shape, place.dtype))
         own = array if place.width is None else array[..., : place.width]
@@ -116,11 +115,13 @@ class MappedArrays:
         return self._files[path]
 
 
-def check_count(path: Path) -> None:
-    """Raise ValueError if a safetensors file has more tensors than any trace, before anything is made of each."""
-    count = _header_of(path)[1].count(b'"data_offsets"')
+def check_header(path: Path) -> None:
+    """Raise ValueError if a safetensors file says more than any trace, before anything is made of that."""
+    _, text = _header_of(path)
+    count = text.count(b'"data_offsets"')
     if count > MAX_TENSORS:
         raise ValueError(f"it has {count} tensors, at most {MAX_TENSORS} were expected")
+    check_text(text)
 
 
 def places_of(path: Path) -> dict[str, Place]:
@@ -146,19 +147,6 @@ def _header_of(path: Path) -> tuple[int, bytes]:
     with path.open("rb") as file:
         n_bytes = int.from_bytes(file.read(8), "little")
         return 8 + n_bytes, file.read(min(n_bytes, MAX_HEADER_BYTES))
-
-
-def check_file(path: Path, n_bytes: int) -> None:
-    """Raise ValueError unless there is a plain file of at least so many bytes.
-
-    Raises:
-        FileNotFoundError: no such file.
-    """
-    found = os.stat(path)
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError("one of its files is not a plain file")
-    if found.st_size < n_bytes:
-        raise ValueError(f"it was cut short: {n_bytes - found.st_size} bytes of an array are not there")
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

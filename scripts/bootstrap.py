@@ -82,16 +82,7 @@ def install_packages() -> None:
     if fresh(stamp, key):
         return
     say("Python packages (some minutes the first time)")
-    pip: list[str | Path] = [
-        PYTHON,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--constraint",
-        CONSTRAINTS,
-    ]
+    pip = pip_install()
     # By itself, so that an index named for its CPU builds is asked for torch and what torch needs, and nothing else.
     run("torch", *pip, *(["--extra-index-url", index] if index else []), "torch")
     run("the build backend", *pip, "hatchling", "editables")
@@ -104,6 +95,25 @@ def install_packages() -> None:
     if javascript.node_on_path() is None:
         run("Node", *pip, javascript.NODE_WHEEL)
     write(stamp, key)
+
+
+def install_group(group: str) -> None:
+    """Install what one of the optional groups of pyproject.toml names, which most people never need."""
+    stamp = VENV / f".stamp-{group}"
+    key = digest([CONSTRAINTS, ROOT / "pyproject.toml"], group)
+    if fresh(stamp, key):
+        return
+    with one_at_a_time():
+        say(f"what {group} needs")
+        without_hooks = {**os.environ, "HATCH_BUILD_NO_HOOKS": "true"}
+        run(group, *pip_install(), "--no-build-isolation", "--editable", f"{ROOT}[{group}]", env=without_hooks)
+        write(stamp, key)
+
+
+def pip_install() -> list[str | Path]:
+    """Return the command that installs pinned packages."""
+    quiet = ("--quiet", "--disable-pip-version-check")
+    return [PYTHON, "-m", "pip", "install", *quiet, "--constraint", CONSTRAINTS]
 
 
 @contextlib.contextmanager

@@ -1,0 +1,96 @@
+"""What is hidden in a token gets a sign, what is long is cut, and numbers are short."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from attnwidget.figure.text import WIDTH, cut, percent, short, shown, width
+
+JOINER = "\u200d"
+
+
+@pytest.mark.parametrize(
+    ("text", "drawn"),
+    [
+        ("", "∅"),
+        ("cat", "cat"),
+        (" cat", "␣cat"),
+        ("cat ", "cat␣"),
+        ("a b", "a b"),
+        ("a b c", "a b c"),
+        ("a  b", "a ␣b"),
+        (" ", "␣"),
+        ("a\n\t\rb", "a⏎⇥␍b"),
+        ("\x00\u200b", "⟨0⟩⟨200B⟩"),
+        ("\u00a0", "⟨A0⟩"),
+        ("\ud800", "⟨D800⟩"),
+        (f"👩{JOINER}💻", f"👩{JOINER}💻"),
+        (f"❤{JOINER}☀", f"❤{JOINER}☀"),
+        (f"👩{JOINER}a", "👩⟨200D⟩a"),
+        (f"👩{JOINER}", "👩⟨200D⟩"),
+        (f"{JOINER}👩", "⟨200D⟩👩"),
+        ("👩\u200b💻", "👩⟨200B⟩💻"),
+        (f"\U0001f000{JOINER}\U0001f000", f"\U0001f000{JOINER}\U0001f000"),
+        ("שלום", "\u2068שלום\u2069"),
+    ],
+)
+def test_a_token_can_be_told_from_others(text: str, drawn: str) -> None:
+    assert shown(text) == drawn
+
+
+def test_a_long_token_is_cut() -> None:
+    assert (shown("x" * 60), shown("x" * 61), shown("abc", 2)) == ("x" * 60, "x" * 60 + "…", "ab…")
+
+
+def test_a_space_before_the_cut_is_not_the_last() -> None:
+    assert shown("ab cd", 3) == "ab …"
+
+
+def test_wide_letters_are_wide_and_marks_have_no_width() -> None:
+    assert width("猫A", 10) == 10 + WIDTH * 10  # noqa: RUF100
+    assert width("Ａ", 10) == 10
+    assert width("e\u0301", 10) == WIDTH * 10
+
+
+def test_what_fits_just_is_not_cut() -> None:
+    assert cut("猫猫猫", 30, 10) == "猫猫猫"
+    assert cut("猫猫猫猫", 30, 10) == "猫猫…"
+    assert cut("猫猫猫猫", 39, 10) == "猫猫…"
+    assert cut("猫猫", 9, 10) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (math.nan, "NaN"),
+        (math.inf, "∞"),
+        (-math.inf, "−∞"),
+        (0.254, "0.25"),
+        (-0.5, "−0.50"),
+        (999.0, "999.00"),
+        (1000.0, "1e+03"),
+        (-1000.0, "−1e+03"),
+    ],
+)
+def test_a_weight_is_short(value: float, written: str) -> None:
+    assert short(value) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (math.nan, "NaN"),
+        (0.0, "0 %"),
+        (0.0009, "< 0.1 %"),
+        (0.001, "0.1 %"),
+        (0.0994, "9.9 %"),
+        (0.0995, "10 %"),
+        (0.5, "50 %"),
+        (2.0, "200 %"),
+        (-0.25, "−25 %"),
+    ],
+)
+def test_a_weight_is_a_percentage(value: float, written: str) -> None:
+    assert percent(value) == written
