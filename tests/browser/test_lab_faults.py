@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""A real JupyterLab in which things go wrong: what came stays on the page, which says what became of the rest."""
-=======
 """A real JupyterLab in which things go wrong: what came stays, and the page says what became of the rest."""
->>>>>>> wa2
 
 from __future__ import annotations
 
@@ -55,13 +51,8 @@ class Decoder(torch.nn.Module):
 
 def hooks():
     of_modules = [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()]
-<<<<<<< HEAD
-    functional = torch.nn.functional
-    return of_modules, functional.scaled_dot_product_attention, functional.multi_head_attention_forward
-=======
     functions = torch.nn.functional
     return of_modules, functions.scaled_dot_product_attention, functions.multi_head_attention_forward
->>>>>>> wa2
 
 torch.manual_seed(0)
 model, memory = Decoder().eval(), torch.randn(1, 5, 16)
