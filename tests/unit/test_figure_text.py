@@ -28,6 +28,7 @@ JOINER = "\u200d"
         ("\ud800", "⟨D800⟩"),
         (f"👩{JOINER}💻", f"👩{JOINER}💻"),
         (f"❤{JOINER}☀", f"❤{JOINER}☀"),
+        (f"👩{JOINER}💻a", f"👩{JOINER}💻a"),
         (f"👩{JOINER}a", "👩⟨200D⟩a"),
         (f"👩{JOINER}", "👩⟨200D⟩"),
         (f"{JOINER}👩", "⟨200D⟩👩"),
@@ -58,6 +59,7 @@ def test_what_fits_just_is_not_cut() -> None:
     assert cut("猫猫猫", 30, 10) == "猫猫猫"
     assert cut("猫猫猫猫", 30, 10) == "猫猫…"
     assert cut("猫猫猫猫", 39, 10) == "猫猫…"
+    assert cut("猫猫猫猫猫猫", 45, 10) == "猫猫猫…"
     assert cut("猫猫", 9, 10) == ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from attnwidget import Site, Trace, load
 from attnwidget.architecture import Architecture, Edge, Node
 from attnwidget.disk import write_whole
+from attnwidget.outline import Asks
 
 
 def facts(trace: Trace) -> object:
@@ -94,6 +95,15 @@ def test_the_end_of_a_trace_comes_back(live: Trace, path: Path, status: Literal[
     live.append({"cross": np.full((3, 1, 5), 0.2)}, token="die")
     live.finish(status)
     assert again(live, path).status == status
+
+
+@pytest.mark.parametrize("asks", get_args(Asks))
+def test_how_a_site_asks_comes_back(asks: Asks, path: Path) -> None:
+    trace = Trace()
+    trace.add_site(Site("cross", "cross", 0, 1, "target", "source", asks=asks))
+    trace.append({"cross": np.full((1, 1, 2), 0.5)}, token="die")
+    trace.finish()
+    assert again(trace, path).sites[0].asks == asks
 
 
 def test_an_empty_trace_comes_back_empty(path: Path) -> None:
