@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -169,7 +170,8 @@ def test_the_strongest_input_of_a_word_is_found_with_keys(keyed: Page) -> None:
     for _ in range(9):
         keyed.keyboard.press("ArrowUp")
     weights = {}
-    for _ in range(6):
+    for column in range(1, 7):
+        expect(cell).to_have_attribute("aria-label", re.compile(rf"^row 1, vier; column {column}, "))
         told = cell.get_attribute("aria-label") or ""
         weights[told.split(", ")[2].partition(";")[0]] = float(told.rpartition(" ")[2].replace("−", "-"))
         keyed.keyboard.press("ArrowRight")
