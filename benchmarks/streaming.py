@@ -154,7 +154,7 @@ HEADS = (
 )
 NOTES = """\
 Lag is from the end of `append` to the picture's attribute for that many rows, in the page, which shows the mean over
-heads; a row waits for its message up to 50 ms, as there are at most twenty a second. The loop is held against the same
+heads; a row waits for its message up to 100 ms, as there are at most ten a second. The loop is held against the same
 loop with a trace that nobody looks at. Of 100 tokens a second each is a wait, not work: what a model loses to a busy
 second core is in "publisher, of a core". In a burst nothing but `append` is done, 10,000 times a second: the publisher
 keeps to its share of the time, and what is left follows at the end. Kernel, server and page share the cores, which a
