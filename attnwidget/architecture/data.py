@@ -152,7 +152,10 @@ class Architecture:
         """
         nodes, edges = _list(data, "nodes"), _list(data, "edges")
         if len(nodes) + len(edges) > 2 * MAX_NODES:
-            raise ValueError(f"a diagram of {len(nodes)} nodes came, at most {MAX_NODES} were expected")
+            raise ValueError(
+                f"a diagram of {len(nodes)} nodes and {len(edges)} edges came, at most {2 * MAX_NODES} together were "
+                "expected"
+            )
         return cls(tuple(map(_node, nodes)), tuple(map(_edge, edges)))
 
 

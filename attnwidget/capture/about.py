@@ -159,16 +159,24 @@ class Whole(NamedTuple):
     """What is the same of matrices without mask and cache that a module computes alike; it holds no tensor."""
 
     sort: object
-    module: str
     route: str
     causal: bool | None
     scale: float
     diagonal: int | None
 
 
-def same_whole(known: Whole, scope: Mapping[str, object], query: torch.Tensor, key: torch.Tensor) -> Call | None:
-    """Return the call of a matrix that is computed as an earlier one of its module; None where it has a cache."""
+def same_whole(
+    known: Whole, path: str, scope: Mapping[str, object], query: torch.Tensor, key: torch.Tensor
+) -> Call | None:
+    """Return the call of a matrix that is computed as an earlier one of its module; None where it has a cache.
+
+    Args:
+        known: what was seen of that one, perhaps where another model around the module was recorded.
+        path: of the module in the model that is recorded now.
+        scope: variables of the method that attends.
+        query, key: [batch, head, query or key, d_head].
+    """
     if any(scope.get(name) is not None for name in (*_CACHES, *_OTHER_SEQUENCE)):
         return None
     product = DotProduct(query, key, known.scale, diagonal=known.diagonal)
-    return Call(known.module, known.route, product, cross=False, causal=known.causal)
+    return Call(path, known.route, product, cross=False, causal=known.causal)

@@ -26,6 +26,7 @@ from attnwidget.capture.attention import DotProduct, Weights
 from attnwidget.capture.call import BEFORE_DROPOUT, Call
 from attnwidget.capture.flash import flash_attention
 from attnwidget.capture.kernel import kernel_swapped
+from attnwidget.capture.modules import Owner
 from attnwidget.capture.sdpa import seen_by, weighed
 
 _Attention = Callable[..., tuple[torch.Tensor, torch.Tensor | None]]
@@ -86,7 +87,7 @@ class HuggingFaceAdapter(Adapter):
         if owner is None:
             return function(module, query, key, *args, **kwargs)
         sort = sort_of(function, query, key, args, kwargs)
-        call = self._known(module, sort, caller, query, key)
+        call = self._known(owner, sort, caller, query, key)
         if call is not None:
             with self.sink.muted():
                 output, extra = function(module, query, key, *args, **kwargs)
@@ -118,15 +119,17 @@ class HuggingFaceAdapter(Adapter):
         return output, extra
 
     def _known(
-        self, module: torch.nn.Module, sort: object, caller: FrameType, query: torch.Tensor, key: torch.Tensor
+        self, owner: Owner, sort: object, caller: FrameType, query: torch.Tensor, key: torch.Tensor
     ) -> Call | None:
         """Return the call where the kernel was seen to make the same of another query and key; None if it must be."""
         if torch.is_grad_enabled() or self.sink.edits:
             return None
+        module = owner.module
         if query.shape[2] > 1:
             known = _wholes.get(module)
-            alike = known is not None and known.sort == (sort, getattr(module, "is_causal", None))
-            return same_whole(known, caller.f_locals, query, key) if known is not None and alike else None
+            if known is None or known.sort != (sort, getattr(module, "is_causal", None)):
+                return None
+            return same_whole(known, owner.path, caller.f_locals, query, key)
         last = self._rows.get(module)
         call = next_row(last, query, key) if last is not None and last.sort == sort else None
         if last is not None and call is not None:
@@ -141,12 +144,13 @@ class HuggingFaceAdapter(Adapter):
             or (product.query is not about.query or product.key is not about.key)
             or any(it is not None for it in (product.mask, about.mask, product.sinks, product.softcap))
             or call.note
+            or isinstance(about.kwargs.get("scaling"), torch.Tensor)  # which may be another one the next time
         ):
             return
         n_queries, n_keys = product.shape[2:]
         if n_queries > 1 and call.n_keys is call.first_query is None and call.cross is False and not call.first_key:
             named = sort, getattr(module, "is_causal", None)
-            _wholes[module] = Whole(named, call.module, call.route, call.causal, product.scale, product.diagonal)
+            _wholes[module] = Whole(named, call.route, call.causal, product.scale, product.diagonal)
         elif n_queries == 1 and product.diagonal is None and call.n_keys == n_keys == (call.first_query or 0) + 1:
             self._rows[module] = Row(sort, call.module, call.route, call.cross, call.causal, product.scale, n_keys)
 

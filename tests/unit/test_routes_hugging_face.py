@@ -39,6 +39,44 @@ def test_a_language_model_is_a_decoder_of_one_strip(name: str) -> None:
     assert {(site.query, site.key) for site in trace.sites} == {("source", "source")}
 
 
+class Around(nn.Module):
+    """A model of one's own around another one."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, **batch: Tensor) -> object:
+        return self.inner(**batch)
+
+
+@pytest.mark.parametrize("name", ["BERT", "Llama", "ViT", "T5"])
+def test_a_model_that_was_recorded_may_be_part_of_another_one(name: str) -> None:
+    model, batch = built(name), inputs("image" if name == "ViT" else "pair" if name == "T5" else "ids")
+    names = []
+    for recorded in (model, model, Around(model), Around(Around(model)), model):
+        with aw.record(recorded, example=0) as trace:
+            recorded(**batch)
+        names.append([site.name for site in trace.sites])
+    inner = [[f"inner.{path}" for path in names[0]], [f"inner.inner.{path}" for path in names[0]]]
+    assert names[1:] == [names[0], *inner, names[0]]
+
+
+@pytest.mark.parametrize("name", ["BERT", "Llama"])
+def test_a_mask_is_seen_also_where_an_earlier_recording_had_none(name: str) -> None:
+    model = built(name)
+    twin: Any = eager(model)
+    text = inputs("text")
+    plain = {"input_ids": text["input_ids"]}
+    for batch in (plain, plain, text, plain, text):
+        with aw.record(model, example=PADDED) as trace:
+            model(**batch)
+        theirs = twin(**batch, output_attentions=True).attentions
+        seen = slice(N_SOURCE - (N_PADDING if batch is text else 0))
+        for site, weights in zip(trace.sites, theirs, strict=True):
+            np.testing.assert_allclose(trace.weights(site)[:, seen], weights[PADDED][:, seen], atol=1e-5)
+
+
 def test_layers_that_share_a_module_are_told_apart() -> None:
     model = built("ALBERT")
     with aw.record(model, example=PADDED) as trace:
