@@ -16,6 +16,8 @@ from attnwidget.capture.dot_product import dot_product_weights
 from attnwidget.capture.scored import Path
 from attnwidget.seen import Seen
 
+LARGE_BYTES = 16 << 20  # weights from which queries and keys are looked for in their place
+
 
 class Attention(Protocol):
     """One computation for a batch."""

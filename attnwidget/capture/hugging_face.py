@@ -22,7 +22,7 @@ import torch
 
 from attnwidget.capture.about import About, Row, Whole, next_row, same_whole, sort_of
 from attnwidget.capture.adapter import Adapter, Sink
-from attnwidget.capture.attention import DotProduct, Weights
+from attnwidget.capture.attention import LARGE_BYTES, DotProduct, Weights
 from attnwidget.capture.call import BEFORE_DROPOUT, Call
 from attnwidget.capture.flash import flash_attention
 from attnwidget.capture.kernel import kernel_swapped
@@ -31,7 +31,6 @@ from attnwidget.capture.sdpa import seen_by, weighed
 
 _Attention = Callable[..., tuple[torch.Tensor, torch.Tensor | None]]
 _SDPA = "sdpa_attention_forward"  # which calls torch's kernel by its name, so that no mode is needed to see it
-_LARGE_BYTES = 16 << 20  # weights from which queries and keys are looked for in their place
 
 _open: ContextVar[HuggingFaceAdapter | None] = ContextVar("attnwidget_hugging_face", default=None)
 _lock = threading.Lock()
@@ -159,7 +158,7 @@ class HuggingFaceAdapter(Adapter):
         returned: Call | None = None
         if extra is not None and extra.ndim == 4 and extra.shape == about.shape:
             self.sink.claim(extra, by=self)
-            product = about.product(extra) if self.sink.factors or extra.nbytes > _LARGE_BYTES else None
+            product = about.product(extra) if self.sink.factors or extra.nbytes > LARGE_BYTES else None
             returned = about.placed(Call(about.owner.path, self.name, product or Weights(extra.detach())))
         if len(seen) == 1 and seen[0].edited:
             returned = None

@@ -99,10 +99,21 @@ def test_a_compiled_kernel_is_said_to_run_as_python() -> None:
     np.testing.assert_allclose(trace.weights(), expected(*inputs()[:2])[EXAMPLE], atol=1e-6)
 
 
-def test_queries_and_keys_alone_do_not_tell_what_its_functions_do() -> None:
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("n_heads", [N_HEADS, N_GROUPS])
+def test_queries_and_keys_are_kept_where_functions_only_hide(n_heads: int, masked: bool) -> None:
+    query, key, value = inputs(n_heads=n_heads)
+    mask = create_block_mask(causal, None, None, N_QUERIES, N_KEYS, device="cpu") if masked else None
+    with aw.record(model := Attention(), store="qk", example=EXAMPLE) as trace:
+        model(query, key, value, scale=0.5, block_mask=mask, enable_gqa=n_heads != N_HEADS)
+    assert trace.sites[0].store == "qk"
+    np.testing.assert_allclose(trace.weights(), expected(query, key, masked=masked, scale=0.5)[EXAMPLE], atol=1e-6)
+
+
+def test_queries_and_keys_alone_do_not_tell_what_functions_do_to_scores() -> None:
     sentence = "store='qk' was asked for, but its weights do not come of queries and keys.* Use store='auto'"
     with pytest.raises(aw.CaptureError, match=sentence), aw.record(model := Attention(), store="qk", example=0):
-        model(*inputs())
+        model(*inputs(), score_mod=slope)
 
 
 def test_its_first_call_of_all_may_be_recorded() -> None:
