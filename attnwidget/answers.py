@@ -62,8 +62,9 @@ class Answers:
                 "queries": [int(top), int(bottom), int(down)],
                 "keys": [int(left), int(right), int(across)],
                 "step": int(step),
+                "cells": int(cells),
             }:
-                self.view(site, head, Span(top, bottom, down), Span(left, right, across), step)
+                self.view(site, head, Span(top, bottom, down), Span(left, right, across), step, cells=cells != 0)
 
     def fetch(self, site: int, head: int) -> None:
         """Send all weights of one head, or the whole of it in cells where it is too large for that."""
@@ -74,8 +75,8 @@ class Answers:
             else:
                 self.view(site, head, *whole_span(self._trace, site), sites[site].n_queries - 1)
 
-    def view(self, site: int, head: int, queries: Span, keys: Span, step: int) -> None:
-        """Send a part of a head; where the trace has no such part, say so."""
+    def view(self, site: int, head: int, queries: Span, keys: Span, step: int, *, cells: bool = True) -> None:
+        """Send a part of a head, or its rows alone; where the trace has no such part, say so."""
         try:
             check(self._trace, site, None if head == MEAN else head, queries, keys)
             if not 0 <= step < self._trace.sites[site].n_queries:
@@ -85,7 +86,7 @@ class Answers:
         else:
             with self._gate:
                 self._asked.pop("view", None)
-            self.ask("view", partial(self._view, site, head, queries, keys, step))
+            self.ask("view", partial(self._view, site, head, queries, keys, step, cells))
 
     def heads(self, site: int, at: int = 0) -> None:
         """Tell of the heads of one site as a whole, from one of them on; a few at a time, so that all else goes on."""
@@ -143,17 +144,18 @@ class Answers:
         (sweep, step), self._open = self._open, None
         return self._part(sweep, step, seq)
 
-    def _view(self, site: int, head: int, queries: Span, keys: Span, step: int, seq: int) -> Message:
+    def _view(self, site: int, head: int, queries: Span, keys: Span, step: int, cells: bool, seq: int) -> Message:
         whole = whole_span(self._trace, site)
         if all(of.per <= span.per and of[:2] == span[:2] for of, span in zip(whole, (queries, keys), strict=True)):
             queries, keys = whole  # finer cells do as well, and a frame needs just these
         sweep = self.sweeps.sweep(site, None if head == MEAN else head, queries, keys)
+        cells = cells or not sweep.done
         self._read(sweep, FIRST_SECONDS)
         self._open = None if sweep.done else (sweep, step)
-        return self._part(sweep, step, seq)
+        return self._part(sweep, step, seq, cells=cells)
 
-    def _part(self, sweep: Sweep, step: int, seq: int) -> Message:
-        blocks, sums = part_of(self._trace, sweep, step)
+    def _part(self, sweep: Sweep, step: int, seq: int, *, cells: bool = True) -> Message:
+        blocks, sums = part_of(self._trace, sweep, step, cells=cells)
         return self._told(pack(self._trace, seq, blocks, self._trace.cursor, sums=sums, kept=self.sweeps.n_bytes))
 
     def _blocks(self, site: int, head: int, seq: int) -> Message:

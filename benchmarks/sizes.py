@@ -43,11 +43,12 @@ for site in range(N_SITES):
     trace.append({f"layer{site}": Factors(queries, keys, Visible.causal(N_TOKENS, N_TOKENS), 8**-1)})
 trace.finish()
 del made
-steps = [int(s) for s in rng.integers(N_TOKENS // 2, N_TOKENS, N_TIMES)]
+steps = [int(s) for s in rng.integers(N_TOKENS // 2, N_TOKENS - 3 * N_TIMES - 2, N_TIMES)]
+walk = list(range(steps[-1] + 1, steps[-1] + 1 + 3 * N_TIMES))
 heads = [i % N_HEADS for i in range(1, N_TIMES + 1)]
-told = [f"t{trace.weights(0, 0, [step])[0].argmax()}" for step in steps]
-of_heads = [f"t{trace.weights(0, head, [steps[-1]])[0].argmax()}" for head in heads]
-print(json.dumps([steps, told, heads, of_heads]))
+told, of_walk = ([f"t{trace.weights(0, 0, [step])[0].argmax()}" for step in some] for some in (steps, walk))
+of_heads = [f"t{trace.weights(0, head, [walk[-1]])[0].argmax()}" for head in heads]
+print(json.dumps([steps, told, walk, of_walk, heads, of_heads]))
 """
 SHOW = """
 if "widget" in globals():
@@ -85,21 +86,27 @@ HEADS = (
     "layers x heads x tokens",
     "opening, ms",
     "a step far away, ms",
-    "another head, ms",
+    "the next step, ms",
+    "the next head, ms",
     "saving, ms",
     "notebook, MB",
     "kernel memory, MB (of which q, k)",
 )
 NOTES = """\
 Queries and keys are random float16 with 64 numbers a head; weights are never stored. Opening is from running the cell
-that makes the widget to the first picture; a step goes to a random row in the second half, of which the page has
-nothing. Not measured: real models' weights, a network between server and page, a kernel that is busy with a cell."""
+that makes the widget to the first picture; a step far away goes to a random row in the second half, of which the page
+has nothing; to the next step somebody goes after 0.25 s, to the next head after 0.5 s. Not measured: real models'
+weights, a network between server and page, a kernel that is busy with a cell."""
 LONG_MS = 300_000
+STEP_MS, HEAD_MS = 250, 500  # for which a person looks before going on
 
 
-def changes(page: Page, control: str, values: list[int], expected: list[str]) -> str:
+def changes(page: Page, control: str, values: list[int], expected: list[str], pause_ms: int = 0) -> str:
     """Make changes one after another; return the median and the slowest in milliseconds, and how many failed."""
-    found = [page.evaluate(CHANGE, [control, value, name]) for value, name in zip(values, expected, strict=True)]
+    found = []
+    for value, name in zip(values, expected, strict=True):
+        page.wait_for_timeout(pause_ms)
+        found.append(page.evaluate(CHANGE, [control, value, name]))
     times = sorted(ms for came, ms in found if came)
     failed = sum(not came for came, _ in found)
     return (f"{median(times):.0f} (at most {times[-1]:.0f})" if times else "-") + f", {failed} failed" * bool(failed)
@@ -111,7 +118,7 @@ def row_of(page: Page, lab: labkit.Lab, shape: tuple[int, int, int], times: int)
     labkit.write_notebook(lab.root / "size.ipynb", setup, SHOW, MEMORY)
     labkit.open_notebook(page, lab, "size.ipynb")
     labkit.run_cell(page, 0, timeout_ms=LONG_MS)
-    steps, told, heads, of_heads = json.loads(labkit.cell_outputs(page, 0)[-1])
+    steps, told, walk, of_walk, heads, of_heads = json.loads(labkit.cell_outputs(page, 0)[-1])
     opening = []
     for _ in range(times):
         page.locator(".attnwidget").wait_for(state="detached")
@@ -123,7 +130,8 @@ def row_of(page: Page, lab: labkit.Lab, shape: tuple[int, int, int], times: int)
         if len(opening) < times:
             page.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
     stepping = changes(page, ".attnwidget-slider", steps, told)
-    switching = changes(page, "select[aria-label=head]", heads, of_heads) if shape[1] > 1 else "-"
+    walking = changes(page, ".attnwidget-slider", walk, of_walk, pause_ms=STEP_MS)
+    switching = changes(page, "select[aria-label=head]", heads, of_heads, pause_ms=HEAD_MS) if shape[1] > 1 else "-"
     saving = []
     for _ in range(times):
         start = time.perf_counter()
@@ -136,6 +144,7 @@ def row_of(page: Page, lab: labkit.Lab, shape: tuple[int, int, int], times: int)
         " x ".join(f"{number:,}" for number in shape),
         f"{median(opening):.0f}",
         stepping,
+        walking,
         switching,
         f"{median(saving):.0f}",
         f"{n_bytes / 1e6:.2f}",

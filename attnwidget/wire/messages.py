@@ -99,6 +99,7 @@ class ViewMessage(TypedDict):
     queries: Annotated[list[int], "first and end of the rows, and how many make a cell"]
     keys: Annotated[list[int], "first and end of the columns, and how many make a cell"]
     step: Annotated[int, "the row that is read in full, and up to which strength is summed"]
+    cells: Annotated[int, "0 where the cells are here, and rows and sums are asked for alone"]
 
 
 class RefusedMessage(TypedDict):

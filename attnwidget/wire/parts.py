@@ -27,7 +27,7 @@ def whole_span(trace: Trace, site: int) -> tuple[Span, Span]:
     return Span.of(chosen.n_queries, CELLS), Span.of(chosen.n_keys, CELLS)
 
 
-def part_of(trace: Trace, sweep: Sweep, step: int, n_bytes: int = ROWS_BYTES) -> Part:
+def part_of(trace: Trace, sweep: Sweep, step: int, n_bytes: int = ROWS_BYTES, *, cells: bool = True) -> Part:
     """Return what a sweep has found so far, rows around a step, and what keys received up to it, if that is known.
 
     Args:
@@ -35,9 +35,10 @@ def part_of(trace: Trace, sweep: Sweep, step: int, n_bytes: int = ROWS_BYTES) ->
         sweep: of the head.
         step: the row that is read in full; its neighbours come with it where they fit.
         n_bytes: for these rows. Where not even one fits, it comes in cells.
+        cells: whether what was swept is wanted too.
     """
     head = MEAN if sweep.head is None else sweep.head
-    blocks = [_cells(sweep, head)]
+    blocks = [_cells(sweep, head)] if cells else []
     n_queries, n_keys = sweep.shape
     room = n_bytes // (4 * n_keys)
     if room:

@@ -11,6 +11,8 @@ import { MEAN, WHOLE_WEIGHTS, type ToKernel } from "./wire.gen.ts";
 const PATIENCE = 3000;
 /** Rows of a head that is shown while it is recorded that are on their way. */
 const MAX_LATE = 512;
+/** Rows before and after the one that is looked at that should be here when somebody steps on. */
+const MAX_STRIDE = 4;
 
 export interface Asking {
   /** Asks for all weights of a head, once for each number of rows. */
@@ -23,12 +25,22 @@ export interface Asking {
 
 const asSpan = ({ first, end, per }: Span) => [first, end, per];
 
-/** Tells whether all that a view of a large head needs is here, of rows before `end`; others come by themselves. */
-function isHere(matrix: Matrix | null, { queries, keys }: Shown, query: number, end: number): boolean {
+/** Tells whether the cells of a view of a large head are here, of rows before `end`; others come by themselves. */
+function isDrawn(matrix: Matrix | null, { queries, keys }: Shown, end: number): boolean {
   const large = matrix?.large;
   const due = { keys, queries: { ...queries, end: Math.min(queries.end, end) } };
-  const isDrawn = large?.planes.some((plane) => covers(large, plane, due));
-  return Boolean(matrix && isDrawn && (query >= end || precisionOf(matrix, query) === Precision.Exact));
+  return large?.planes.some((plane) => covers(large, plane, due)) ?? false;
+}
+
+const isExact = (matrix: Matrix | null, query: number) =>
+  matrix !== null && precisionOf(matrix, query) === Precision.Exact;
+
+/** The nearest row to one that is here which is not; null where some steps on all are. */
+function nextRow(matrix: Matrix | null, query: number, end: number): number | null {
+  if (!isExact(matrix, query)) return null; // too long to come whole
+  for (let n = 1; n <= MAX_STRIDE; n++)
+    for (const q of [query + n, query - n]) if (q >= 0 && q < end && !isExact(matrix, q)) return q;
+  return null;
 }
 
 export function createAsking(store: Store, send: (message: ToKernel) => void, signal: AbortSignal): Asking {
@@ -36,6 +48,7 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
   const gaps = new Map<string, number>(); // where the next token of a strip may be missing
   const early = new Set<string>(); // heads that were asked for before anybody looked at them
   let latest = ""; // the view that was asked for last
+  let scouting = ""; // what nobody looks at yet and is on its way
   let waiting = false; // for the answer to a view; meanwhile only the latest other one is of interest
   let timer: ReturnType<typeof setTimeout> | undefined;
   const run = () => store.outline.value.run;
@@ -70,28 +83,48 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
     if (!shown || nQueries * nKeys <= WHOLE_WEIGHTS || query >= nQueries) return false;
     const matrix = store.matrix(site, one);
     if (shown.queries.end > nQueries || shown.keys.end > nKeys || isComing(matrix, nQueries)) return false;
-    if (isHere(matrix, shown, query, due(nQueries)) && store.received.value.nSteps) return false;
+    const isSeen = isDrawn(matrix, shown, due(nQueries)) && store.received.value.nSteps > 0;
+    if (isSeen && (query >= due(nQueries) || isExact(matrix, query))) return false;
     const name = [nQueries, site, one, ...asSpan(shown.queries), ...asSpan(shown.keys), query].join(":");
     if (waiting || name === latest) return false;
     waiting = true;
     latest = name;
     timer = setTimeout(answered, PATIENCE);
-    look(site, one, shown, query);
+    early.delete(scouting); // which the kernel may leave for this
+    look(site, one, shown, query, isSeen);
     return true;
   };
 
-  const look = (site: number, head: number, { queries, keys }: Shown, step: number) =>
-    send({ t: "view", run: run(), site, head, queries: asSpan(queries), keys: asSpan(keys), step });
+  const look = (site: number, head: number, { queries, keys }: Shown, step: number, rowsAlone = false) =>
+    send({
+      t: "view",
+      run: run(),
+      site,
+      head,
+      queries: asSpan(queries),
+      keys: asSpan(keys),
+      step,
+      cells: rowsAlone ? 0 : 1,
+    });
 
-  /** Asks for the heads that will be looked at next, once what is looked at is read to its end. */
+  /** Asks for the rows and heads that will be looked at next, once what is looked at is read to its end. */
   const ahead = () => {
     const { site, head } = store.selection.value;
     const shown = store.shown.value;
-    const large = store.matrix(site, head)?.large;
+    const matrix = store.matrix(site, head);
+    const large = matrix?.large;
     const drawn = shown && large?.planes.findLast((plane) => covers(large, plane, shown));
-    if (!drawn || drawn.sampled) return;
+    if (scouting || waiting || !drawn || drawn.sampled) return;
     const { sites } = store.outline.value;
     const of = sites[site];
+    const row = nextRow(matrix, store.gaze.value.query, due(of?.nQueries ?? 0));
+    const name = `${site}:${head}:${row}`;
+    if (row !== null && !early.has(name)) {
+      scouting = name;
+      early.add(name);
+      look(site, head, shown, row, true);
+      return;
+    }
     const next = [
       [site, head + 1],
       [site, head - 1],
@@ -104,13 +137,15 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
     });
     if (!next) return;
     const [s = 0, h = 0] = next;
-    early.add(`${s}:${h}`);
+    scouting = `${s}:${h}`;
+    early.add(scouting);
     look(s, h, shown, store.gaze.value.query);
   };
 
   const answered = () => {
     clearTimeout(timer);
     waiting = false;
+    scouting = "";
     if (!view()) ahead();
   };
 
@@ -124,7 +159,7 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
       const isThere = status === "recording" ? isComing(matrix, nQueries) : matrix && worst(matrix) === Precision.Exact;
       if (!isThere) fetch(site, head);
     },
-    () => void view(),
+    () => void (view() || ahead()),
     () => {
       const { status, sites } = store.outline.value;
       for (const site of store.wanted.value) {
@@ -161,6 +196,7 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
       gaps.clear();
       early.clear();
       latest = "";
+      scouting = "";
       waiting = false;
       clearTimeout(timer);
     },

@@ -13,8 +13,6 @@ export interface Outline {
   steps: Step[];
   /** the diagram */
   architecture: ArchitectureData;
-  /** bytes that the kernel keeps of large heads, beside the trace */
-  kept: number;
 }
 
 /** Stands for a token that did not come yet. */
@@ -31,17 +29,19 @@ export const NOTHING: Outline = {
   sites: [],
   steps: [],
   architecture: { nodes: [], edges: [] },
-  kept: 0,
 };
 
 /** Tells whether the keys of a site are what a decoder has read, its own output included, and not an input. */
 export const readsItself = (site: Site): boolean => site.kind === "decoder" && site.query !== site.key;
 
-/** The outline with what a picture adds to it. */
+/** The outline with what a picture adds to it; the same one where that is nothing, so that nobody draws it again. */
 export function withPicture(before: Outline, picture: Picture): Outline {
   const strips = { ...before.strips };
   const scenes = { ...before.scenes };
-  for (const { name, nTokens, at, texts, scene } of picture.strips) {
+  const added = picture.strips.filter(
+    ({ name, nTokens, texts, scene }) => texts.length || scene || nTokens > (strips[name]?.length ?? -1),
+  );
+  for (const { name, nTokens, at, texts, scene } of added) {
     const strip = placed(strips[name] ?? [], at, texts, UNKNOWN);
     while (strip.length < Math.min(nTokens, MAX_TOKENS)) strip.push(UNKNOWN);
     strips[name] = strip;
@@ -50,16 +50,20 @@ export function withPicture(before: Outline, picture: Picture): Outline {
   const { steps, stepsAt } = picture;
   const done = before.status === "complete" || before.status === "stopped";
   const newer = picture.sites.every((site, i) => site.nQueries >= (before.sites[i]?.nQueries ?? 0));
+  const isNews = newer && JSON.stringify(picture.sites) !== JSON.stringify(before.sites);
+  const status = done ? before.status : picture.status;
+  const { run, title, architecture } = picture;
+  const isMore = added.length || isNews || steps.length || stepsAt > before.steps.length || architecture;
+  if (!isMore && run === before.run && title === before.title && status === before.status) return before;
   return {
-    run: picture.run,
-    title: picture.title,
-    status: done ? before.status : picture.status,
+    run,
+    title,
+    status,
     strips,
     scenes,
-    sites: newer ? picture.sites : before.sites,
+    sites: isNews ? picture.sites : before.sites,
     steps: placed(before.steps, stepsAt, steps, { token: "", candidates: [] }),
-    architecture: picture.architecture ?? before.architecture,
-    kept: picture.kept || before.kept,
+    architecture: architecture ?? before.architecture,
   };
 }
 

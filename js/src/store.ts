@@ -12,7 +12,6 @@ import type { Picture, Terms } from "./wire.ts";
 import { NOTHING, type Outline, readsItself, withPicture } from "./outline.ts";
 import { expectationOf, FIRST, type Selection } from "./selection.ts";
 import { sliceOf, type Slice } from "./slice.ts";
-import { MEAN } from "./wire.gen.ts";
 import { type Language, languageOf, type Words, wordsOf } from "./words/index.ts";
 
 export type Lost = "" | "restarted" | "ended";
@@ -49,6 +48,8 @@ export interface Store {
   shown: Signal<Shown | null>;
   /** bytes of heads that are too large to be here whole */
   nBytes: () => number;
+  /** bytes that the kernel keeps of them, beside the trace */
+  nKept: ReadonlySignal<number>;
   /** strength that the reader expects of a key at the gazed step; null for none */
   expected: ReadonlySignal<(key: number) => number | null>;
   /** what was told of heads as a whole, by headName */
@@ -102,6 +103,7 @@ export function createStore(dark: ReadonlySignal<boolean>, page = ""): Store {
   const outline = state(NOTHING);
   const selection = state(FIRST);
   const held = createHeld();
+  const nKept = state(0);
   const heads = state(new Map<string, Head>());
   const lost = state<Lost>("");
   const terms = state(new Map<string, Terms>());
@@ -111,13 +113,12 @@ export function createStore(dark: ReadonlySignal<boolean>, page = ""): Store {
   const matrix = (site: number, head: number) => held.matrix(site, head, outline.value.sites[site]);
 
   // Each of these changes with few of the fields of the selection, so that a step does not compute weights anew.
-  const place = computed(() => `${selection.value.site}:${selection.value.head}`);
+  const index = computed(() => selection.value.site);
+  const head = computed(() => selection.value.head);
   const special = computed(() => selection.value.special);
   const named = computed(() => selection.value.special_keys);
-  const slice = computed(() => {
-    const [index = 0, head = MEAN] = place.value.split(":").map(Number);
-    return sliceOf(outline.value, index, matrix(index, head), special.value, named.value);
-  });
+  const found = computed(() => matrix(index.value, head.value)); // the same one while others come
+  const slice = computed(() => sliceOf(outline.value, index.value, found.value, special.value, named.value));
 
   const nSteps = computed(() => Math.max(slice.value.site?.nQueries ?? 0, slice.value.matrix.nQueries));
 
@@ -180,9 +181,10 @@ export function createStore(dark: ReadonlySignal<boolean>, page = ""): Store {
       held.take(picture, outline.value.sites, before === NOTHING);
       const known = withHeads(before === NOTHING ? new Map() : heads.value, picture.heads);
       heads.value = withPictures(known, picture.blocks);
-      const told = before === NOTHING ? new Map<string, Terms>() : new Map(terms.value);
-      for (const row of picture.terms) told.set(`${row.site}:${row.head}:${row.query}`, row);
-      terms.value = told;
+      nKept.value = picture.kept || (before === NOTHING ? 0 : nKept.value);
+      const told = picture.terms.map((row) => [`${row.site}:${row.head}:${row.query}`, row] as const);
+      if (before === NOTHING || told.length)
+        terms.value = new Map([...(before === NOTHING ? [] : terms.value), ...told]);
       const { nQueries = 0, kind } = outline.value.sites[site] ?? {};
       const last = Math.max(0, nQueries - 1);
       if (before !== NOTHING && wasLast && kind !== "encoder") select({ step: last }, true);
@@ -205,6 +207,7 @@ export function createStore(dark: ReadonlySignal<boolean>, page = ""): Store {
     received,
     shown: state<Shown | null>(null),
     nBytes: held.nBytes,
+    nKept,
     expected,
     heads,
     wanted: state<number[]>([]),

@@ -247,6 +247,7 @@ export interface ViewMessage {
   /** first and end of the rows, and how many make a cell */ queries: number[];
   /** first and end of the columns, and how many make a cell */ keys: number[];
   /** the row that is read in full, and up to which strength is summed */ step: number;
+  /** 0 where the cells are here, and rows and sums are asked for alone */ cells: number;
 }
 
 /** page -> kernel: say what the weights of one row of one head came of. */

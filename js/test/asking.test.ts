@@ -32,14 +32,18 @@ function opened(data = large()): { store: Store; sent: ToKernel[]; asking: Retur
   return { store, sent, asking };
 }
 
-/** What the kernel answers to a view: its cells, and the row of its step. */
+/** Rows around the one that is looked at, which a kernel sends with it. */
+const NEAR = 8;
+
+/** What the kernel answers to a view: its cells, and rows around its step. */
 function answer(store: Store, step: number, head = -1): void {
+  const [first, last] = [Math.max(0, step - NEAR), Math.min(N, step + NEAR + 1)];
   const cells = new Uint8Array(Float32Array.from({ length: 128 * 128 }, () => 0.5).buffer);
-  const row = new Uint8Array(new Float32Array(N).buffer);
+  const row = new Uint8Array(new Float32Array((last - first) * N).buffer);
   const of = { site: 0, head, dtype: "f4" as const, n_odd: 0, levels: 0, sampled: false };
   const blocks = [
     { ...of, queries: [0, N, 8], keys: [0, N, 8], whole: false, offset: 0, n_bytes: cells.byteLength },
-    { ...of, queries: [step, step + 1, 1], keys: [0, N, 1], whole: true, offset: cells.byteLength, n_bytes: 4 * N },
+    { ...of, queries: [first, last, 1], keys: [0, N, 1], whole: true, offset: cells.byteLength, n_bytes: row.length },
   ];
   const sums = [{ site: 0, head, n_steps: step + 1, offset: cells.byteLength }];
   store.merge(readPicture(packRaw({ ...large(), blocks, sums }, [cells, row])));
@@ -50,16 +54,17 @@ const views = (sent: ToKernel[]) => sent.filter((message) => message.t === "view
 describe("what the page asks for", () => {
   it("is the part of a large head that is looked at, and not the whole of it", () => {
     const { sent } = opened();
-    expect(sent).toEqual([{ t: "view", run: "a", site: 0, head: -1, queries: [0, N, 8], keys: [0, N, 8], step: 0 }]);
+    const all = [0, N, 8];
+    expect(sent).toEqual([{ t: "view", run: "a", site: 0, head: -1, queries: all, keys: all, step: 0, cells: 1 }]);
   });
 
   it("is one view at a time, and the latest next", () => {
     const { store, sent, asking } = opened();
-    for (const step of [5, 6, 7]) store.select({ step });
+    for (const step of [25, 26, 27]) store.select({ step });
     expect(views(sent)).toHaveLength(1);
     answer(store, 0);
     asking.answered();
-    expect(views(sent).map((view) => view.step)).toEqual([0, 7]);
+    expect(views(sent).map((view) => view.step)).toEqual([0, 27]);
   });
 
   it("is nothing where all is here", () => {
@@ -101,6 +106,31 @@ describe("what the page asks for", () => {
     answer(store, 0, 0);
     asking.answered();
     expect(views(sent).map((view) => view.head)).toEqual([-1, 0, 1]);
+  });
+
+  it("is the next heads also behind one that was here before anybody looked at it", () => {
+    const { store, sent, asking } = opened();
+    for (const head of [-1, 0]) {
+      answer(store, 0, head);
+      asking.answered();
+    }
+    store.select({ head: 0 });
+    expect(views(sent).map((view) => view.head)).toEqual([-1, 0, 1]);
+  });
+
+  it("is rows without cells where the cells are here, before somebody steps to them", () => {
+    const { store, sent, asking } = opened();
+    for (const head of [-1, 0]) {
+      answer(store, 0, head);
+      asking.answered();
+    }
+    store.select({ step: NEAR - 4 });
+    expect(views(sent)).toHaveLength(2);
+    store.select({ step: NEAR - 3 });
+    expect(views(sent).at(-1)).toMatchObject({ head: -1, step: NEAR + 1, cells: 0 });
+    store.select({ step: N - 1 });
+    expect(views(sent).at(-1)).toMatchObject({ head: -1, step: N - 1, cells: 0 });
+    expect(views(sent)).toHaveLength(4);
   });
 
   it("is a head again that was forgotten", () => {

@@ -103,6 +103,23 @@ def test_what_was_read_is_not_read_again(slow: None, large: Trace, read_picture:
     assert picture.header["blocks"][0]["sampled"] is False
 
 
+def test_cells_that_the_page_has_are_not_sent_again(large: Trace, read_picture: Reader) -> None:
+    asked = Answers(large)
+    asked.view(0, 0, *SPANS, 3)
+    messages(asked, read_picture)
+    asked.view(0, 0, *SPANS, 300, cells=False)
+    (picture,) = messages(asked, read_picture)
+    (rows,) = picture.header["blocks"]
+    assert (rows["queries"], rows["keys"]) == ([292, 309, 1], [0, N_KEYS, 1])
+    assert picture.header["sums"][0]["n_steps"] == 301
+
+
+def test_cells_that_the_kernel_has_to_read_anew_are_sent(slow: None, large: Trace, read_picture: Reader) -> None:
+    asked = Answers(large)
+    asked.view(0, 0, *SPANS, 300, cells=False)
+    assert all(picture.header["blocks"][0]["queries"] == [0, N_QUERIES, 4] for picture in messages(asked, read_picture))
+
+
 def test_other_answers_go_before_reading_on(slow: None, large: Trace) -> None:
     asked = Answers(large)
     asked.view(0, 0, *SPANS, 3)
@@ -150,7 +167,7 @@ def test_tokens_of_a_long_strip_are_asked_for(monkeypatch: pytest.MonkeyPatch, r
     assert {strip["n_tokens"] for strip in strips} == {250}
 
 
-VIEW = {"t": "view", "site": 0, "head": 0, "queries": [0, 600, 4], "keys": [0, 500, 2], "step": 3}
+VIEW = {"t": "view", "site": 0, "head": 0, "queries": [0, 600, 4], "keys": [0, 500, 2], "step": 3, "cells": 1}
 
 
 def test_a_view_is_heard(large: Trace) -> None:
@@ -173,6 +190,7 @@ def test_a_view_is_heard(large: Trace) -> None:
         VIEW | {"queries": [0, 600, "4"]},
         VIEW | {"keys": None},
         VIEW | {"step": 1.5},
+        VIEW | {"cells": "no"},
     ],
 )
 def test_what_is_no_question_is_left_alone(large: Trace, message: dict[str, object]) -> None:

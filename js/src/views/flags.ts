@@ -62,7 +62,7 @@ const flagsOf = (words: Words, site: Site | undefined, isTold: (kind: string) =>
 function kept(store: Store, large: Large): string[] {
   const shown = store.shown.value;
   const drawn = shown && large.planes.findLast((plane) => covers(large, plane, shown));
-  const bytes = store.words.kept(store.nBytes() / 1e6, store.outline.value.kept / 1e6);
+  const bytes = store.words.kept(store.nBytes() / 1e6, store.nKept.value / 1e6);
   if (!drawn) return [store.words.coarse, bytes];
   return drawn.sampled ? [store.words.sampled, bytes] : [bytes];
 }
