@@ -46,7 +46,7 @@ function nextRow(matrix: Matrix | null, query: number, end: number): number | nu
 export function createAsking(store: Store, send: (message: ToKernel) => void, signal: AbortSignal): Asking {
   const asked = new Map<string, number>(); // with the rows that there were then
   const gaps = new Map<string, number>(); // where the next token of a strip may be missing
-  const early = new Set<string>(); // heads that were asked for before anybody looked at them
+  const early = new Set<string>(); // rows and heads that were asked for before anybody looked at them
   let latest = ""; // the view that was asked for last
   let scouting = ""; // what nobody looks at yet and is on its way
   let waiting = false; // for the answer to a view; meanwhile only the latest other one is of interest
@@ -117,29 +117,25 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
     if (scouting || waiting || !drawn || drawn.sampled) return;
     const { sites } = store.outline.value;
     const of = sites[site];
-    const row = nextRow(matrix, store.gaze.value.query, due(of?.nQueries ?? 0));
-    const name = `${site}:${head}:${row}`;
-    if (row !== null && !early.has(name)) {
-      scouting = name;
-      early.add(name);
-      look(site, head, shown, row, true);
-      return;
-    }
-    const next = [
+    const { query } = store.gaze.value;
+    const row = nextRow(matrix, query, due(of?.nQueries ?? 0));
+    const beside = [
       [site, head + 1],
       [site, head - 1],
       [site + 1, head],
       [site - 1, head],
-    ].find(([s = 0, h = 0]) => {
+    ].filter(([s = 0, h = 0]) => {
       const other = sites[s];
       const isAlike = other && other.nQueries === of?.nQueries && other.nKeys === of.nKeys;
-      return isAlike && h >= 0 && h < other.nHeads && !store.matrix(s, h) && !early.has(`${s}:${h}`);
+      return isAlike && h >= 0 && h < other.nHeads && !store.matrix(s, h);
     });
+    const likely = [...(row === null ? [] : [[site, head, row]]), ...beside.map((place) => [...place, query])];
+    const next = likely.find((it) => !early.has(String(it)));
     if (!next) return;
-    const [s = 0, h = 0] = next;
-    scouting = `${s}:${h}`;
+    const [s = 0, h = 0, step = 0] = next;
+    scouting = String(next);
     early.add(scouting);
-    look(s, h, shown, store.gaze.value.query);
+    look(s, h, shown, step, step === row);
   };
 
   const answered = () => {

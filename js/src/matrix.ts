@@ -209,8 +209,20 @@ export function absentmindedness(matrix: Matrix): { out: number; into: number } 
   return { out: nats.reduce((total, n) => total + n, 0) / (nQueries || 1), into: into / (nKeys || 1) };
 }
 
+/** Rows of so many weights are searched once, for so many keys, since several views ask. */
+const LONG = 2 ** 13;
+const MOST_ASKED = 64;
+const searched = new WeakMap<Float32Array, number[]>();
+
 /** Keys by weight, strongest first, only finite weights above `threshold`. */
 export function strongest(weights: Float32Array, count: number, threshold = 0): number[] {
+  if (weights.length < LONG || count > MOST_ASKED) return search(weights, count, threshold);
+  const known = searched.get(weights) ?? search(weights, MOST_ASKED, 0);
+  searched.set(weights, known);
+  return known.filter((key) => (weights[key] ?? 0) > threshold).slice(0, count);
+}
+
+function search(weights: Float32Array, count: number, threshold: number): number[] {
   const found: number[] = [];
   for (let k = 0; k < weights.length; k++) {
     const weight = weights[k] ?? 0;

@@ -5,7 +5,7 @@ import { withHeads, type Head } from "./heads.ts";
 import type { Shown } from "./large.ts";
 import { createHeld } from "./held.ts";
 import type { Matrix } from "./matrix.ts";
-import { summed } from "./matrix.ts";
+import { strongest, summed } from "./matrix.ts";
 import type { Window } from "./scales.ts";
 import { withPictures } from "./pictured.ts";
 import type { Picture, Terms } from "./wire.ts";
@@ -197,8 +197,7 @@ export function createStore(dark: ReadonlySignal<boolean>, page = ""): Store {
     focus,
     gaze,
     slice,
-    rowTop: (weights) =>
-      scale.value === "absolute" ? 1 : weights.reduce((m, w) => (w > m && w < 1e38 ? w : m), 0) || 1,
+    rowTop: (weights) => (scale.value === "absolute" ? 1 : (weights[strongest(weights, 1)[0] ?? -1] ?? 1)),
     nSteps,
     nRead,
     scale,
