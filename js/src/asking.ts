@@ -12,7 +12,7 @@ const PATIENCE = 3000;
 /** Rows of a head that is shown while it is recorded that are on their way. */
 const MAX_LATE = 512;
 /** Rows before and after the one that is looked at that should be here when somebody steps on. */
-const MAX_STRIDE = 4;
+const MAX_STRIDE = 3;
 
 export interface Asking {
   /** Asks for all weights of a head, once for each number of rows. */
@@ -107,14 +107,14 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
       cells: rowsAlone ? 0 : 1,
     });
 
-  /** Asks for the rows and heads that will be looked at next, once what is looked at is read to its end. */
+  /** Asks for the rows that will be looked at next, and once what is looked at is read to its end for heads. */
   const ahead = () => {
     const { site, head } = store.selection.value;
     const shown = store.shown.value;
     const matrix = store.matrix(site, head);
     const large = matrix?.large;
     const drawn = shown && large?.planes.findLast((plane) => covers(large, plane, shown));
-    if (scouting || waiting || !drawn || drawn.sampled) return;
+    if (scouting || waiting || !drawn) return;
     const { sites } = store.outline.value;
     const of = sites[site];
     const { query } = store.gaze.value;
@@ -127,7 +127,7 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
     ].filter(([s = 0, h = 0]) => {
       const other = sites[s];
       const isAlike = other && other.nQueries === of?.nQueries && other.nKeys === of.nKeys;
-      return isAlike && h >= 0 && h < other.nHeads && !store.matrix(s, h);
+      return isAlike && !drawn.sampled && h >= 0 && h < other.nHeads && !store.matrix(s, h);
     });
     const likely = [...(row === null ? [] : [[site, head, row]]), ...beside.map((place) => [...place, query])];
     const next = likely.find((it) => !early.has(String(it)));
