@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -20,6 +21,12 @@ from attnwidget.wire import FRAMES_PER_SECOND, MEAN, Traits
 from attnwidget.wire.fit import FIRST, FRAME, Budget, fits_first, frame
 
 STATIC = Path(__file__).parent / "static"
+
+
+def _script() -> str | Path:
+    """Return the front end; only where somebody works on it its path: each widget would be held to be told of changes."""
+    path = STATIC / "widget.js"
+    return path if os.environ.get("ANYWIDGET_HMR") == "1" else path.read_text("utf-8")
 
 
 class AttentionWidget(anywidget.AnyWidget, Traits):
@@ -42,7 +49,7 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         TypeError: trace is no Trace, or there is no such trait.
     """
 
-    _esm = STATIC / "widget.js"
+    _esm = _script()
 
     def __init__(
         self, trace: Trace | None = None, *, site: int | None = None, head: int = MEAN, **traits: object
