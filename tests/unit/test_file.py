@@ -140,8 +140,9 @@ def test_a_write_that_fails_leaves_the_old_file(complete: Trace, path: Path, mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="the trace was not written: No space left") as error:
         complete.save(path)
+    assert (error.value.errno, error.value.filename) == (28, str(path))
     assert path.read_bytes() == b"old"
 
 
