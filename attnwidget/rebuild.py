@@ -148,7 +148,7 @@ def _read_site(said: dict[str, Any], arrays: dict[str, np.ndarray]) -> tuple[Sit
     if kind not in STORES:
         raise ValueError(f"a site keeps {kind!r}, which is unknown")
     store: Store = STORES[kind].restored(arrays, _field(said, "numbers", dict))
-    if [store.n_heads, store.n_queries, store.n_keys] != said["shape"] or store.n_heads != site.n_heads:
+    if [store.n_heads, store.n_queries, store.n_keys] != _field(said, "shape", list) or store.n_heads != site.n_heads:
         raise ValueError("its weights have another shape or type than it says")
     return site, store
 
