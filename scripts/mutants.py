@@ -22,14 +22,24 @@ ROOMS = {  # which tests concern which files
         *("file", "analysis", "terms"),
     ),
     ("file", "mapped", "booked", "rebuild", "header", "disk"): (
-        *("disk", "mapped", "file_checks", "file_stores", "file_terms", "file_hostile", "file_mapped", "file"),
+        *(
+            "disk",
+            "mapped",
+            "file_checks",
+            "file_stores",
+            "file_terms",
+            "file_hostile",
+            "file_mapped",
+            "file",
+            "scenes",
+        ),
     ),
     ("folder", "appended", "follower"): ("file_hostile", "file_growing"),
     ("wire/",): (
         *("wire_codec", "wire_files", "wire_fit", "wire_heads", "wire_live", "answers", "blocks", "sweep", "stream"),
         *("stream_faults", "widget", "widget_stream", "terms", "heads"),
     ),
-    ("stream", "answers", "pace"): ("stream", "stream_faults", "answers", "widget_stream", "sweep"),
+    ("stream", "answers", "pace"): ("pace", "stream", "stream_faults", "answers", "widget_stream", "sweep"),
     ("figure/text", "export", "base124"): ("base124", "export", "figure", "figure_text"),
 }
 CAUGHT, SURVIVED, UNTESTED = (1, 3), 0, 33  # what the exit codes of mutmut mean; others are time limits, also noticed
