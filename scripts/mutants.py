@@ -18,31 +18,12 @@ from stamps import ROOT
 WORK = ROOT / "build" / "mutants"
 ROOMS = {  # which tests concern which files
     ("trace", "ledger", "checks", "strips", "beams", "tokens"): (
-        *(
-            "checks",
-            "ledger",
-            "trace",
-            "trace_beams",
-            "trace_reading",
-            "trace_stores",
-            "trace_strips",
-            "tokens",
-            "stores",
-        ),
-        *("file", "analysis", "terms"),
+        *("checks", "ledger", "trace", "trace_beams", "trace_reading", "trace_stores", "trace_strips", "tokens"),
+        *("stores", "file", "analysis", "terms"),
     ),
     ("file", "mapped", "booked", "rebuild", "header", "disk"): (
-        *(
-            "disk",
-            "mapped",
-            "file_checks",
-            "file_stores",
-            "file_terms",
-            "file_hostile",
-            "file_mapped",
-            "file",
-            "scenes",
-        ),
+        *("disk", "mapped", "file_checks", "file_stores", "file_terms", "file_hostile", "file_mapped", "file"),
+        *("file_growing", "scenes"),
     ),
     ("folder", "appended", "follower"): ("file_hostile", "file_growing"),
     ("wire/",): (
