@@ -31,6 +31,28 @@ class Jax:
         return self._array
 
 
+class LikeTorch:
+    """A tensor of a library that is like torch, but knows neither meta devices nor layouts."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+
+    def detach(self) -> LikeTorch:
+        return self
+
+    def cpu(self) -> LikeTorch:
+        return self
+
+    def is_floating_point(self) -> bool:
+        return True
+
+    def float(self) -> LikeTorch:
+        return LikeTorch(self._array.astype(np.float32))
+
+    def numpy(self) -> np.ndarray:
+        return self._array
+
+
 T = torch.tensor(NUMBERS)
 SAME = {
     "float64": NUMBERS.astype("f8"),
@@ -46,6 +68,7 @@ SAME = {
     "matrix": np.ma.masked_array(NUMBERS),
     "jax": Jax(NUMBERS),
     "list of jax": [Jax(row) for row in NUMBERS],
+    "like torch": LikeTorch(NUMBERS.astype(np.float16)),
     "torch": T,
     "torch with gradients": T.clone().requires_grad_(),
     "torch bfloat16": T.bfloat16(),

@@ -7,9 +7,11 @@ import re
 import numpy as np
 import pytest
 
-from attnwidget import Site, Trace
-from attnwidget.architecture import Architecture
+from attnwidget import Site, Tokens, Trace
+from attnwidget.architecture import Architecture, Node
 from attnwidget.ledger import Cursor
+from attnwidget.outline import Flag
+from attnwidget.stores import DenseStore
 
 SOURCE = ("the", " cat", "sat", "on", "it")
 
@@ -69,7 +71,13 @@ def test_a_cursor_says_how_far_a_trace_had_grown(live: Trace) -> None:
 
 @pytest.mark.parametrize(
     ("n_keys", "more"),
-    [(3, " Does it attend in blocks of 3? Name the tokens of one block."), (4, ""), (1, ""), (12, "")],
+    [
+        (3, " Does it attend in blocks of 3? Name the tokens of one block."),
+        (2, " Does it attend in blocks of 2? Name the tokens of one block."),
+        (4, ""),
+        (1, ""),
+        (12, ""),
+    ],
 )
 def test_blocks_are_suspected_where_tokens_are_a_multiple_of_rows(n_keys: int, more: str) -> None:
     trace = Trace(source=list("abcdef"))
@@ -78,6 +86,23 @@ def test_blocks_are_suspected_where_tokens_are_a_multiple_of_rows(n_keys: int, m
     said += "is the matrix transposed, or are source and target swapped?" + more
     with pytest.raises(ValueError, match="^" + re.escape(said) + "$"):
         trace.append({"own": np.ones((1, 1, n_keys))})
+
+
+def test_patches_that_do_not_fit_are_named_with_their_grid() -> None:
+    trace = Trace(source=Tokens.image(np.zeros((4, 6)), (2, 3), before=["[CLS]"]))
+    trace.add_site(Site("own", "encoder", 0, 1, "source", "source"))
+    said = "own: weights have 6 keys but strip 'source' has 7 tokens, an image of 2 x 3 patches behind 1 others. "
+    said += "Give the grid that the model cuts its input into, and name tokens that stand beside it with before=."
+    with pytest.raises(ValueError, match="^" + re.escape(said) + "$"):
+        trace.append({"own": np.ones((1, 1, 6))})
+
+
+def test_a_site_that_has_all_its_rows_is_not_one_of_a_block() -> None:
+    trace = Trace(source=list("ab"), target=list("xyz"))
+    trace.add_site(Site("cross", "cross", 0, 1, "target", "source"))
+    trace.append({"cross": np.full((1, 3, 2), 0.5)})
+    with pytest.raises(ValueError, match=r"4 queries but strip 'target' has 3 tokens\. .* swapped\?$"):
+        trace.append({"cross": np.full((1, 1, 2), 0.5)})
 
 
 def test_queries_of_a_known_strip_may_come_in_parts_but_not_more() -> None:
@@ -118,6 +143,68 @@ def test_rows_that_come_together_are_steps_only_where_a_decoder_asks() -> None:
     assert trace.steps == ()
 
 
+# -- what a file holds
+
+
+def dense(n_queries: int, n_keys: int) -> DenseStore:
+    store = DenseStore(1)
+    store.append(np.full((1, n_queries, n_keys), 1 / n_keys, np.float32))
+    return store
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [((4, 2), "weights have 4 queries but strip 'target'"), ((3, 3), "weights have 3 keys but strip")],
+)
+def test_weights_of_a_file_have_no_more_rows_and_columns_than_tokens(shape: tuple[int, int], said: str) -> None:
+    trace, site = Trace(), Site("cross", "cross", 0, 1, "target", "source")
+    trace.ledger.strips.restore({"source": list("ab"), "target": list("xyz")}, [], None)
+    with pytest.raises(ValueError, match=f"^cross: {said}"):
+        trace.ledger.restore(site, dense(*shape), [])
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (2, 1), (1, 2)])
+def test_weights_of_a_file_may_be_of_fewer(shape: tuple[int, int]) -> None:
+    trace, site = Trace(), Site("cross", "cross", 0, 1, "target", "source")
+    trace.ledger.strips.restore({"source": list("ab"), "target": list("xyz")}, [], None)
+    trace.ledger.restore(site, dense(*shape), [Flag("nan", 2)])
+    assert trace.weights("cross").shape == (1, *shape)
+    assert trace.flags == (Flag("nan", 2),) == trace.sites[0].flags
+
+
+@pytest.mark.parametrize("step", [(7, []), ("x", [(7, 0.5)]), ("x", [("a", 0.5), (None, 0.5)])])
+def test_steps_of_a_file_are_of_strings(step: tuple[str, list[tuple[str, float]]]) -> None:
+    with pytest.raises(TypeError, match=r"^step 1: a token that is no string came\.$"):
+        Trace().ledger.restore_steps([("a", []), step])
+
+
+def test_steps_of_a_file_are_numbered_and_may_come_in_parts() -> None:
+    trace = Trace(target=list("abc"))
+    trace.ledger.restore_steps([("a", [("a", 0.5)])])
+    trace.ledger.restore_steps([("b", [("b", 1)]), ("c", [("c", 1.0), ("d", 0.0)])])
+    found = [(step.index, step.token, [(it.token, it.probability) for it in step.candidates]) for step in trace.steps]
+    assert found == [(0, "a", [("a", 0.5)]), (1, "b", [("b", 1.0)]), (2, "c", [("c", 1.0), ("d", 0.0)])]
+    assert type(trace.steps[1].candidates[0].probability) is float
+    with pytest.raises(ValueError, match=r"^4 steps came for a target of 3 tokens\.$"):
+        trace.ledger.restore_steps([("d", [])])
+
+
+# -- weights of another library
+
+
+def test_weights_come_with_their_tokens_and_a_title() -> None:
+    trace = Trace.from_weights([[0.5, 0.5], [1, 0], [0, 1]], source=list("ab"), target=list("xyz"), title="t")
+    assert (trace.title, trace.tokens["source"].texts, trace.tokens["target"].texts) == ("t", ("a", "b"), tuple("xyz"))
+    assert (trace.status, [step.token for step in trace.steps]) == ("complete", list("xyz"))
+    assert Trace.from_weights([[1.0]], source=["a"]).title == ""
+
+
+def test_half_precision_of_another_library_is_given_room() -> None:
+    weights = np.array([[0.5, 0.51]])
+    assert [flag.kind for flag in Trace.from_weights(weights, source=list("ab"), target=["x"]).flags] == ["row_sum"]
+    assert Trace.from_weights(weights.astype(np.float16), source=list("ab"), target=["x"]).flags == ()
+
+
 # -- how far rows may miss 1
 
 
@@ -139,6 +226,10 @@ def test_the_tolerance_of_rows_goes_before_that_of_their_site(
     trace.add_site(Site("cross", "cross", 0, 3, "target", "source"), tolerance=of_site)
     trace.append({"cross": row(0.22)}, token="x", tolerance=of_rows)
     assert bool(trace.flags) == is_flagged
+    many = Trace(source=SOURCE)
+    many.add_site(Site("cross", "cross", 0, 3, "target", "source"), tolerance=of_site)
+    many.extend({"cross": row(0.22)}, [("x", ())], tolerance=of_rows)
+    assert many.flags == trace.flags
 
 
 def test_rows_may_have_to_be_exact() -> None:
@@ -247,6 +338,15 @@ def test_a_state_that_is_none_is_refused(live: Trace, asks: object) -> None:
     said = f"asks: {asks!r} came, one of '', 'before', 'after' was expected."
     with pytest.raises(ValueError, match="^" + re.escape(said) + "$"):
         live.tell_asks("cross", asks)
+
+
+def test_what_was_said_of_a_site_and_a_network_is_kept(live: Trace) -> None:
+    diagram = Architecture((Node("0", "module", "it"),))
+    for asks in ("before", "after"):
+        live.tell_asks("cross", asks)
+        assert live.sites[0].asks == asks
+    live.set_architecture(diagram)
+    assert live.architecture == diagram
 
 
 def test_who_observes_hears_of_each_change() -> None:
