@@ -93,7 +93,12 @@ def mutate(files: list[Path], tests: list[str]) -> None:
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(os.cpu_count() or 1)]
     # Programs that tests start see the changes too, and threads of torch do not wait for each other in a fork.
     paths = [WORK / "mutants", WORK / "scripts", *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(str(path) for path in paths), "OMP_NUM_THREADS": "1"}
+    env = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(str(path) for path in paths),
+        "OMP_NUM_THREADS": "1",
+        "PATIENCE": "4",
+    }
     log = WORK / "log"
     print(f"{len(files)} files, what mutmut says stands in {os.path.relpath(log, ROOT)}", flush=True)
     with log.open("wb") as file:

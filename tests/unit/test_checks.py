@@ -231,6 +231,11 @@ def test_a_transposed_head_among_right_ones_is_flagged_alone(weights: np.ndarray
     assert (flag.count, flag.where) == (1, ((1, -1, -1),))
 
 
+def test_a_transposed_head_has_no_query_wherever_its_rows_begin(weights: np.ndarray) -> None:
+    (flag,) = (flag for flag in find_flags(weights[0].swapaxes(1, 2), first_query=7) if flag.kind == "column_sum")
+    assert flag.where == ((0, -1, -1), (1, -1, -1), (2, -1, -1))
+
+
 def test_one_row_alone_is_not_transposed() -> None:
     assert [flag.kind for flag in find_flags(np.ones((1, 1, 4), np.float32))] == ["row_sum"]
 
