@@ -15,7 +15,7 @@ from attnwidget.disk import unique
 from attnwidget.header import CRC, HEADER, VERSION
 from attnwidget.ledger import SOURCE, TARGET
 from attnwidget.outline import MAX_PLACES, Asks, Beam, Flag, FlagKind, Kind, Site, Status
-from attnwidget.scene import Scene, SceneKind
+from attnwidget.scene import Scene, SceneKind, as_seconds
 from attnwidget.stores import STORES, Store
 from attnwidget.tokens import Tokens
 from attnwidget.trace import Trace
@@ -134,9 +134,9 @@ def _read_scene(said: dict[str, Any], strip: str, tensors: Tensors) -> Scene:
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or 0 in pixels.shape or pixels.shape[-1] not in (1, 3):
         raise ValueError("one of its scenes has pixels that are none")
     tensors.check(f"scene.{strip}", _field(said, "crc", int))
-    if seconds is not None and not (type(seconds) is float and 0 < seconds < 1e9):
+    if type(seconds) not in (float, int, type(None)):
         raise ValueError("one of its scenes lasts no time that is one")
-    return Scene(kind, pixels, (grid[0], grid[1], grid[2]), said["before"], seconds)
+    return Scene(kind, pixels, (grid[0], grid[1], grid[2]), said["before"], as_seconds(seconds))
 
 
 def _read_site(said: dict[str, Any], arrays: dict[str, np.ndarray]) -> tuple[Site, Store]:

@@ -188,11 +188,11 @@ LIES: dict[str, tuple[dict[str, Any], str]] = {
     "kind null": ({"kind": None}, "kind is NoneType where str was expected"),
     "crc": ({"crc": 0}, "its weights are not the ones that were written"),
     "crc null": ({"crc": None}, "crc is NoneType where int was expected"),
-    "seconds": ({"seconds": -1.0}, SECONDS),
-    "no seconds": ({"seconds": 0.0}, SECONDS),
-    "seconds int": ({"seconds": 1}, SECONDS),
+    "seconds": ({"seconds": -1.0}, "seconds: -1.0 came, more than 0 and less than 1e+09 was expected."),
+    "no seconds": ({"seconds": 0.0}, "seconds: 0.0 came, more than 0"),
+    "seconds true": ({"seconds": True}, SECONDS),
     "seconds text": ({"seconds": "1.5"}, SECONDS),
-    "years": ({"seconds": 1e9}, SECONDS),
+    "years": ({"seconds": 1e9}, "seconds: 1000000000.0 came, more than 0"),
 }
 
 
@@ -231,10 +231,29 @@ def test_a_scene_of_no_strip_is_no_trace(tmp_path: Path) -> None:
         aw.load(path)
 
 
-@pytest.mark.parametrize("seconds", [None, 1e-9, 0.5, 999_999_999.5])
-def test_how_long_a_clip_lasts_is_saved(tmp_path: Path, seconds: float | None) -> None:
-    clip_of(seconds).save(tmp_path / "run.attn")
-    assert scene_of(aw.load(tmp_path / "run.attn").tokens["source"]).seconds == seconds
+@pytest.mark.parametrize("seconds", [None, 1e-9, 0.5, 2, np.float32(1.5), 999_999_999.5])
+def test_how_long_a_clip_or_a_sound_lasts_is_saved(tmp_path: Path, seconds: float | None) -> None:
+    sound = aw.Trace.from_weights(rows(2, 4), source=Tokens.audio(np.zeros(9), 4, seconds=seconds), target=["a", "b"])
+    for trace in (clip_of(seconds), sound):
+        trace.save(tmp_path / "run.attn")
+        assert scene_of(aw.load(tmp_path / "run.attn").tokens["source"]).seconds == seconds
+
+
+def test_a_file_may_say_seconds_as_a_whole_number(tmp_path: Path) -> None:
+    rewritten(clip_of(), tmp_path / "run.attn", lambda header: header["scenes"]["source"].update(seconds=2))
+    assert scene_of(aw.load(tmp_path / "run.attn").tokens["source"]).seconds == 2.0
+
+
+@pytest.mark.parametrize("seconds", [0, -1, np.nan, np.inf, 1e9])
+def test_a_time_that_is_none_is_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match=r"^seconds: .* came, more than 0 and less than 1e\+09 was expected\.$"):
+        clip_of(seconds)
+
+
+@pytest.mark.parametrize("seconds", ["long", [1]])
+def test_a_time_that_is_no_number_is_refused(seconds: object) -> None:
+    with pytest.raises(TypeError, match=r"^seconds: \w+ came, a number was expected\.$"):
+        Tokens.audio(np.zeros(9), 4, seconds=seconds)
 
 
 @pytest.mark.parametrize(
