@@ -22,7 +22,17 @@ ROOMS = {  # which tests concern which files
         *("stores", "file", "analysis", "terms"),
     ),
     ("file", "mapped", "booked", "rebuild", "header", "disk"): (
-        *("disk", "mapped", "file_checks", "file_stores", "file_terms", "file_hostile", "file_mapped", "file"),
+        *(
+            "disk",
+            "mapped",
+            "header",
+            "file_checks",
+            "file_stores",
+            "file_terms",
+            "file_hostile",
+            "file_mapped",
+            "file",
+        ),
         *("file_growing", "scenes"),
     ),
     ("folder", "appended", "follower"): ("file_hostile", "file_growing"),

@@ -225,7 +225,8 @@ def test_a_transposed_matrix_is_flagged_for_each_head(weights: np.ndarray) -> No
 
 
 def test_a_transposed_head_among_right_ones_is_flagged_alone(weights: np.ndarray) -> None:
-    heads = np.full((3, 5, 5), 0.2, np.float32)
+    heads = np.zeros((3, 5, 5), np.float32)
+    heads[:, :, 0] = 1
     heads[1] = [[1, 0, 0, 0, 0], [1, 0, 0, 0, 0], [-1, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 1, 1]]
     (flag,) = (flag for flag in find_flags(heads) if flag.kind == "column_sum")
     assert (flag.count, flag.where) == (1, ((1, -1, -1),))
@@ -234,6 +235,16 @@ def test_a_transposed_head_among_right_ones_is_flagged_alone(weights: np.ndarray
 def test_a_transposed_head_has_no_query_wherever_its_rows_begin(weights: np.ndarray) -> None:
     (flag,) = (flag for flag in find_flags(weights[0].swapaxes(1, 2), first_query=7) if flag.kind == "column_sum")
     assert flag.where == ((0, -1, -1), (1, -1, -1), (2, -1, -1))
+
+
+def test_a_small_matrix_can_be_transposed_too() -> None:
+    rows = np.array([[[0.5, 1, 0.2], [0.5, 0, 0.8]]], np.float32)
+    assert [(flag.kind, flag.count) for flag in find_flags(rows)] == [("row_sum", 2), ("column_sum", 1)]
+
+
+def test_what_is_no_number_makes_no_column_sum_to_one() -> None:
+    rows = np.array([[[np.nan, 0.5, 0.7], [0, 0.5, 0.2], [0, 0, 0.1]]], np.float32)
+    assert [flag.kind for flag in find_flags(rows)] == ["nan", "row_sum"]
 
 
 def test_one_row_alone_is_not_transposed() -> None:

@@ -305,6 +305,17 @@ def test_rows_of_a_later_step_say_how_much_was_read_before_the_first() -> None:
     assert trace.tokens["context"].texts == ("1", "2", "3", "a", "b")
 
 
+def test_a_site_that_comes_late_says_how_much_was_read_before_the_first_step() -> None:
+    trace = Trace(source=SOURCE)
+    trace.add_site(Site("cross", "cross", 0, 3, "target", "source"))
+    for token in "ab":
+        trace.append({"cross": row()}, token=token)
+    trace.add_site(Site("own", "decoder", 0, 1, "target", "context"))
+    trace.append({"own": of_context(5)}, token="c")
+    assert trace.ledger.strips.n_read == 3
+    assert trace.weights("own").shape == (1, 3, 5)
+
+
 def test_a_context_that_reads_itself_is_read_whole() -> None:
     trace = Trace()
     trace.add_site(Site("own", "decoder", 0, 1, "context", "context"))

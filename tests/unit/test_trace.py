@@ -34,6 +34,7 @@ def test_a_new_trace_is_empty() -> None:
 
 def test_each_trace_is_another_run() -> None:
     assert Trace().run != Trace().run
+    assert len(Trace().run) == 32
 
 
 def test_a_step_adds_a_row_a_token_and_its_candidates(live: Trace) -> None:
@@ -110,6 +111,7 @@ BAD_APPENDS: dict[str, Callable[[Trace], object]] = {
     "site of half a head": lambda t: t.add_site(Site("new", "cross", 1, 1.5, "target", "source")),
     "site below 0": lambda t: t.add_site(Site("new", "cross", -1, 3, "target", "source")),
     "site of no kind": lambda t: t.add_site(Site("new", "self", 1, 3, "target", "source")),
+    "site of rows of no strip": lambda t: t.add_site(Site("new", "cross", 1, 3, "src", "source")),
     "site of no strip": lambda t: t.add_site(Site("new", "cross", 1, 3, "target", "src")),
     "site of half a strip": lambda t: t.add_site(Site("new", "cross", 1, 3, "context", "src")),
     "site of no store": lambda t: t.add_site(Site("new", "cross", 1, 3, "target", "source"), store="sparse"),
@@ -158,6 +160,7 @@ SAID = {
         "site 'new' has kind 'self', a name and one of encoder, decoder, cross were expected.": ("site of no kind",),
         "site 'new' counts strip 'src', one of 'source', 'target' was expected. Name others with set_tokens.": (
             "site of no strip",
+            "site of rows of no strip",
             "site of half a strip",
         ),
         "site 'new': store 'sparse' came, one of dense, qk, reduced was expected.": ("site of no store",),
@@ -230,7 +233,7 @@ def test_a_step_without_any_site_is_refused() -> None:
 
 @pytest.mark.parametrize("title", [None, 7, b"title"])
 def test_a_title_is_a_string(title: object) -> None:
-    with pytest.raises(TypeError, match="title: "):
+    with pytest.raises(TypeError, match=rf"^title: {type(title).__name__} came, a string was expected\.$"):
         Trace(title=title)
 
 
