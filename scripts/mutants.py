@@ -18,7 +18,17 @@ from stamps import ROOT
 WORK = ROOT / "build" / "mutants"
 ROOMS = {  # which tests concern which files
     ("trace", "ledger", "checks", "strips", "beams", "tokens"): (
-        *("checks", "ledger", "trace", "trace_beams", "trace_reading", "trace_stores", "trace_strips", "tokens"),
+        *(
+            "checks",
+            "ledger",
+            "trace",
+            "trace_beams",
+            "trace_reading",
+            "trace_stores",
+            "trace_strips",
+            "tokens",
+            "strips",
+        ),
         *("stores", "file", "analysis", "terms"),
     ),
     ("file", "mapped", "booked", "rebuild", "header", "disk"): (
