@@ -247,9 +247,9 @@ def numbers(data: bytes, offset: int, count: int, dtype: str = "<f4") -> list[fl
 
 
 def test_all_that_a_picture_can_hold_lies_where_its_header_says(read_picture: Reader) -> None:
-    pixels = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)  # 18 bytes, which are padded
+    pixels = np.arange(3 * 5 * 3, dtype=np.uint8).reshape(1, 3, 5, 3)  # 45 bytes, which are padded
     rows = np.random.default_rng(6).dirichlet(np.ones(3), (2, 5)).astype(np.float32)
-    trace = Trace(source=Tokens.image(pixels, (1, 3)), target=list("vwxyz"))
+    trace = Trace(source=Tokens.video(pixels, (1, 3), seconds=1.5), target=list("vwxyz"))
     trace.add_site(Site("cross", "cross", 0, 2, "target", "source"))
     trace.append({"cross": rows})
     trace.finish()
@@ -271,22 +271,16 @@ def test_all_that_a_picture_can_hold_lies_where_its_header_says(read_picture: Re
     said = [(it["site"], it["head"], it["n_steps"], numbers(data, it["offset"], 3)) for it in picture.header["sums"]]
     assert said == [(0, 0, 5, [1, 2, 3]), (0, 1, 2, [4, 5, 6])]
     scene = picture.header["strips"][0]["scene"]
-    assert numbers(data, scene["offset"], 18, "u1") == pixels.ravel().tolist()
-    assert {**scene, "offset": 0} == {
-        "kind": "image",
-        "grid": [1, 1, 3],
-        "before": 0,
-        "seconds": None,
-        "shape": [1, 2, 3, 3],
-        "offset": 0,
-    }
+    assert numbers(data, scene["offset"], 45, "u1") == pixels.ravel().tolist()
+    del scene["offset"]
+    assert scene == {"kind": "video", "grid": [1, 1, 3], "before": 0, "seconds": 1.5, "shape": [1, 3, 5, 3]}
     assert picture.header["strips"][1]["scene"] is None
     told = [(it["head"], it["query"], numbers(data, it["arrays"][0]["offset"], 3)) for it in picture.header["terms"]]
     assert told == [(0, 4, [0, 1, 2]), (1, 4, [1, 2, 3])]
     for seen in picture.header["heads"]:
         shape = seen["n_heads"], seen["n_rows"], seen["n_columns"]
         assert numbers(data, seen["offset"], int(np.prod(shape)), "u1") == glances[0][1].pictures.ravel().tolist()
-    taken = [it["offset"] for it in (*picture.header["sums"], scene, *picture.header["heads"])]
+    taken = [it["offset"] for it in (*picture.header["sums"], *picture.header["heads"])]
     taken += [it["offset"] for row in picture.header["terms"] for it in row["arrays"]]
     assert len(set(taken)) == len(taken)
     assert all(offset % 4 == 0 for offset in taken)
