@@ -235,6 +235,25 @@ def test_of_long_strips_the_first_and_the_last_tokens_travel(
     assert {strip["n_tokens"] for strip in strips} <= {9}
 
 
+def test_a_strip_that_came_later_is_not_in_a_difference_before(live: Trace, read_picture: Reader) -> None:
+    before = live.cursor
+    live.append({"cross": np.full((3, 1, 5), 0.2)}, token="die")
+    then = live.cursor
+    live.set_tokens("patches", ["p", "q"])
+    assert [strip["name"] for strip in read_picture(pack(live, 0, [], before, then)).header["strips"]] == ["target"]
+    (strip,) = read_picture(pack(live, 0, [], then)).header["strips"]
+    assert (strip["name"], strip["at"], strip["texts"]) == ("patches", 0, ["p", "q"])
+
+
+@pytest.mark.parametrize("title", ["", "a", "aa", "aaa"])
+def test_a_header_is_short_and_padded_whatever_its_length(title: str) -> None:
+    data = pack(Trace(title=title), 0, [])
+    (length,) = struct.unpack_from("<I", data)
+    assert length % 4 == 0
+    assert b" " not in data[4 : 4 + length].rstrip(b" ")
+    assert len(data[4 : 4 + length]) - len(data[4 : 4 + length].rstrip(b" ")) < 4
+
+
 def test_a_part_of_a_strip_is_counted_from_where_it_begins(complete: Trace) -> None:
     found = [(it["at"], it["texts"]) for it in texts_of(complete, "source", 1, 5, 2)]
     assert found == [(1, [" cat"]), (4, ["it"])]
