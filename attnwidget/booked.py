@@ -54,12 +54,12 @@ def unbooked(numbers: np.ndarray, said: list[Any], n_heads: int, n_queries: int)
 
 
 def _part(numbers: np.ndarray, said: dict[str, Any], n_heads: int) -> Terms:
+    if set(said["arrays"]) - set(_AXES):
+        raise ValueError("its terms hold what is unknown")
     found = {name: _array(numbers, name, place) for name, place in said["arrays"].items()}
     form, scale = said["form"], said["scale"]
     if form not in get_args(Form) or type(scale) is not float:
         raise ValueError("its terms have an unknown form")
-    if set(found) - set(_AXES):
-        raise ValueError("its terms hold what is unknown")
     optional = found.get("queries"), found.get("keys"), found.get("pairs"), found.get("vector")
     terms = Terms(found["scores"], cast(Form, form), *optional, scale)
     n_queries, n_keys = terms.scores.shape[1:]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -148,7 +147,7 @@ def as_probability(value: object, *, name: str) -> float:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         raise TypeError(f"{name}: {type(value).__name__} came, a probability between 0 and 1 was expected.") from None
-    if math.isnan(number) or not -1e-6 <= number <= 1 + 1e-3:
+    if not -1e-6 <= number <= 1 + 1e-3:
         raise ValueError(
             f"{name}: {number:g} came, a probability between 0 and 1 was expected. "
             "Were logits or log-probabilities passed? Apply softmax, or exp, first."

@@ -18,7 +18,7 @@ class TraceError(ValueError):
     """A file that is no trace, not a whole one, or of a version that this package does not read; or one not written."""
 
 
-class WriteError(TraceError, OSError):
+class WriteError(OSError, TraceError):
     """A trace that could not be written: the disk is full, or the system refused."""
 
 

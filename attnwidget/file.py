@@ -83,12 +83,12 @@ def _save_file(trace: Trace, target: Path) -> None:
     plain = {name: np.asarray(it, it.dtype.newbyteorder("<"), order="C") for name, it in tensors.items()}
     text = sealed(header, {name: zlib.crc32(it.data) for name, it in plain.items()})
     try:
-        check_text(text.encode("ascii"))
+        check_text(text.encode())
     except ValueError as error:
         raise WriteError(f"the trace was not written to {target}: {error}") from error
     with replacing(target) as temporary:
         try:
-            save_file(plain, temporary, {HEADER: text, CRC: str(zlib.crc32(text.encode("ascii")))})
+            save_file(plain, temporary, {HEADER: text, CRC: str(zlib.crc32(text.encode()))})
         except SafetensorError as error:
             raise WriteError(f"the trace was not written to {target}: {error}") from error
 

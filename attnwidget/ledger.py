@@ -76,7 +76,7 @@ class Ledger:
         """Set a strip that is still empty, or a new one."""
         self.strips.set(strip, tokens)
 
-    def add_site(self, site: Site, store: StoreKind = "dense", tolerance: float | None = None) -> None:
+    def add_site(self, site: Site, store: StoreKind, tolerance: float | None = None) -> None:
         """Add a site that has no weights yet, which are to be kept in this way."""
         if not isinstance(site.name, str) or site.kind not in STRIPS_OF:
             raise ValueError(

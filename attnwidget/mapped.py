@@ -91,8 +91,7 @@ class MappedArrays:
             raise ValueError("one of its arrays is not there")
         place = self._places[name]
         array = self._whole(name, place) if place.n_bytes else _read_only(np.zeros(place.shape, place.dtype))
-        own = array if place.width is None else array[..., : place.width]
-        return np.moveaxis(own, 0, place.axis) if place.axis else own
+        return np.moveaxis(array[..., : place.width], 0, place.axis)
 
     def check(self, name: str, crc: object) -> None:
         """Raise ValueError if an array was read, and is not the one that was written."""

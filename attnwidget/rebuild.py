@@ -13,9 +13,9 @@ from attnwidget.architecture import Architecture
 from attnwidget.booked import unbooked
 from attnwidget.disk import unique
 from attnwidget.header import CRC, HEADER, VERSION
-from attnwidget.ledger import SOURCE, STRIPS_OF, TARGET
-from attnwidget.outline import MAX_PLACES, Asks, Beam, Flag, FlagKind, Kind, Site
-from attnwidget.scene import Scene, SceneKind
+from attnwidget.ledger import SOURCE, TARGET
+from attnwidget.outline import MAX_PLACES, Asks, Beam, Flag, FlagKind, Kind, Site, Status
+from attnwidget.scene import Scene, SceneKind, as_seconds
 from attnwidget.stores import STORES, Store
 from attnwidget.tokens import Tokens
 from attnwidget.trace import Trace
@@ -57,8 +57,7 @@ def read_header(text: str) -> dict[str, Any]:
     version = _field(header, "version", int)
     if not 1 <= version <= VERSION:
         raise ValueError(f"it has version {version}, this package reads 1 to {VERSION}; update attnwidget")
-    if _field(header, "status", str) not in ("empty", "recording", "complete", "stopped"):
-        raise ValueError("its status is unknown")
+    _one_of(_field(header, "status", str), Status, "its status is unknown")
     for name, kind in (("title", str), ("strips", dict), ("known", list), ("steps", list), ("sites", list)):
         _field(header, name, kind)
     if version == 1:
@@ -77,6 +76,13 @@ def _field(data: object, name: str, kind: type[T]) -> T:
     value = data.get(name) if isinstance(data, dict) else None
     if type(value) is not kind:
         raise ValueError(f"{name} is {type(value).__name__} where {kind.__name__} was expected")
+    return value
+
+
+def _one_of(value: object, choices: object, otherwise: str) -> Any:  # noqa: ANN401
+    """Return what is one of the words of a Literal."""
+    if value not in get_args(choices):
+        raise ValueError(otherwise)
     return value
 
 
@@ -121,55 +127,40 @@ def rebuilt(header: dict[str, Any], tensors: Tensors) -> Trace:
 
 def _read_scene(said: dict[str, Any], strip: str, tensors: Tensors) -> Scene:
     pixels = tensors.tensor(f"scene.{strip}")
-    kind, grid, seconds = _field(said, "kind", str), _field(said, "grid", list), said.get("seconds")
-    if kind not in get_args(SceneKind):
-        raise ValueError("the kind of one of its scenes is unknown")
+    kind = _one_of(_field(said, "kind", str), SceneKind, "the kind of one of its scenes is unknown")
+    grid, seconds = _field(said, "grid", list), said.get("seconds")
     if len(grid) != 3 or not all(type(n) is int and n >= 1 for n in grid) or _field(said, "before", int) < 0:
         raise ValueError("one of its scenes has a grid that is none")
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or 0 in pixels.shape or pixels.shape[-1] not in (1, 3):
         raise ValueError("one of its scenes has pixels that are none")
     tensors.check(f"scene.{strip}", _field(said, "crc", int))
-    if seconds is not None and not (type(seconds) is float and 0 < seconds < 1e9):
+    if type(seconds) not in (float, int, type(None)):
         raise ValueError("one of its scenes lasts no time that is one")
-    return Scene(cast("SceneKind", kind), pixels, (grid[0], grid[1], grid[2]), said["before"], seconds)
+    return Scene(kind, pixels, (grid[0], grid[1], grid[2]), said["before"], as_seconds(seconds))
 
 
 def _read_site(said: dict[str, Any], arrays: dict[str, np.ndarray]) -> tuple[Site, Store]:
     site = Site(
         _field(said, "name", str),
-        _kind_of(_field(said, "kind", str)),
+        _one_of(_field(said, "kind", str), Kind, "a site has an unknown kind"),
         _field(said, "layer", int),
         _field(said, "n_heads", int),
         _field(said, "query", str),
         _field(said, "key", str),
-        asks=_asks_of(said.get("asks", "")),
+        asks=_one_of(said.get("asks", ""), Asks, "a site asks with an unknown state"),
     )
     kind = _field(said, "store", str)
     if kind not in STORES:
         raise ValueError(f"a site keeps {kind!r}, which is unknown")
     store: Store = STORES[kind].restored(arrays, _field(said, "numbers", dict))
-    if [store.n_heads, store.n_queries, store.n_keys] != said["shape"] or store.n_heads != site.n_heads:
+    if [store.n_heads, store.n_queries, store.n_keys] != _field(said, "shape", list) or store.n_heads != site.n_heads:
         raise ValueError("its weights have another shape or type than it says")
     return site, store
 
 
-def _kind_of(value: str) -> Kind:
-    for kind in STRIPS_OF:
-        if value == kind:
-            return kind
-    raise ValueError("a site has an unknown kind")
-
-
-def _asks_of(value: object) -> Asks:
-    for asks in get_args(Asks):
-        if value == asks:
-            return cast("Asks", asks)
-    raise ValueError("a site asks with an unknown state")
-
-
-def _read_flag(kind: FlagKind, count: object, where: list[list[object]]) -> Flag:
+def _read_flag(kind: object, count: Any, where: list[list[Any]]) -> Flag:  # noqa: ANN401
     places = [tuple(place) for place in where]
     numbers = [count, *(index for place in places for index in place)]
-    if kind not in get_args(FlagKind) or len(places) > MAX_PLACES or any(type(number) is not int for number in numbers):
+    if len(places) > MAX_PLACES or any(type(number) is not int for number in numbers):
         raise ValueError("a flag is not one")
-    return Flag(kind, cast(int, count), tuple(cast("tuple[int, int, int]", (h, q, k)) for h, q, k in places))
+    return Flag(_one_of(kind, FlagKind, "a flag is not one"), count, tuple((h, q, k) for h, q, k in places))

@@ -10,6 +10,7 @@ import numpy as np
 
 SceneKind = Literal["image", "video", "audio"]
 MAX_BINS = 2048  # of a waveform; more than that no screen shows
+MAX_SECONDS = 1e9  # some thirty years
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +71,24 @@ def _halved(pixels: np.ndarray, axis: int) -> np.ndarray:
     means = np.add.reduceat(pixels.astype(np.float32), starts, axis) / counts
     halved: np.ndarray = np.rint(means).astype(np.uint8)
     return halved
+
+
+def as_seconds(value: object) -> float | None:
+    """Return how long something lasts as a float, or None where that is not known.
+
+    Raises:
+        TypeError: not a number.
+        ValueError: no time at all, or more than anything lasts.
+    """
+    if value is None:
+        return None
+    try:
+        seconds = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise TypeError(f"seconds: {type(value).__name__} came, a number was expected.") from None
+    if not 0 < seconds < MAX_SECONDS:
+        raise ValueError(f"seconds: {value} came, more than 0 and less than {MAX_SECONDS:g} was expected.")
+    return seconds
 
 
 def as_pixels(values: object, *, name: str, n_axes: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from attnwidget.scene import Scene, as_pixels, as_sound
+from attnwidget.scene import Scene, as_pixels, as_seconds, as_sound
 
 
 class Encoded(Protocol):
@@ -98,7 +98,7 @@ class Tokens:
             raise ValueError(f"grid: {frames} frames of patches came, but the clip has {len(pixels)} frames.")
         shown = pixels[np.arange(frames) * len(pixels) // frames]
         names = [f"t{t + 1} r{r + 1} c{c + 1}" for t in range(frames) for r in range(rows) for c in range(columns)]
-        scene = Scene("video", shown, (frames, rows, columns), len(before), seconds)
+        scene = Scene("video", shown, (frames, rows, columns), len(before), as_seconds(seconds))
         return cls._of_scene(scene, names, texts, before, after)
 
     @classmethod
@@ -125,8 +125,9 @@ class Tokens:
             TypeError, ValueError: as `image` raises them.
         """
         (count,) = _as_grid((n_tokens,), ("n_tokens",))
-        names = [f"{i + 1}" if seconds is None else f"{i * seconds / count:.2f} s" for i in range(count)]
-        scene = Scene("audio", as_sound(values), (1, 1, count), len(before), seconds)
+        lasts = as_seconds(seconds)
+        names = [f"{i + 1}" if lasts is None else f"{i * lasts / count:.2f} s" for i in range(count)]
+        scene = Scene("audio", as_sound(values), (1, 1, count), len(before), lasts)
         return cls._of_scene(scene, names, texts, before, after)
 
     @classmethod

@@ -18,18 +18,47 @@ from stamps import ROOT
 WORK = ROOT / "build" / "mutants"
 ROOMS = {  # which tests concern which files
     ("trace", "ledger", "checks", "strips", "beams", "tokens"): (
-        *("checks", "trace", "trace_beams", "trace_reading", "trace_stores", "trace_strips", "tokens", "stores"),
-        *("file", "analysis", "terms"),
+        *(
+            "checks",
+            "ledger",
+            "trace",
+            "trace_beams",
+            "trace_reading",
+            "trace_stores",
+            "trace_strips",
+            "tokens",
+            "strips",
+        ),
+        *("stores", "file", "analysis", "terms"),
     ),
     ("file", "mapped", "booked", "rebuild", "header", "disk"): (
-        *("file_checks", "file_stores", "file_terms", "file_hostile", "file_mapped", "file"),
+        *(
+            "disk",
+            "mapped",
+            "header",
+            "file_checks",
+            "file_stores",
+            "file_terms",
+            "file_hostile",
+            "file_mapped",
+            "file",
+        ),
+        *("file_growing", "scenes"),
     ),
     ("folder", "appended", "follower"): ("file_hostile", "file_growing"),
     ("wire/",): (
         *("wire_codec", "wire_files", "wire_fit", "wire_heads", "wire_live", "answers", "blocks", "sweep", "stream"),
         *("stream_faults", "widget", "widget_stream", "terms", "heads"),
     ),
-    ("stream", "answers", "pace"): ("stream", "stream_faults", "answers", "widget_stream", "sweep"),
+    ("stream", "answers", "pace"): (
+        "pace",
+        "stream_rounds",
+        "stream",
+        "stream_faults",
+        "answers",
+        "widget_stream",
+        "sweep",
+    ),
     ("figure/text", "export", "base124"): ("base124", "export", "figure", "figure_text"),
 }
 CAUGHT, SURVIVED, UNTESTED = (1, 3), 0, 33  # what the exit codes of mutmut mean; others are time limits, also noticed
@@ -38,9 +67,15 @@ CONFIG = """\
 source_paths = ["attnwidget"]
 only_mutate = {files}
 pytest_add_cli_args_test_selection = {tests}
-pytest_add_cli_args = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not browser and not slow", "-k", "not fuzzer"]
+pytest_add_cli_args = [
+  "-x", "-q", "-p", "no:cacheprovider", "-p", "no:unraisableexception", "-p", "quickest",
+  "-m", "not browser and not slow", "-k", "not fuzzer",
+]
 also_copy = ["scripts", "package.json", "docs", "js"]
 use_git_change_detection = false
+process_isolation = "forkserver"
+timeout_multiplier = 0.4
+timeout_constant = 40.0
 """
 
 
@@ -75,6 +110,7 @@ def mutate(files: list[Path], tests: list[str]) -> None:
     WORK.mkdir(parents=True)
     for name in ("attnwidget", "tests", "scripts", "docs"):
         shutil.copytree(ROOT / name, WORK / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (WORK / "mutants").mkdir()
     (WORK / "js").mkdir()
     shutil.copytree(ROOT / "js" / "src", WORK / "js" / "src")
     shutil.copy(ROOT / "package.json", WORK)
@@ -83,10 +119,18 @@ def mutate(files: list[Path], tests: list[str]) -> None:
     config = CONFIG.format(files=json.dumps([str(file) for file in files]), tests=json.dumps(there))
     (WORK / "pyproject.toml").write_text(config + "\n" + "".join(options[1:]), "utf-8")
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(os.cpu_count() or 1)]
+    # Programs that tests start see the changes too, and threads of torch do not wait for each other in a fork.
+    paths = [WORK / "mutants", WORK / "scripts", *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    env = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(str(path) for path in paths),
+        "OMP_NUM_THREADS": "1",
+        "PATIENCE": "4",
+    }
     log = WORK / "log"
     print(f"{len(files)} files, what mutmut says stands in {os.path.relpath(log, ROOT)}", flush=True)
     with log.open("wb") as file:
-        code = subprocess.run(command, cwd=WORK, stdin=subprocess.DEVNULL, stdout=file, stderr=file).returncode
+        code = subprocess.run(command, cwd=WORK, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=env).returncode
     if code:
         last = log.read_bytes()[-3000:].decode("utf-8", "replace")
         sys.exit(f"{last}\nmutmut ended with code {code}; the lines above say why.")

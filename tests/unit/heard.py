@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from attnwidget import AttentionWidget, Trace
+
+PATIENCE = float(os.environ.get("PATIENCE", "30"))  # seconds that a test waits for another thread
 
 
 class Heard(AttentionWidget):

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attnwidget import Trace, answers, sweep
+from attnwidget import Site, Trace, answers, sweep
 from attnwidget.answers import Answers
+from attnwidget.stores import Factors, Visible
 from attnwidget.sweep import Span
 from attnwidget.wire import MEAN
 
@@ -197,3 +198,163 @@ def test_what_is_no_question_is_left_alone(large: Trace, message: dict[str, obje
     asked = Answers(large)
     asked.hear(message)
     assert not asked
+
+
+# -- small heads, terms, heads as a whole
+
+
+@pytest.fixture
+def small() -> Trace:
+    """Return a trace of two sites whose sizes all differ."""
+    rng, trace = np.random.default_rng(2), Trace(source=list("abcde"), target=list("wxyz"))
+    for layer, n_heads in enumerate((3, 2)):
+        trace.add_site(Site(f"cross.{layer}", "cross", layer, n_heads, "target", "source"))
+        trace.append({f"cross.{layer}": rng.dirichlet(np.ones(5), (n_heads, 4)).astype(np.float32)})
+    trace.finish()
+    return trace
+
+
+def heard(trace: Trace, message: dict[str, object], seq: int = 7) -> list[tuple[dict[str, object], list[bytes]]]:
+    """Return the messages that answer one."""
+    asked, found = Answers(trace), []
+    asked.hear(message)
+    while asked:
+        answer = asked.next(seq)
+        if answer is not None:
+            found.append(answer)
+        asked.work()
+    return found
+
+
+@pytest.mark.parametrize(("site", "head"), [(0, 0), (0, 2), (1, 1), (1, MEAN)])
+def test_a_head_that_is_fetched_comes_whole_and_exact(small: Trace, read_picture: Reader, site: int, head: int) -> None:
+    ((content, (data,)),) = heard(small, {"t": "fetch", "site": site, "head": head})
+    picture = read_picture(data)
+    assert content == {"t": "blocks", "run": small.run}
+    (block,) = picture.header["blocks"]
+    assert (block["whole"], block["queries"], block["keys"]) == (True, [0, 4, 1], [0, 5, 1])
+    expected = small.weights(site, "mean" if head == MEAN else head)
+    assert picture.blocks[site, head] == pytest.approx(expected, abs=1e-7)
+    assert (picture.header["seq"], picture.header["steps"], picture.header["strips"]) == (7, [], [])
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        *({"t": "fetch", "site": site, "head": head} for site, head in ((-1, 0), (2, 0), (0, 3), (1, 2), (0, -2))),
+        *({"t": "heads", "site": site} for site in (-1, 2)),
+        *({"t": "texts", "strip": "source", "at": at} for at in (-1, 5, 9)),
+        *({"t": "why", "site": site, "head": 0, "query": 0} for site in (-1, 2)),
+        *({"t": "why", "site": 1, "head": head, "query": 0} for head in (-1, 2)),
+        *({"t": "why", "site": 0, "head": 0, "query": query} for query in (-1, 4)),
+    ],
+    ids=str,
+)
+def test_what_is_not_there_is_not_answered(small: Trace, message: dict[str, object]) -> None:
+    assert heard(small, message) == []
+
+
+@pytest.mark.parametrize("message", [{"t": "fetch", "site": 0, "head": 0}, {"t": "heads", "site": 0}])
+def test_a_site_without_rows_is_not_answered(message: dict[str, object]) -> None:
+    trace = Trace(source=list("ab"))
+    trace.add_site(Site("cross", "cross", 0, 1, "target", "source"))
+    assert heard(trace, message) == []
+
+
+def test_why_is_answered_for_one_row_of_one_head(read_picture: Reader) -> None:
+    rng, trace = np.random.default_rng(3), Trace()
+    trace.add_site(Site("own", "encoder", 0, 2, "source", "source"), store="qk")
+    queries, keys = (rng.normal(size=(2, 4, 6)).astype(np.float32) for _ in range(2))
+    trace.append({"own": Factors(queries, keys, Visible.all(4, 4), 0.5)})
+    trace.finish()
+    ((content, (data,)),) = heard(trace, {"t": "why", "site": 0, "head": 1, "query": 2})
+    (row,) = read_picture(data).header["terms"]
+    assert content["t"] == "blocks"
+    assert (row["site"], row["head"], row["query"], row["form"], row["scale"]) == (0, 1, 2, "dot", 0.5)
+    start = 4 + int.from_bytes(data[:4], "little")
+    found = {
+        it["name"]: np.frombuffer(data, "<f4", int(np.prod(it["shape"])), start + it["offset"]).reshape(it["shape"])
+        for it in row["arrays"]
+    }
+    assert sorted(found) == ["keys", "query", "scores"]
+    assert found["query"] == pytest.approx(queries[1, 2])
+    assert found["keys"] == pytest.approx(keys[1])
+    assert found["scores"] == pytest.approx(keys[1] @ queries[1, 2] * 0.5, abs=1e-5)
+
+
+def test_heads_are_told_a_few_at_a_time(small: Trace, read_picture: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attnwidget.wire.glances.HEADS_AT_ONCE", 2 * 4 * 5)
+    told = [read_picture(data).header["heads"] for _, (data,) in heard(small, {"t": "heads", "site": 0})]
+    assert [[(it["site"], it["at"], it["n_heads"]) for it in each] for each in told] == [[(0, 0, 2)], [(0, 2, 1)]]
+
+
+def test_tokens_come_from_where_they_are_asked_for(
+    small: Trace, read_picture: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "TEXTS_TOKENS", 2)
+    for at, texts in ((0, ["a", "b"]), (1, ["b", "c"]), (4, ["e"])):
+        ((_, (data,)),) = heard(small, {"t": "texts", "strip": "source", "at": at})
+        header = read_picture(data).header
+        assert header["strips"] == [{"name": "source", "n_tokens": 5, "at": at, "texts": texts, "scene": None}]
+        assert (header["steps"], header["architecture"]) == ([], None)
+
+
+def test_the_sentence_that_refuses_says_what_there_is(small: Trace) -> None:
+    view = {"t": "view", "site": 0, "head": 0, "queries": [0, 4, 1], "keys": [0, 5, 1]}
+    for step in (-1, 4):
+        reason = f"step: {step} came, 4 steps are there, from 0."
+        assert heard(small, view | {"step": step}) == [({"t": "refused", "run": small.run, "reason": reason}, [])]
+
+
+# -- in which order
+
+
+def test_the_oldest_question_is_answered_first_and_each_once(small: Trace, read_picture: Reader) -> None:
+    asked = Answers(small)
+    for site, head in ((1, 1), (0, 2), (1, 1), (0, 0)):
+        asked.fetch(site, head)
+    blocks = [read_picture(data).header["blocks"][0] for _, (data,) in (asked.next(0), asked.next(0), asked.next(0))]
+    assert [(block["site"], block["head"]) for block in blocks] == [(1, 1), (0, 2), (0, 0)]
+    assert (bool(asked), asked.next(0)) == (False, None)
+
+
+def test_a_view_that_is_asked_for_anew_waits_behind_the_others(small: Trace, read_picture: Reader) -> None:
+    asked, spans = Answers(small), (Span(0, 4), Span(0, 5))
+    asked.view(0, 1, *spans, 0)
+    asked.fetch(1, 0)
+    asked.view(0, 2, *spans, 3)
+    first, second = (read_picture(asked.next(0)[1][0]).header for _ in range(2))
+    assert [(it["blocks"][0]["site"], it["blocks"][0]["head"]) for it in (first, second)] == [(1, 0), (0, 2)]
+    assert [block["queries"] for block in second["blocks"]][1] == [0, 4, 1]
+    assert not asked
+
+
+def test_a_picture_says_what_is_kept_of_large_heads(large: Trace, read_picture: Reader) -> None:
+    asked = Answers(large)
+    asked.view(0, 0, *SPANS, 3)
+    pictures = messages(asked, read_picture)
+    assert pictures[-1].header["kept"] == asked.sweeps.n_bytes > 0
+
+
+def test_a_head_that_was_read_to_its_end_is_told_once(slow: None, large: Trace, read_picture: Reader) -> None:
+    asked = Answers(large)
+    asked.view(0, 0, Span(0, 100), Span(0, 100), 3)
+    messages(asked, read_picture)
+    assert not asked.has_more  # it was a part of it
+    asked.fetch(0, 0)
+    asked.next(0)
+    assert not asked.has_more  # it is not read yet
+    messages(asked, read_picture)
+    assert asked.has_more
+    asked.has_more = False
+    asked.fetch(0, 0)
+    messages(asked, read_picture)
+    assert not asked.has_more
+
+
+def test_rows_around_the_step_come_with_a_view(large: Trace, read_picture: Reader) -> None:
+    asked = Answers(large)
+    asked.view(0, 1, *SPANS, 300)
+    blocks = messages(asked, read_picture)[-1].header["blocks"]
+    first, end, per = blocks[1]["queries"]
+    assert (first <= 300 < end, per, blocks[1]["dtype"], blocks[1]["whole"]) == (True, 1, "f4", True)

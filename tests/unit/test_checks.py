@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
 import pytest
 import torch
 
-from attnwidget.checks import HALF_SUM_TOLERANCE, SUM_TOLERANCE, as_array, as_probability, find_flags
+from attnwidget.checks import (
+    HALF_SUM_TOLERANCE,
+    SUM_TOLERANCE,
+    as_array,
+    as_probability,
+    find_empty_rows,
+    find_flags,
+)
 
 NUMBERS = np.array([[0.25, 0.75, 0], [0.5, 0, 0.5]], np.float32)
 
@@ -20,6 +28,28 @@ class Jax:
         self._array = array
 
     def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        return self._array
+
+
+class LikeTorch:
+    """A tensor of a library that is like torch, but knows neither meta devices nor layouts."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+
+    def detach(self) -> LikeTorch:
+        return self
+
+    def cpu(self) -> LikeTorch:
+        return self
+
+    def is_floating_point(self) -> bool:
+        return True
+
+    def float(self) -> LikeTorch:
+        return LikeTorch(self._array.astype(np.float32))
+
+    def numpy(self) -> np.ndarray:
         return self._array
 
 
@@ -38,6 +68,7 @@ SAME = {
     "matrix": np.ma.masked_array(NUMBERS),
     "jax": Jax(NUMBERS),
     "list of jax": [Jax(row) for row in NUMBERS],
+    "like torch": LikeTorch(NUMBERS.astype(np.float16)),
     "torch": T,
     "torch with gradients": T.clone().requires_grad_(),
     "torch bfloat16": T.bfloat16(),
@@ -62,6 +93,12 @@ def test_an_array_that_was_read_is_a_copy(value: object) -> None:
     assert np.array_equal(np.asarray(value), NUMBERS)
 
 
+@pytest.mark.parametrize("value", SAME.values(), ids=SAME.keys())
+def test_what_was_read_lies_row_by_row_and_can_be_written(value: object) -> None:
+    array, _ = as_array(value, name="w")
+    assert (array.dtype, array.flags.c_contiguous, array.flags.writeable) == (np.float32, True, True)
+
+
 @pytest.mark.parametrize("dtype", ["?", "b", "B", "h", "H", "i", "I", "q", "Q"])
 def test_whole_numbers_are_read(dtype: str) -> None:
     assert as_array(np.array([[1, 0]], dtype), name="w")[0].tolist() == [[1, 0]]
@@ -75,6 +112,16 @@ def test_whole_numbers_of_torch_are_read(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("value", [NUMBERS.astype("f2"), T.half(), T.bfloat16(), [T[0].half(), T[1].half()]])
 def test_half_precision_is_given_room(value: object) -> None:
     assert as_array(value, name="w")[1] == HALF_SUM_TOLERANCE
+
+
+def test_a_list_is_given_the_room_of_its_least_exact_part() -> None:
+    assert as_array([T[0], T[1].half()], name="w")[1] == as_array([T[0].half(), T[1]], name="w")[1]
+    assert as_array([T[0], T[1].half()], name="w")[1] == HALF_SUM_TOLERANCE
+
+
+@pytest.mark.parametrize("value", [[], [[]], (), [(), ()]])
+def test_an_empty_list_is_an_empty_array(value: object) -> None:
+    assert as_array(value, name="w")[0].size == 0
 
 
 def test_single_precision_is_not(weights: np.ndarray) -> None:
@@ -99,36 +146,47 @@ def test_numbers_beyond_float32_become_infinite() -> None:
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (None, "None came"),
-        ("abc", "dtype <U3"),
-        (["a", "b"], "dtype <U1"),
-        ([[0.5, None]], "dtype object"),
-        (object(), "dtype object"),
-        (NUMBERS.astype(complex), "complex128"),
-        (T.to(torch.complex64), "complex64"),
-        (np.zeros(2, "M8[s]"), "datetime64"),
-        (np.zeros(2, [("a", "f4")]), "'a'"),
-        (T.to("meta"), "meta device"),
-        (T.to_sparse(), "sparse"),
-        ([T, None], r"w\[1\]: None came"),
+        (None, "w: None came, weights were expected. Did the model return them?"),
+        ("abc", "w: numbers of dtype <U3 came, real numbers were expected."),
+        (["a", "b"], "w: numbers of dtype <U1 came, real numbers were expected."),
+        ([[0.5, None]], "w: numbers of dtype object came, real numbers were expected."),
+        (object(), "w: numbers of dtype object came, real numbers were expected."),
+        (NUMBERS.astype(complex), "w: numbers of dtype complex128 came, real numbers were expected."),
+        (T.to(torch.complex64), "w: numbers of dtype complex64 came, real numbers were expected."),
+        (torch.conj(T.to(torch.complex64)), "w: numbers of dtype complex64 came, real numbers were expected."),
+        (np.ma.masked_array(["a"]), "w: numbers of dtype <U1 came, real numbers were expected."),
+        (np.zeros(2, "M8[s]"), "w: numbers of dtype datetime64[s] came, real numbers were expected."),
+        (np.zeros(2, [("a", "f4")]), "w: numbers of dtype [('a', '<f4')] came, real numbers were expected."),
+        (T.to("meta"), "w: a tensor on the meta device holds no numbers. Run the model on a real device."),
+        (T.to_sparse(), "w: a sparse tensor came, a dense one was expected. Call .to_dense() on it."),
+        ([T, None], "w[1]: None came, weights were expected. Did the model return them?"),
+        (
+            [[T], [T.to("meta")]],
+            "w[1][0]: a tensor on the meta device holds no numbers. Run the model on a real device.",
+        ),
     ],
 )
 def test_what_holds_no_real_numbers_is_refused(value: object, said: str) -> None:
-    with pytest.raises(TypeError, match=said):
+    with pytest.raises(TypeError) as error:
         as_array(value, name="w")
+    assert str(error.value) == said
 
 
 def test_a_tensor_that_numpy_cannot_hold_is_refused() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         nested = torch.nested.nested_tensor([T, T[:1]])
-    with pytest.raises(TypeError, match="w: a tensor came that does not turn into numpy"):
+    with pytest.raises(
+        TypeError, match=r"^w: a tensor came that does not turn into numpy\. Pass a dense, plain one\.$"
+    ):
         as_array(nested, name="w")
 
 
 @pytest.mark.parametrize("value", [[[1, 2], [3]], [T[0], T[0, :1]]])
 def test_ragged_lists_are_refused(value: object) -> None:
-    with pytest.raises(ValueError, match="lists of different lengths"):
+    with pytest.raises(
+        ValueError, match=r"^w: nested lists of different lengths came, .*Pad the short rows with 0, or pass one"
+    ):
         as_array(value, name="w")
 
 
@@ -164,6 +222,63 @@ def test_a_row_of_zeros_is_flagged() -> None:
 def test_a_transposed_matrix_is_flagged_for_each_head(weights: np.ndarray) -> None:
     found = {flag.kind: flag.count for flag in find_flags(weights[0].swapaxes(1, 2))}
     assert found["column_sum"] == 3
+
+
+def test_a_transposed_head_among_right_ones_is_flagged_alone(weights: np.ndarray) -> None:
+    heads = np.zeros((3, 5, 5), np.float32)
+    heads[:, :, 0] = 1
+    heads[1] = [[1, 0, 0, 0, 0], [1, 0, 0, 0, 0], [-1, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 1, 1]]
+    (flag,) = (flag for flag in find_flags(heads) if flag.kind == "column_sum")
+    assert (flag.count, flag.where) == (1, ((1, -1, -1),))
+
+
+def test_a_transposed_head_has_no_query_wherever_its_rows_begin(weights: np.ndarray) -> None:
+    (flag,) = (flag for flag in find_flags(weights[0].swapaxes(1, 2), first_query=7) if flag.kind == "column_sum")
+    assert flag.where == ((0, -1, -1), (1, -1, -1), (2, -1, -1))
+
+
+def test_a_small_matrix_can_be_transposed_too() -> None:
+    rows = np.array([[[0.5, 1, 0.2], [0.5, 0, 0.8]]], np.float32)
+    assert [(flag.kind, flag.count) for flag in find_flags(rows)] == [("row_sum", 2), ("column_sum", 1)]
+
+
+def test_what_is_no_number_makes_no_column_sum_to_one() -> None:
+    rows = np.array([[[np.nan, 0.5, 0.7], [0, 0.5, 0.2], [0, 0, 0.1]]], np.float32)
+    assert [flag.kind for flag in find_flags(rows)] == ["nan", "row_sum"]
+
+
+def test_one_row_alone_is_not_transposed() -> None:
+    assert [flag.kind for flag in find_flags(np.ones((1, 1, 4), np.float32))] == ["row_sum"]
+
+
+def test_columns_that_miss_one_are_not_those_of_a_transposed_matrix() -> None:
+    assert [flag.kind for flag in find_flags(np.full((2, 3, 4), 0.3, np.float32))] == ["row_sum"]
+
+
+def test_rows_that_see_nothing_are_named_in_every_head() -> None:
+    (flag,) = find_empty_rows(np.array([False, True, False, True]), 3, first_query=10)
+    assert (flag.kind, flag.count) == ("zero_row", 6)
+    assert flag.where == ((0, 11, -1), (0, 13, -1), (1, 11, -1), (1, 13, -1), (2, 11, -1))
+    assert find_empty_rows(np.array([False, True]), 1)[0].where == ((0, 1, -1),)
+    assert find_empty_rows(np.array([False, False]), 3) == ()
+
+
+def test_what_is_most_serious_is_named_first() -> None:
+    rows = np.array([[[np.nan, 0.5], [np.inf, 0.5], [-0.5, 1.5], [0.2, 0.2], [0, 0]]], np.float32)
+    found = [(flag.kind, flag.count) for flag in find_flags(rows)]
+    assert found == [("nan", 1), ("infinite", 1), ("negative", 1), ("above_one", 1), ("row_sum", 1), ("zero_row", 1)]
+
+
+@pytest.mark.parametrize(("sum_", "is_odd"), [(1.0009, False), (1.0011, True), (0.9991, False), (0.9989, True)])
+def test_a_sum_is_odd_where_it_misses_one_by_more_than_the_tolerance(sum_: float, is_odd: bool) -> None:
+    rows = np.array([[[0.5, sum_ - 0.5]]], np.float32)
+    assert [flag.kind for flag in find_flags(rows)] == ["row_sum"] * is_odd
+
+
+@pytest.mark.parametrize(("value", "is_odd"), [(1.0009, False), (1.0011, True)])
+def test_a_weight_is_above_one_by_more_than_the_tolerance(value: float, is_odd: bool) -> None:
+    rows = np.array([[[value, -value + 1]]], np.float32)
+    assert ("above_one" in {flag.kind for flag in find_flags(rows)}) == is_odd
 
 
 def test_right_weights_have_no_flag(weights: np.ndarray) -> None:
@@ -204,13 +319,20 @@ def test_rounding_errors_of_a_probability_are_cut(value: float, expected: float)
     assert as_probability(value, name="p") == expected
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -2.3, 1.5])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -2.3, 1.5, 1.002, -1e-5])
 def test_what_is_no_probability_is_refused(value: float) -> None:
-    with pytest.raises(ValueError, match="between 0 and 1"):
+    said = f"p: {value:g} came, a probability between 0 and 1 was expected. Were logits or log-probabilities passed?"
+    with pytest.raises(ValueError, match="^" + re.escape(said)):
         as_probability(value, name="p")
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0, 0.0), (0.25, 0.25), (1, 1.0), (True, 1.0)])
+def test_a_probability_keeps_its_value(value: float, expected: float) -> None:
+    assert as_probability(value, name="p") == expected
 
 
 @pytest.mark.parametrize("value", [None, "much", [0.5, 0.5]])
 def test_a_probability_that_is_no_number_is_refused(value: object) -> None:
-    with pytest.raises(TypeError, match="p: "):
+    said = rf"^p: {type(value).__name__} came, a probability between 0 and 1 was expected\.$"
+    with pytest.raises(TypeError, match=said):
         as_probability(value, name="p")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from pathlib import Path
@@ -11,10 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors import SafetensorError
 
-from attnwidget import Site, Trace, load
+from attnwidget import Site, Trace, TraceError, file, load
 from attnwidget.architecture import Architecture, Edge, Node
-from attnwidget.disk import write_whole
+from attnwidget.disk import WriteError, write_whole
 from attnwidget.outline import Asks
 
 
@@ -140,8 +142,9 @@ def test_a_write_that_fails_leaves_the_old_file(complete: Trace, path: Path, mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="the trace was not written: No space left") as error:
         complete.save(path)
+    assert (error.value.errno, error.value.filename) == (28, str(path))
     assert path.read_bytes() == b"old"
 
 
@@ -192,3 +195,114 @@ def test_a_long_name_can_be_written(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_an_error_of_the_system(complete: Trace, tmp_path: Path, name: str) -> None:
     with pytest.raises((FileNotFoundError, IsADirectoryError, PermissionError)):
         complete.save(tmp_path / name)
+
+
+# -- around reading and writing
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_reading_leaves_the_collection_of_garbage_as_it_was(complete: Trace, path: Path, is_on: bool) -> None:
+    complete.save(path)
+    before, seen = gc.isenabled(), []
+    try:
+        (gc.enable if is_on else gc.disable)()
+        load(path)
+        seen.append(gc.isenabled())
+        path.write_bytes(b"no trace")
+        with pytest.raises(TraceError):
+            load(path)
+        seen.append(gc.isenabled())
+    finally:
+        (gc.enable if before else gc.disable)()
+    assert seen == [is_on, is_on]
+
+
+def test_no_garbage_is_looked_for_while_a_file_is_read(
+    complete: Trace, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete.save(path)
+    seen = []
+    monkeypatch.setattr(file, "rebuilt", lambda *_: seen.append(gc.isenabled()))
+    load(path)
+    assert seen == [False]
+
+
+def test_a_file_that_is_no_safetensors_file_is_said_to_be_none(path: Path) -> None:
+    path.write_bytes(b"\x02\0\0\0\0\0\0\0{]")
+    with pytest.raises(TraceError) as error:
+        load(str(path))
+    assert str(error.value).startswith(f"{path} is not a whole trace file (")
+    assert str(error.value).endswith(
+        "). It was cut short, or something else wrote it; arrays of weights become a trace with Trace.from_weights."
+    )
+
+
+def test_what_safetensors_does_not_write_is_an_error_of_the_trace(
+    complete: Trace, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise SafetensorError("no room")
+
+    monkeypatch.setattr("safetensors.numpy.save_file", fail)
+    with pytest.raises(WriteError) as error:
+        complete.save(path)
+    assert str(error.value) == f"the trace was not written to {path}: no room"
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.fixture
+def folder(complete: Trace, path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder whose reader does not wait."""
+    (trace := Trace()).save(path)
+    trace.finish()
+    monkeypatch.setattr(file.time, "sleep", lambda _: None)
+    return path
+
+
+@pytest.mark.parametrize("n_missing", [1, 4])
+def test_a_folder_is_read_anew_where_files_were_replaced(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, n_missing: int
+) -> None:
+    read, tried = file.folder_parts, []
+
+    def parts(path: Path, *, verify: bool) -> object:
+        tried.append(verify)
+        if len(tried) <= n_missing:
+            raise FileNotFoundError
+        return read(path, verify=verify)
+
+    monkeypatch.setattr(file, "folder_parts", parts)
+    assert load(folder, verify=True).status == "complete"
+    assert tried == [True] * (n_missing + 1)
+
+
+def test_a_folder_that_stays_without_a_file_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def parts(path: Path, *, verify: bool) -> object:
+        tried.append(verify)
+        raise FileNotFoundError
+
+    monkeypatch.setattr(file, "folder_parts", parts)
+    with pytest.raises(
+        TraceError, match=r" is not a trace of this version: one of the files that its manifest names is"
+    ):
+        load(folder)
+    assert tried == [False] * 5
+
+
+def test_a_trace_that_is_followed_is_written_where_it_is_saved_again(path: Path, tmp_path: Path) -> None:
+    trace = Trace(source=list("ab"))
+    trace.add_site(Site("cross", "cross", 0, 1, "target", "source"))
+    trace.save(path)
+    trace.append({"cross": np.full((1, 1, 2), 0.5)}, token="x")
+    trace.save(path)  # now, and not a while later
+    assert facts(load(path))[2:] == facts(trace)[2:]
+    trace.save(tmp_path / "other")
+    trace.append({"cross": np.full((1, 1, 2), 0.5)}, token="y")
+    trace.finish()
+    assert facts(load(path)) == facts(load(tmp_path / "other")) == facts(trace)
+    assert path.is_dir()
+    trace.save(path)
+    assert path.is_dir()
+    assert facts(load(path)) == facts(trace)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_file_checks import put, rewritten
+from test_file_checks import drop, put, rewritten
 from test_terms import whys
 
 import attnwidget as aw
 from attnwidget import Site, Trace, TraceError, header, load
-from attnwidget.seen import Seen
+from attnwidget.booked import booked, unbooked
+from attnwidget.seen import Seen, TermsBook
 from attnwidget.stores import Factors, Visible
 
 RNG = np.random.default_rng(0)
@@ -37,6 +39,11 @@ def of_system(name: str, **options: Any) -> Trace:  # noqa: ANN401
     with aw.record(model, source=inputs, **options) as trace:
         model.run(inputs, on_token=aw.step)
     return trace
+
+
+@pytest.fixture(scope="module")
+def general() -> Trace:
+    return of_system("luong-general")
 
 
 @pytest.mark.parametrize("name", ["reverse", "luong-general", "luong-concat", "luong-local-p", "agent", "transformer"])
@@ -139,50 +146,148 @@ def test_what_is_too_much_is_left_out_and_said(path: Path, monkeypatch: pytest.M
     assert again.weights().tobytes() == trace.weights().tobytes()
 
 
+def place(name: str, *numbers: object) -> Callable[[dict[str, Any]], object]:
+    return put("sites", 0, "terms", 0, "arrays", name, list(numbers))
+
+
 def part(name: str, value: object) -> Callable[[dict[str, Any]], object]:
     return put("sites", 0, "terms", 0, name, value)
 
 
-LIES: dict[str, Callable[[dict[str, Any]], object]] = {
-    "null": put("sites", 0, "terms", None),
-    "none": put("sites", 0, "terms", []),
-    "a part null": put("sites", 0, "terms", 0, None),
-    "a part less": lambda header: header["sites"][0]["terms"].pop(),
-    "form": part("form", "cosine"),
-    "form list": part("form", []),
-    "another form": part("form", "additive"),
-    "scale": part("scale", "1"),
-    "scale null": part("scale", None),
-    "no arrays": part("arrays", {}),
-    "arrays list": part("arrays", []),
-    "unknown": put("sites", 0, "terms", 0, "arrays", "sinks", [0, 1]),
-    "beyond": put("sites", 0, "terms", 0, "arrays", "scores", [0, 1, 1, 10**9]),
-    "before": put("sites", 0, "terms", 0, "arrays", "scores", [-1, 1, 1, 2]),
-    "half": put("sites", 0, "terms", 0, "arrays", "scores", [0.5, 1, 1, 2]),
-    "no place": put("sites", 0, "terms", 0, "arrays", "scores", []),
-    "keys": put("sites", 0, "terms", 0, "arrays", "keys", [0, 1, 1, 1]),
-    "no numbers": lambda header: header["sites"][0]["crc"].pop("terms"),
+OTHER, SHAPE = "its terms are of other rows than its weights", "its terms have another shape or type than it says"
+FORM, FIT = "its terms have an unknown form", "its terms do not fit each other"
+LIES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {  # and how the sentence goes on that refuses it
+    "null": (put("sites", 0, "terms", None), "terms is NoneType where list was expected"),
+    "none": (put("sites", 0, "terms", []), OTHER),
+    "a part null": (put("sites", 0, "terms", 0, None), "'NoneType' object"),
+    "a part less": (drop("sites", 0, "terms", -1), OTHER),
+    "form": (part("form", "cosine"), FORM),
+    "form list": (part("form", []), FORM),
+    "another form": (part("form", "additive"), FIT),
+    "scale": (part("scale", "1"), FORM),
+    "scale int": (part("scale", 1), FORM),
+    "scale null": (part("scale", None), FORM),
+    "no arrays": (part("arrays", {}), "'scores'"),
+    "arrays list": (part("arrays", []), "'list' object"),
+    "unknown": (place("sinks", 0, 1), "its terms hold what is unknown"),
+    "beyond": (place("scores", 0, 1, 1, 10**9), "its terms are not all there"),
+    "before": (place("scores", -1, 1, 1, 2), SHAPE),
+    "half": (place("scores", 0.5, 1, 1, 2), SHAPE),
+    "half a row": (place("scores", 0, 1, 1.0, 2), SHAPE),
+    "no axes": (place("scores", 0), SHAPE),
+    "an axis more": (place("scores", 0, 1, 1, 1, 2), SHAPE),
+    "no row": (place("scores", 0, 1, 0, 2), SHAPE),
+    "no place": (place("scores"), "not enough values to unpack"),
+    "keys": (place("keys", 0, 1, 1, 1), FIT),
+    "no numbers": (lambda header: header["sites"][0]["crc"].pop("terms") and None, "'terms'"),
 }
 
 
-@pytest.mark.parametrize("lie", LIES.values(), ids=LIES.keys())
-def test_terms_that_lie_are_no_trace(path: Path, lie: Callable[[dict[str, Any]], object]) -> None:
-    rewritten(of_system("luong-general"), path, lie)
-    with pytest.raises(TraceError):
+@pytest.mark.parametrize(("lie", "said"), LIES.values(), ids=LIES.keys())
+def test_terms_that_lie_are_no_trace(
+    general: Trace, path: Path, lie: Callable[[dict[str, Any]], object], said: str
+) -> None:
+    rewritten(general, path, lie)
+    with pytest.raises(TraceError, match="^" + re.escape(f"{path} is not a trace of this version: {said}")):
         load(path)
 
 
-def test_a_file_without_terms_is_read(path: Path) -> None:
+def parts_of(numbers: np.ndarray, form: str, arrays: dict[str, tuple[int, ...]], n_heads: int = 2) -> TermsBook:
+    """Return the book of one part whose arrays follow each other."""
+    places, offset = {}, 0
+    for name, shape in arrays.items():
+        places[name], offset = [offset, *shape], offset + int(np.prod(shape))
+    said = [{"form": form, "scale": 0.5, "arrays": places}]
+    return unbooked(numbers, said, n_heads, arrays["scores"][1])
+
+
+DOT = {"scores": (2, 3, 4), "queries": (2, 3, 5), "keys": (2, 4, 5)}
+ADDITIVE = {"scores": (2, 3, 4), "pairs": (2, 3, 4, 6), "vector": (6,)}
+NUMBERS = RNG.normal(size=500).astype("<f4")
+
+
+@pytest.mark.parametrize(
+    ("form", "arrays"),
+    [("dot", DOT), ("dot", {**DOT, "keys": (1, 4, 5)}), ("additive", ADDITIVE), ("", {"scores": (2, 3, 4)})],
+)
+def test_parts_that_fit_each_other_are_read(form: str, arrays: dict[str, tuple[int, ...]]) -> None:
+    book = parts_of(NUMBERS, form, arrays)
+    (terms,) = book.resolved()
+    assert (book.n_queries, terms.form, terms.scale) == (3, form, 0.5)
+    offset = 0
+    for name, shape in arrays.items():
+        size = int(np.prod(shape))
+        assert getattr(terms, name).tolist() == NUMBERS[offset : offset + size].reshape(shape).tolist()
+        offset += size
+
+
+@pytest.mark.parametrize(
+    ("form", "arrays"),
+    [
+        ("dot", {**DOT, "scores": (1, 3, 4)}),
+        ("dot", {**DOT, "queries": (1, 3, 5)}),
+        ("dot", {**DOT, "queries": (2, 2, 5)}),
+        ("dot", {**DOT, "queries": (2, 3, 4)}),
+        ("dot", {**DOT, "keys": (2, 3, 5)}),
+        ("dot", {**DOT, "keys": (2, 4, 3)}),
+        ("dot", {**DOT, "keys": (3, 4, 5)}),
+        ("dot", {"scores": (2, 3, 4), "keys": (2, 4, 5)}),
+        ("dot", {"scores": (2, 3, 4), "queries": (2, 3, 5)}),
+        ("dot", ADDITIVE),
+        ("additive", DOT),
+        ("additive", {**ADDITIVE, "pairs": (2, 3, 3, 6)}),
+        ("additive", {**ADDITIVE, "vector": (5,)}),
+        ("additive", {"scores": (2, 3, 4), "pairs": (2, 3, 4, 6)}),
+        ("additive", {"scores": (2, 3, 4), "vector": (6,)}),
+        ("", {"scores": (2, 3, 4), "pairs": (2, 3, 4, 6)}),
+        ("", {"scores": (2, 3, 4), "keys": (2, 4, 5)}),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(form: str, arrays: dict[str, tuple[int, ...]]) -> None:
+    with pytest.raises(ValueError, match=rf"^{FIT}$"):
+        parts_of(NUMBERS, form, arrays)
+
+
+def test_numbers_of_another_type_or_shape_are_refused() -> None:
+    for numbers in (NUMBERS.astype("<f8"), NUMBERS.reshape(2, -1)):
+        with pytest.raises(ValueError, match=rf"^{SHAPE}$"):
+            parts_of(numbers, "dot", DOT)
+
+
+def test_numbers_reach_just_to_the_end() -> None:
+    size = sum(int(np.prod(shape)) for shape in DOT.values())
+    parts_of(NUMBERS[:size], "dot", DOT)
+    with pytest.raises(ValueError, match=r"^its terms are not all there$"):
+        parts_of(NUMBERS[: size - 1], "dot", DOT)
+
+
+@pytest.mark.parametrize("form", ["dot", "additive", ""])
+def test_a_book_is_the_same_after_it_was_one_array(form: str) -> None:
+    arrays = {"dot": DOT, "additive": ADDITIVE, "": {"scores": (2, 3, 4)}}[form]
+    book = parts_of(NUMBERS, form, arrays)
+    told = booked(book)
+    assert told is not None
+    numbers, said = told
+    assert (numbers.dtype, numbers.size) == (np.float32, sum(int(np.prod(shape)) for shape in arrays.values()))
+    (again,), (terms,) = unbooked(numbers, said, 2, 3).resolved(), book.resolved()
+    assert (again.form, again.scale) == (terms.form, terms.scale)
+    assert all(np.array_equal(getattr(again, name), getattr(terms, name)) for name in arrays)
+
+
+def test_an_empty_book_is_no_array() -> None:
+    assert booked(TermsBook()) is None
+
+
+def test_a_file_without_terms_is_read(general: Trace, path: Path) -> None:
     def forget(header: dict[str, Any]) -> str:
         for site in header["sites"]:
             del site["terms"], site["crc"]["terms"]
         return json.dumps(header)
 
-    trace = of_system("luong-general")
-    rewritten(trace, path, forget)
+    rewritten(general, path, forget)
     again = load(path)
     assert again.terms(0, 0, 0) is None
-    assert again.weights().tobytes() == trace.weights().tobytes()
+    assert again.weights().tobytes() == general.weights().tobytes()
 
 
 def test_a_model_of_torch_is_explained_after_loading(path: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
 from test_file_checks import rewritten
 
 import attnwidget as aw
@@ -168,25 +171,118 @@ def test_what_a_translator_encoded_are_its_words() -> None:
     assert Tokens.of(model.encode("abc"), strip="source") == Tokens(model.encode("abc").tokens)
 
 
-LIES: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "grid": lambda scene: scene.update(grid=[1, 2]),
-    "no patches": lambda scene: scene.update(grid=[1, 0, 2]),
-    "more patches": lambda scene: scene.update(grid=[1, 9, 2]),
-    "huge": lambda scene: scene.update(grid=[2**40, 2**40, 2]),
-    "before": lambda scene: scene.update(before=-1),
-    "kind": lambda scene: scene.update(kind="film"),
-    "crc": lambda scene: scene.update(crc=0),
-    "seconds": lambda scene: scene.update(seconds=-1.0),
-    "empty": lambda scene: scene.clear(),
+GRID, SECONDS = "one of its scenes has a grid that is none", "one of its scenes lasts no time that is one"
+LIES: dict[str, tuple[dict[str, Any], str]] = {
+    "grid": ({"grid": [1, 2]}, GRID),
+    "grid of four": ({"grid": [1, 2, 2, 1]}, GRID),
+    "grid null": ({"grid": None}, "grid is NoneType where list was expected"),
+    "no patches": ({"grid": [1, 0, 2]}, GRID),
+    "half patches": ({"grid": [1, 2.5, 2]}, GRID),
+    "patches true": ({"grid": [True, 2, 2]}, GRID),
+    "grid of words": ({"grid": ["1", "2", "2"]}, GRID),
+    "more patches": ({"grid": [1, 9, 2]}, ""),
+    "huge": ({"grid": [2**40, 2**40, 2]}, ""),
+    "before": ({"before": -1}, GRID),
+    "before half": ({"before": 0.5}, "before is float where int was expected"),
+    "kind": ({"kind": "film"}, "the kind of one of its scenes is unknown"),
+    "kind null": ({"kind": None}, "kind is NoneType where str was expected"),
+    "crc": ({"crc": 0}, "its weights are not the ones that were written"),
+    "crc null": ({"crc": None}, "crc is NoneType where int was expected"),
+    "seconds": ({"seconds": -1.0}, "seconds: -1.0 came, more than 0 and less than 1e+09 was expected."),
+    "no seconds": ({"seconds": 0.0}, "seconds: 0.0 came, more than 0"),
+    "seconds true": ({"seconds": True}, SECONDS),
+    "seconds text": ({"seconds": "1.5"}, SECONDS),
+    "years": ({"seconds": 1e9}, "seconds: 1000000000.0 came, more than 0"),
 }
 
 
-@pytest.mark.parametrize("lie", LIES.values(), ids=LIES.keys())
-def test_a_scene_that_lies_is_no_trace(tmp_path: Path, lie: Callable[[dict[str, Any]], Any]) -> None:
-    trace = aw.Trace.from_weights(rows(2, 4), source=Tokens.image(IMAGE, (2, 2)), target=["a", "b"])
-    rewritten(trace, tmp_path / "run.attn", lambda header: lie(header["scenes"]["source"]))
-    with pytest.raises(aw.TraceError):
+def clip_of(seconds: float | None = None) -> aw.Trace:
+    tokens = Tokens.video(IMAGE[None], (2, 2), seconds=seconds)
+    return aw.Trace.from_weights(rows(2, 4), source=tokens, target=["a", "b"])
+
+
+@pytest.mark.parametrize(("lie", "said"), LIES.values(), ids=LIES.keys())
+def test_a_scene_that_lies_is_no_trace(tmp_path: Path, lie: dict[str, Any], said: str) -> None:
+    path = tmp_path / "run.attn"
+    rewritten(clip_of(), path, lambda header: header["scenes"]["source"].update(lie))
+    with pytest.raises(aw.TraceError, match="^" + re.escape(f"{path} is not a trace of this version: {said}")):
+        aw.load(path)
+
+
+@pytest.mark.parametrize("name", ["kind", "grid", "before", "crc"])
+def test_a_scene_that_says_too_little_is_no_trace(tmp_path: Path, name: str) -> None:
+    rewritten(clip_of(), tmp_path / "run.attn", lambda header: header["scenes"]["source"].pop(name) and None)
+    with pytest.raises(aw.TraceError, match=f"{name} is NoneType where"):
         aw.load(tmp_path / "run.attn")
+
+
+def test_a_scene_of_no_strip_is_no_trace(tmp_path: Path) -> None:
+    def lie(header: dict[str, Any]) -> None:
+        header["scenes"]["others"] = header["scenes"].pop("source")
+
+    path = tmp_path / "run.attn"
+    rewritten(clip_of(), path, lie)
+    data = path.read_bytes()
+    n_header = int.from_bytes(data[:8], "little")
+    text = data[8 : 8 + n_header].replace(b'"scene.source":', b'"scene.others":')
+    assert len(text) == n_header
+    path.write_bytes(data[:8] + text + data[8 + n_header :])
+    with pytest.raises(aw.TraceError, match=r": 1 of its scenes belong to no strip$"):
+        aw.load(path)
+
+
+@pytest.mark.parametrize("seconds", [None, 1e-9, 0.5, 2, np.float32(1.5), 999_999_999.5])
+def test_how_long_a_clip_or_a_sound_lasts_is_saved(tmp_path: Path, seconds: float | None) -> None:
+    sound = aw.Trace.from_weights(rows(2, 4), source=Tokens.audio(np.zeros(9), 4, seconds=seconds), target=["a", "b"])
+    for trace in (clip_of(seconds), sound):
+        trace.save(tmp_path / "run.attn")
+        assert scene_of(aw.load(tmp_path / "run.attn").tokens["source"]).seconds == seconds
+
+
+def test_a_file_may_say_seconds_as_a_whole_number(tmp_path: Path) -> None:
+    rewritten(clip_of(), tmp_path / "run.attn", lambda header: header["scenes"]["source"].update(seconds=2))
+    assert scene_of(aw.load(tmp_path / "run.attn").tokens["source"]).seconds == 2.0
+
+
+@pytest.mark.parametrize("seconds", [0, -1, np.nan, np.inf, 1e9])
+def test_a_time_that_is_none_is_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match=r"^seconds: .* came, more than 0 and less than 1e\+09 was expected\.$"):
+        clip_of(seconds)
+
+
+@pytest.mark.parametrize("seconds", ["long", [1]])
+def test_a_time_that_is_no_number_is_refused(seconds: object) -> None:
+    with pytest.raises(TypeError, match=r"^seconds: \w+ came, a number was expected\.$"):
+        Tokens.audio(np.zeros(9), 4, seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.zeros((1, 6, 8, 3), np.float32),
+        np.zeros((6, 8, 3), np.uint8),
+        np.zeros((1, 1, 6, 8, 3), np.uint8),
+        np.zeros((1, 0, 8, 3), np.uint8),
+        np.zeros((1, 6, 8, 2), np.uint8),
+        np.zeros((1, 6, 8, 4), np.uint8),
+    ],
+    ids=lambda it: f"{it.dtype}, {it.shape}",
+)
+def test_pixels_that_are_none_are_no_trace(tmp_path: Path, pixels: np.ndarray) -> None:
+    path = tmp_path / "run.attn"
+    clip_of().save(path)
+    with safe_open(path, framework="np") as file:
+        tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    save_file({**tensors, "scene.source": pixels}, path, metadata)
+    with pytest.raises(aw.TraceError, match=r": one of its scenes has pixels that are none$"):
+        aw.load(path)
+
+
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_grey_and_coloured_pixels_are_read_back(tmp_path: Path, n_channels: int) -> None:
+    tokens = Tokens.image(IMAGE[..., :n_channels], (2, 2))
+    aw.Trace.from_weights(rows(2, 4), source=tokens, target=["a", "b"]).save(tmp_path / "run.attn")
+    assert np.array_equal(scene_of(aw.load(tmp_path / "run.attn").tokens["source"]).pixels[0], IMAGE[..., :n_channels])
 
 
 def test_a_clip_that_does_not_fit_is_named_as_one() -> None:

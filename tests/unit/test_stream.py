@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from heard import PATIENCE
 
 from attnwidget import Site, Trace, stream
 from attnwidget.stream import Publisher
@@ -63,7 +64,7 @@ class Page:
 
     def wait(self, condition: Callable[[], object]) -> None:
         with self.sent:
-            assert self.sent.wait_for(condition, timeout=30)
+            assert self.sent.wait_for(condition, timeout=PATIENCE)
 
 
 class Sent:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from heard import PATIENCE
 
 from attnwidget import Site, Trace, stream
 from attnwidget.stream import Publisher
@@ -28,7 +29,7 @@ class Page:
 
     def send_message(self, content: dict[str, object], buffers: list[bytes]) -> None:
         self.entered.set()
-        self.may_go.wait(30)
+        self.may_go.wait(PATIENCE)
         with self.sent:
             if self.fails:
                 self.fails -= 1
@@ -46,7 +47,7 @@ class Page:
 
     def wait(self, condition: Callable[[], object]) -> None:
         with self.sent:
-            assert self.sent.wait_for(condition, timeout=30)
+            assert self.sent.wait_for(condition, timeout=PATIENCE)
 
 
 @pytest.fixture(autouse=True)
@@ -83,12 +84,12 @@ def test_close_while_streaming_ends_the_thread_quietly(
     publisher = published(live, page)
     page.may_go.clear()
     live.append({"cross": ROWS}, token="die")
-    assert page.entered.wait(30)
+    assert page.entered.wait(PATIENCE)
     running = threads()
     publisher.close()
     page.may_go.set()
     for thread in running:
-        thread.join(30)
+        thread.join(PATIENCE)
     assert (len(page.messages) <= 1, page.n_frames, caplog.text) == (True, 0, "")
 
 
@@ -141,7 +142,7 @@ def test_the_thread_ends_when_nothing_is_new(live: Trace, page: Page) -> None:
     publisher = published(live, page)
     live.append({"cross": ROWS}, token="die")
     for thread in threads():
-        thread.join(30)
+        thread.join(PATIENCE)
     assert publisher._running is False
 
 
@@ -151,7 +152,7 @@ def test_another_thread_takes_later_news(live: Trace, page: Page) -> None:
         live.append({"cross": ROWS}, token=token)
         page.wait(lambda count=count: page.kinds().count("rows") >= count)
         for thread in threads():
-            thread.join(30)
+            thread.join(PATIENCE)
     assert len(page.messages) == 2
 
 
@@ -245,7 +246,7 @@ def test_a_handler_that_finishes_the_trace_does_not_wait_for_the_thread(
     published(live, page)
     page.may_go.clear()
     live.append({"cross": ROWS}, token="die")
-    assert page.entered.wait(30)
+    assert page.entered.wait(PATIENCE)
     live.finish()
     page.may_go.set()
     page.wait(lambda: "end" in page.kinds())

@@ -16,6 +16,12 @@ from attnwidget.terms import Terms, Why
 RNG = np.random.default_rng(0)
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Numbers are the same whichever tests ran before."""
+    torch.manual_seed(0)
+
+
 def normal(*shape: int) -> np.ndarray:
     return RNG.normal(size=shape).astype(np.float32)
 
@@ -30,7 +36,7 @@ def assert_explained(trace: aw.Trace, form: str, site: int | str = 0) -> None:
     for why in whys(trace, site):
         assert why.terms is not None
         assert why.terms.form == form
-        assert why.weight == pytest.approx(why.recorded, abs=1e-6)
+        assert why.weight == pytest.approx(why.recorded, abs=3e-6)  # float32, of scores up to 20
         assert not why.missing
 
 
@@ -121,7 +127,7 @@ def test_a_bias_of_its_own_leaves_the_scores_only() -> None:
     with torch.no_grad(), aw.record(model) as trace:
         model(torch.randn(1, 5, 8))
     for why in whys(trace):
-        assert why.weight == pytest.approx(why.recorded, abs=1e-6)
+        assert why.weight == pytest.approx(why.recorded, abs=3e-6)  # float32, of scores up to 20
         assert why.missing == ("what the scores came of",)
 
 
@@ -130,7 +136,7 @@ def test_a_batch_tells_scores_only() -> None:
     with torch.no_grad(), aw.record(model, example=1) as trace:
         model(torch.randn(3, 5, 8))
     why = trace.why(0, 0, 1, 2)
-    assert why.weight == pytest.approx(why.recorded, abs=1e-6)
+    assert why.weight == pytest.approx(why.recorded, abs=3e-6)  # float32, of scores up to 20
     assert why.missing == ("what the scores came of",)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
 
 from attnwidget import Trace
@@ -34,27 +37,36 @@ def test_beams_can_be_told_after_the_end(complete: Trace) -> None:
 
 
 @pytest.mark.parametrize(
-    "beam",
+    ("beam", "said"),
     [
-        ("a", -1),
-        Beam(0, 7, -1, 0.5),
-        Beam(0, "a", -1, None),
-        Beam(0, "a", -1, -2.5),
-        Beam(0, "a", -1, float("nan")),
-        Beam(1, "a", -1, 0.5),
-        Beam(-1, "a", -1, 0.5),
-        Beam(3, "a", 5, 0.5),
-        Beam(1, "a", -2, 0.5),
-        Beam(2, "a", 1, 0.5),
-        Beam(1.0, "a", 0, 0.5),
-        Beam(1, "a", True, 0.5),
-        Beam(2, "a", 3, 0.5, chosen=True),
-        Beam(0, "a", -1, 0.5, chosen=True),
+        (("a", -1), "beam 5: tuple came, a Beam was expected."),
+        (Beam(0, 7, -1, 0.5), "beam 5: token 0 is int, a string was expected."),
+        (Beam(0, "a", -1, None), "beam 5: NoneType came, a probability between 0 and 1 was expected."),
+        (Beam(0, "a", -1, -2.5), "beam 5: -2.5 came, a probability between 0 and 1 was expected."),
+        (Beam(0, "a", -1, float("nan")), "beam 5: nan came, a probability between 0 and 1 was expected."),
+        (Beam(1, "a", -1, 0.5), "beam 5: step 1 came, 0 was expected behind its parent."),
+        (Beam(-1, "a", -1, 0.5), "beam 5: step -1 came, 0 was expected behind its parent."),
+        (Beam(3, "a", 5, 0.5), "beam 5: parent 5 came, -1 or the index of an earlier beam was expected."),
+        (Beam(1, "a", -2, 0.5), "beam 5: parent -2 came, -1 or the index of an earlier beam was expected."),
+        (Beam(2, "a", 1, 0.5), "beam 5: step 2 came, 1 was expected behind its parent."),
+        (Beam(1, "a", 2, 0.5), "beam 5: step 1 came, 2 was expected behind its parent."),
+        (Beam(1.0, "a", 0, 0.5), "beam 5: step is float, an int was expected."),
+        (Beam(1, "a", True, 0.5), "beam 5: parent is bool, an int was expected."),
+        (Beam(2, "a", 3, 0.5, chosen=True), "beam 5 is on the path that won, but its parent 3 is not."),
+        (Beam(0, "a", -1, 0.5, chosen=True), "two beams of one step are on the path that won, one was expected."),
     ],
 )
-def test_a_beam_that_cannot_be_is_refused(beam: Beam) -> None:
+def test_a_beam_that_cannot_be_is_refused(beam: Beam, said: str) -> None:
     trace = Trace()
     trace.set_beams(TREE)
-    with pytest.raises((TypeError, ValueError), match="beam"):
+    with pytest.raises((TypeError, ValueError), match="^" + re.escape(said)):
         trace.set_beams((*TREE, beam))
     assert trace.beams == TREE
+
+
+def test_the_fields_of_a_beam_become_plain() -> None:
+    trace = Trace()
+    trace.set_beams([Beam(0, np.array(["a"])[0], -1, np.float32(0.5), chosen=1), Beam(1, "b", 0, 1.0005)])
+    first, second = trace.beams
+    assert [type(it) for it in (first.token, first.probability, first.chosen)] == [str, float, bool]
+    assert (first, second) == (Beam(0, "a", -1, 0.5, True), Beam(1, "b", 0, 1.0, False))

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from attnwidget import Trace
+from attnwidget import Site, Tokens, Trace
 from attnwidget.ledger import Cursor
-from attnwidget.wire.codec import Block, Dtype, pack
+from attnwidget.terms import Terms
+from attnwidget.wire import PROTOCOL, SCENE_BYTES
+from attnwidget.wire.blocks import Sums
+from attnwidget.wire.codec import Block, Dtype, pack, texts_of
+from attnwidget.wire.explain import Explained
 
 Reader = Callable[[bytes], Any]
 ODD = np.array(
@@ -137,3 +142,173 @@ def test_a_difference_holds_only_what_is_new(live: Trace, read_picture: Reader) 
 def test_a_difference_to_now_is_the_default(live: Trace, read_picture: Reader) -> None:
     live.append({"cross": np.full((3, 1, 5), 0.2)}, token="die")
     assert read_picture(pack(live, 0, [], Cursor())).header["steps_at"] == 0
+
+
+# -- the whole header, and everything at once
+
+
+def test_the_header_is_all_that_is_known_of_a_trace(read_picture: Reader) -> None:
+    trace = Trace(source=["a", "b"], title="t")
+    trace.add_site(Site("own", "cross", 3, 2, "target", "source", asks="before"))
+    candidates = [("x", 2 / 3), ("y", 0.25)]
+    trace.append({"own": np.full((2, 1, 2), 0.5)}, token="x", candidates=candidates)
+    assert read_picture(pack(trace, 5, [], kept=9)).header == {
+        "protocol": PROTOCOL,
+        "run": trace.run,
+        "seq": 5,
+        "title": "t",
+        "status": "recording",
+        "strips": [
+            {"name": "source", "n_tokens": 2, "at": 0, "texts": ["a", "b"], "scene": None},
+            {"name": "target", "n_tokens": 1, "at": 0, "texts": ["x"], "scene": None},
+        ],
+        "sites": [
+            {
+                "name": "own",
+                "kind": "cross",
+                "layer": 3,
+                "n_heads": 2,
+                "query": "target",
+                "key": "source",
+                "asks": "before",
+                "n_queries": 1,
+                "n_keys": 2,
+                "flags": [],
+            }
+        ],
+        "steps_at": 0,
+        "steps": [
+            {
+                "token": "x",
+                "candidates": [{"token": "x", "probability": 0.666667}, {"token": "y", "probability": 0.25}],
+            }
+        ],
+        "blocks": [],
+        "kept": 9,
+        "sums": [],
+        "terms": [],
+        "heads": [],
+        "architecture": trace.architecture.to_dict(),
+    }
+
+
+def test_nothing_is_kept_by_default(complete: Trace, read_picture: Reader) -> None:
+    assert read_picture(pack(complete, 0, [])).header["kept"] == 0
+
+
+def test_a_diagram_travels_when_it_changed(live: Trace, read_picture: Reader) -> None:
+    before = live.cursor
+    assert read_picture(pack(live, 0, [], before)).header["architecture"] is None
+    live.add_site(Site("own", "decoder", 0, 1, "target", "target"))
+    drawn = live.cursor
+    assert read_picture(pack(live, 0, [], before)).header["architecture"] == live.architecture.to_dict()
+    assert read_picture(pack(live, 0, [], before, before)).header["architecture"] is None
+    assert read_picture(pack(live, 0, [], drawn)).header["architecture"] is None
+
+
+def test_a_difference_has_the_status_of_its_end(live: Trace, read_picture: Reader) -> None:
+    first = live.cursor
+    live.append({"cross": np.full((3, 1, 5), 0.2)}, token="die")
+    second = live.cursor
+    live.finish()
+    said = [read_picture(pack(live, 0, [], first, until)).header["status"] for until in (first, second, None)]
+    assert said == ["empty", "recording", "complete"]
+
+
+@pytest.mark.parametrize(
+    ("most", "parts"),
+    [
+        (None, [(0, "abcdefghi")]),
+        (9, [(0, "abcdefghi")]),
+        (8, [(0, "abcd"), (5, "fghi")]),
+        (5, [(0, "ab"), (7, "hi")]),
+        (2, [(0, "a"), (8, "i")]),
+        (1, []),
+        (0, []),
+    ],
+)
+def test_of_long_strips_the_first_and_the_last_tokens_travel(
+    read_picture: Reader, most: int | None, parts: list[tuple[int, str]]
+) -> None:
+    strips = read_picture(pack(Trace(source=list("abcdefghi")), 0, [], tokens=most)).header["strips"]
+    assert [(strip["at"], "".join(strip["texts"])) for strip in strips] == parts
+    assert {strip["n_tokens"] for strip in strips} <= {9}
+
+
+def test_a_strip_that_came_later_is_not_in_a_difference_before(live: Trace, read_picture: Reader) -> None:
+    before = live.cursor
+    live.append({"cross": np.full((3, 1, 5), 0.2)}, token="die")
+    then = live.cursor
+    live.set_tokens("patches", ["p", "q"])
+    assert [strip["name"] for strip in read_picture(pack(live, 0, [], before, then)).header["strips"]] == ["target"]
+    (strip,) = read_picture(pack(live, 0, [], then)).header["strips"]
+    assert (strip["name"], strip["at"], strip["texts"]) == ("patches", 0, ["p", "q"])
+
+
+@pytest.mark.parametrize("title", ["", "a", "aa", "aaa"])
+def test_a_header_is_short_and_padded_whatever_its_length(title: str) -> None:
+    data = pack(Trace(title=title), 0, [])
+    (length,) = struct.unpack_from("<I", data)
+    assert length % 4 == 0
+    assert b" " not in data[4 : 4 + length].rstrip(b" ")
+    assert len(data[4 : 4 + length]) - len(data[4 : 4 + length].rstrip(b" ")) < 4
+
+
+def test_a_part_of_a_strip_is_counted_from_where_it_begins(complete: Trace) -> None:
+    found = [(it["at"], it["texts"]) for it in texts_of(complete, "source", 1, 5, 2)]
+    assert found == [(1, [" cat"]), (4, ["it"])]
+    assert list(texts_of(complete, "source", 3, 3)) == []
+
+
+def numbers(data: bytes, offset: int, count: int, dtype: str = "<f4") -> list[float]:
+    start = 4 + int.from_bytes(data[:4], "little") + offset
+    return np.frombuffer(data, dtype, count, start).tolist()
+
+
+def test_all_that_a_picture_can_hold_lies_where_its_header_says(read_picture: Reader) -> None:
+    pixels = np.arange(3 * 5 * 3, dtype=np.uint8).reshape(1, 3, 5, 3)  # 45 bytes, which are padded
+    rows = np.random.default_rng(6).dirichlet(np.ones(3), (2, 5)).astype(np.float32)
+    trace = Trace(source=Tokens.video(pixels, (1, 3), seconds=1.5), target=list("vwxyz"))
+    trace.add_site(Site("cross", "cross", 0, 2, "target", "source"))
+    trace.append({"cross": rows})
+    trace.finish()
+    own = [Explained(0, head, 4, Terms(np.arange(3, dtype=np.float32).reshape(1, 1, 3) + head)) for head in range(2)]
+    sums = [Sums(0, 0, 5, np.array([1, 2, 3], np.float32)), Sums(0, 1, 2, np.array([4, 5, 6], np.float32))]
+    odd = rows[1].copy()
+    odd[2, 1] = np.nan
+    blocks = [
+        Block.of_rows(0, 0, 0, rows[0]),
+        replace(Block.of_rows(0, 1, 0, odd), dtype="u1"),
+        replace(Block.of_rows(0, 2, 0, rows[0]), dtype="f2"),
+        replace(Block.of_rows(0, 3, 0, rows[1]), dtype="u1"),
+    ]
+    glances = [(0, trace.survey.glance("cross", range(2), 3, 5))] * 2
+    data = pack(trace, 0, blocks, sums=iter(sums), terms=iter(own), heads=iter(glances))
+    picture = read_picture(data)
+    for head, (expected, error) in enumerate(((rows[0], 0), (odd, 1 / 400), (rows[0], 1e-3), (rows[1], 1 / 400))):
+        assert picture.blocks[0, head] == pytest.approx(expected, abs=error, nan_ok=True)
+    said = [(it["site"], it["head"], it["n_steps"], numbers(data, it["offset"], 3)) for it in picture.header["sums"]]
+    assert said == [(0, 0, 5, [1, 2, 3]), (0, 1, 2, [4, 5, 6])]
+    scene = picture.header["strips"][0]["scene"]
+    assert numbers(data, scene["offset"], 45, "u1") == pixels.ravel().tolist()
+    del scene["offset"]
+    assert scene == {"kind": "video", "grid": [1, 1, 3], "before": 0, "seconds": 1.5, "shape": [1, 3, 5, 3]}
+    assert picture.header["strips"][1]["scene"] is None
+    told = [(it["head"], it["query"], numbers(data, it["arrays"][0]["offset"], 3)) for it in picture.header["terms"]]
+    assert told == [(0, 4, [0, 1, 2]), (1, 4, [1, 2, 3])]
+    for seen in picture.header["heads"]:
+        shape = seen["n_heads"], seen["n_rows"], seen["n_columns"]
+        assert numbers(data, seen["offset"], int(np.prod(shape)), "u1") == glances[0][1].pictures.ravel().tolist()
+    taken = [it["offset"] for it in (*picture.header["sums"], *picture.header["heads"])]
+    taken += [it["offset"] for row in picture.header["terms"] for it in row["arrays"]]
+    assert len(set(taken)) == len(taken)
+    assert all(offset % 4 == 0 for offset in taken)
+
+
+def test_a_large_scene_travels_smaller(read_picture: Reader) -> None:
+    pixels = np.zeros((600, 600, 3), np.uint8)
+    assert pixels.nbytes > SCENE_BYTES
+    data = pack(Trace(source=Tokens.image(pixels, (1, 2))), 0, [])
+    shape = read_picture(data).header["strips"][0]["scene"]["shape"]
+    assert int(np.prod(shape)) <= SCENE_BYTES
+    assert len(data) < SCENE_BYTES + 2000
