@@ -300,7 +300,7 @@ def test_tokens_come_from_where_they_are_asked_for(
 
 
 def test_the_sentence_that_refuses_says_what_there_is(small: Trace) -> None:
-    view = {"t": "view", "site": 0, "head": 0, "queries": [0, 4, 1], "keys": [0, 5, 1]}
+    view = {"t": "view", "site": 0, "head": 0, "queries": [0, 4, 1], "keys": [0, 5, 1], "cells": 1}
     for step in (-1, 4):
         reason = f"step: {step} came, 4 steps are there, from 0."
         assert heard(small, view | {"step": step}) == [({"t": "refused", "run": small.run, "reason": reason}, [])]
