@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import labkit
+import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 SETUP = """
@@ -86,6 +87,7 @@ def is_whole(page: Page) -> None:
     expect(page.locator(".attnwidget-step-label")).to_have_text("step 600 of 600")
 
 
+@pytest.mark.own_page
 def test_messages_that_are_lost_come_when_they_are_asked_for(page: Page, lab: labkit.Lab) -> None:
     seen = {"n": 0, "lost": 0}
 
@@ -103,6 +105,7 @@ def test_messages_that_are_lost_come_when_they_are_asked_for(page: Page, lab: la
     assert seen["lost"] > 10
 
 
+@pytest.mark.own_page
 def test_a_connection_that_is_cut_and_comes_back_lacks_nothing(page: Page, lab: labkit.Lab) -> None:
     wire = Wire(page, lambda _: True)
     begun(page, lab, "cut.ipynb")

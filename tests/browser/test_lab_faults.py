@@ -191,6 +191,7 @@ def test_closing_one_of_two_views_leaves_the_other(page: Page, lab: labkit.Lab) 
     expect(page.locator(STEP)).to_have_text("step 40 of 40")
 
 
+@pytest.mark.own_page
 def test_a_widget_that_is_closed_while_it_is_streamed_sends_no_more(page: Page, lab: labkit.Lab) -> None:
     of_widgets: list[str] = []
 
@@ -218,8 +219,9 @@ def test_a_widget_that_is_closed_while_it_is_streamed_sends_no_more(page: Page, 
 
 def test_a_hidden_page_draws_nothing_and_the_last_state_when_it_is_shown(page: Page, lab: labkit.Lab) -> None:
     # A browser gives a hidden page no animation frames; a headless one is never hidden.
-    page.add_init_script(
-        """{
+    open_widget(page, lab, "hidden.ipynb", "decode(40, 0.02)", DIGESTS)
+    page.evaluate(
+        """() => {
           const frames = window.requestAnimationFrame.bind(window);
           let waiting = null;
           window.requestAnimationFrame = (run) => (waiting ? waiting.push(run) : frames(run));
@@ -236,7 +238,6 @@ def test_a_hidden_page_draws_nothing_and_the_last_state_when_it_is_shown(page: P
           };
         }"""
     )
-    open_widget(page, lab, "hidden.ipynb", "decode(40, 0.02)", DIGESTS)
     page.evaluate("() => window.hide()")
     page.evaluate(
         """() => {
