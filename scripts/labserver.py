@@ -53,9 +53,9 @@ class Lab:
 
     def end_kernels(self) -> None:
         """End every kernel that runs in it, busy or not."""
-        for session in json.loads(self._ask("GET", "sessions")):
+        for kernel in json.loads(self._ask("GET", "kernels")):
             with contextlib.suppress(urllib.error.HTTPError):  # one that died is no longer known
-                self._ask("DELETE", f"sessions/{session['id']}")
+                self._ask("DELETE", f"kernels/{kernel['id']}")
 
     def _ask(self, method: str, what: str) -> bytes:
         request = urllib.request.Request(f"{self.url}/api/{what}?token={self.token}", method=method)

@@ -18,15 +18,16 @@ for site in range(2):
     trace.add_site(aw.Site(f"cross{site}", "cross", site, 3, "target", "source"))
 widget = aw.AttentionWidget(trace)
 """
+N_STEPS = 400
 DECODE = """
 rng = np.random.default_rng(3)
-for index in range(600):
+for index in range(N_STEPS):
     rows = rng.random((2, 3, 1, 40), dtype="float32")
     rows /= rows.sum(-1, keepdims=True)
     trace.append({"cross0": rows[0], "cross1": rows[1]}, token=f"t{index}")
     threading.Event().wait(0.01)  # the pace of the model
 trace.finish()
-"""
+""".replace("N_STEPS", str(N_STEPS))
 DIGESTS = "print(*(f'{site}:{head}:{trace.digest(site, head)}' for site in range(2) for head in range(3)))"
 
 WIDGET = ".attnwidget"
@@ -83,8 +84,8 @@ def is_whole(page: Page) -> None:
     labkit.run_cell(page, 3)
     digests = labkit.cell_outputs(page, 3)[-1].strip()
     expect(page.locator(WIDGET)).to_have_attribute("data-verified", digests, timeout=LONG_MS)
-    expect(page.locator(WIDGET)).to_have_attribute("data-rows", "600")
-    expect(page.locator(".attnwidget-step-label")).to_have_text("step 600 of 600")
+    expect(page.locator(WIDGET)).to_have_attribute("data-rows", str(N_STEPS))
+    expect(page.locator(".attnwidget-step-label")).to_have_text(f"step {N_STEPS} of {N_STEPS}")
 
 
 @pytest.mark.own_page

@@ -252,8 +252,8 @@ def test_a_hidden_page_draws_nothing_and_the_last_state_when_it_is_shown(page: P
     changes = page.evaluate("() => window.changes")
     assert [change for change in changes if "attnwidget-spoken" not in change] == []  # which is spoken, not drawn
     assert page.evaluate("() => window.show()") < 100
-    page.wait_for_function("() => document.querySelector('.attnwidget').dataset.rows === '40'", timeout=1000)
-    expect(page.locator(STEP)).to_have_text("step 40 of 40", timeout=1000)
+    page.wait_for_function("() => document.querySelector('.attnwidget').dataset.rows === '40'")
+    expect(page.locator(STEP)).to_have_text("step 40 of 40")
     expect(page.locator(WIDGET)).to_have_attribute("data-verified", labkit.cell_outputs(page, 3)[-1].strip())
 
 

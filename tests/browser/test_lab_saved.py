@@ -77,7 +77,9 @@ def test_a_saved_notebook_draws_and_steps_without_its_kernel(page: Page, lab: la
     shut_down(page)
     labkit.close_notebooks(page)
 
-    labkit.open_notebook(page, lab, path.name)  # its kernel is a new one, which knows nothing of the widget and then ends
+    labkit.open_notebook(
+        page, lab, path.name
+    )  # its kernel is a new one, which knows nothing of the widget and then ends
     expect(page.locator(WIDGET)).to_have_attribute("data-rows", "64", timeout=LONG_MS)
     shut_down(page)
     page.get_by_role("button", name="first step").click()
