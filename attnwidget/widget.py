@@ -119,7 +119,7 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             if self.comm is not None:
                 self.send(content, buffers)
             if content["t"] == "rows" and time.monotonic() >= self._follows_at:
-                self._follow(first_step(self.trace.sites[self.site]) if self.trace.sites else 0)
+                self._follow()
 
     def update_frame(self, trace: Trace, seq: int) -> None:
         """Renew `frame` and what follows from it; a step that was the last one stays the last one.
@@ -140,12 +140,12 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             with self.hold_sync():
                 self.set_trait("head", self._fitting_head(site))
                 self.set_trait("frame", picture["frame"])
-                self._follow(picture["step"])
+                self._follow()
 
-    def _follow(self, step: object) -> None:
+    def _follow(self) -> None:
         """Renew the last step, and stay there if that is where the step is, and where a picture begins."""
-        last_step = self._last_step(self.site)
-        follows = step == last_step and self.step >= self.last_step
+        last_step, sites = self._last_step(self.site), self.trace.sites
+        follows = self.step >= self.last_step and (not sites or first_step(sites[self.site]) >= last_step)
         self._follows_at = time.monotonic() + 1 / FRAMES_PER_SECOND
         self.set_trait("last_step", last_step)
         if follows:
@@ -154,6 +154,13 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
                 self.set_trait("step", last_step)
             finally:
                 self._quiet_in = None
+
+    def get_state(self, key: object = None, drop_defaults: bool = False) -> dict[str, object]:
+        """Return the state; all of it is for a page that has rows already, where a step that follows is the last."""
+        if key is None and hasattr(self, "_publisher"):
+            with self._turn:
+                self._follow()
+        return dict(super().get_state(key, drop_defaults))
 
     def notify_change(self, change: traitlets.Bunch) -> None:
         """Tell observers and, unless the change is quiet, the page."""

@@ -41,4 +41,4 @@ def _python(module: str, *arguments: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(1 if failures() else 0)
+    sys.exit(len(failures()))

@@ -9,11 +9,12 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import chromium
 import nbformat
 from labserver import Lab, server
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 __all__ = [
     "Lab",
@@ -21,6 +22,8 @@ __all__ = [
     "browser",
     "cell_errors",
     "cell_outputs",
+    "close_notebooks",
+    "open_lab",
     "open_notebook",
     "run_all",
     "run_cell",
@@ -55,13 +58,22 @@ IDLE = """() => {
   const kernel = window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel;
   return kernel?.connectionStatus === "connected" && kernel?.status === "idle";
 }"""
+OPEN = """(path) => window.jupyterapp.restored
+  .then(() => window.jupyterapp.commands.execute("docmanager:open", { path, factory: "Notebook" }))
+  .then(() => undefined)"""
+CLOSE = """() => {
+  for (const open of [...window.jupyterapp.shell.widgets("main")]) {
+    if (open.context) open.context.model.dirty = false;
+    open.dispose();
+  }
+}"""
 RUN = """([command, index]) => {
   const app = window.jupyterapp;
   if (index !== null) app.shell.currentWidget.content.activeCellIndex = index;
-  window.attnwidgetRun = "running";
+  const run = (window.attnwidgetRun = { outcome: "running" });
   app.restored
     .then(() => app.commands.execute(command))
-    .then(() => { window.attnwidgetRun = "done"; }, (error) => { window.attnwidgetRun = String(error); });
+    .then(() => { run.outcome = "done"; }, (error) => { run.outcome = String(error); });
 }"""
 
 
@@ -89,7 +101,7 @@ def watch(page: Page) -> Watch:
     """Start to note a page's errors and external requests."""
     seen = Watch([], [])
     page.on("pageerror", lambda error: seen.errors.append(str(error)))
-    page.on("console", lambda message: seen.errors.append(message.text) if message.type == "error" else None)
+    page.on("console", lambda message: seen.errors.append(_told(message)) if message.type == "error" else None)
     page.on("request", lambda request: seen.external.append(request.url) if _is_external(request.url) else None)
     return seen
 
@@ -103,11 +115,26 @@ def write_notebook(path: Path, *cells: str) -> Path:
     return path
 
 
+def open_lab(page: Page, lab: Lab) -> None:
+    """Open JupyterLab without a notebook, unless the page is in it."""
+    if not _is_in(page, lab):
+        page.goto(lab.address())
+    page.wait_for_function("() => window.jupyterapp?.restored.then(() => true)", timeout=OPEN_MS)
+
+
 def open_notebook(page: Page, lab: Lab, name: str) -> None:
-    """Open a notebook and wait for its kernel."""
-    page.goto(lab.address(name))
+    """Open a notebook and wait for its kernel; a page in which this JupyterLab is open already stays in it."""
+    if _is_in(page, lab):
+        page.evaluate(OPEN, name)
+    else:
+        page.goto(lab.address(name))
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=OPEN_MS)
     wait_until_idle(page, timeout_ms=OPEN_MS)
+
+
+def close_notebooks(page: Page) -> None:
+    """Close everything that is open in JupyterLab, saved or not; kernels go on."""
+    page.evaluate(CLOSE)
 
 
 def run_all(page: Page, *, timeout_ms: float = RUN_MS) -> None:
@@ -154,16 +181,24 @@ def save(page: Page) -> None:
     page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save').then(() => undefined)")
 
 
+def _is_in(page: Page, lab: Lab) -> bool:
+    return page.url.startswith(f"{lab.url}/lab")
+
+
 def _run(page: Page, command: str, index: int | None) -> None:
     page.evaluate(RUN, [command, index])
 
 
 def _wait_until_run(page: Page, timeout_ms: float) -> None:
-    page.wait_for_function("() => window.attnwidgetRun !== 'running'", timeout=timeout_ms, polling=POLL_MS)
-    outcome = page.evaluate("() => window.attnwidgetRun")
+    page.wait_for_function("() => window.attnwidgetRun.outcome !== 'running'", timeout=timeout_ms, polling=POLL_MS)
+    outcome = page.evaluate("() => window.attnwidgetRun.outcome")
     if outcome != "done":
         raise RuntimeError(f"JupyterLab could not run the cells: {outcome}")
     wait_until_idle(page, timeout_ms=timeout_ms)
+
+
+def _told(message: ConsoleMessage) -> str:
+    return f"{message.text} at {urlsplit(message.location['url'] or '').path}"
 
 
 def _is_external(url: str) -> bool:

@@ -45,11 +45,22 @@ class Lab:
     root: Path
     kind: Kind
 
-    def address(self, name: str) -> str:
-        """Return the address of a notebook in root, in a workspace without memory."""
+    def address(self, name: str = "") -> str:
+        """Return the address of a notebook in root, in a workspace without memory; without a name, of JupyterLab."""
         if self.kind == "lab":
-            return f"{self.url}/lab/tree/{name}?token={self.token}&reset"
+            return f"{self.url}/lab{f'/tree/{name}' if name else ''}?token={self.token}&reset"
         return f"{self.url}/notebooks/{name}?token={self.token}"
+
+    def end_kernels(self) -> None:
+        """End every kernel that runs in it, busy or not."""
+        for kernel in json.loads(self._ask("GET", "kernels")):
+            with contextlib.suppress(urllib.error.HTTPError):  # one that died is no longer known
+                self._ask("DELETE", f"kernels/{kernel['id']}")
+
+    def _ask(self, method: str, what: str) -> bytes:
+        request = urllib.request.Request(f"{self.url}/api/{what}?token={self.token}", method=method)
+        with _opener().open(request) as answer:
+            return bytes(answer.read())
 
 
 @contextlib.contextmanager
@@ -165,12 +176,16 @@ def _free_port() -> int:
 def _wait_until_up(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + START_S
     pause = threading.Event()
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while True:
         try:
-            with opener.open(url, timeout=2):
+            with _opener().open(url, timeout=2):
                 return
         except (urllib.error.URLError, OSError):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"The server did not start:\n{log.read_text()[-3000:]}") from None
             pause.wait(POLL_S)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Return what asks this machine without a proxy."""
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}))

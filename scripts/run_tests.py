@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import check
 import javascript
 from stamps import ROOT
 
@@ -61,65 +61,99 @@ def tally(name: str, report: Path, code: int) -> Count:
     return count
 
 
-def vitest(report: Path) -> int:
-    """Run the TypeScript tests."""
-    reporters = ["--reporter=default", "--reporter=junit", f"--outputFile.junit={report}"]
-    arguments = ["run", "--config", "js/vitest.config.ts", *reporters]
-    return javascript.run_tool("node_modules/vitest/vitest.mjs", *arguments, check=False)
+@dataclass(frozen=True)
+class Suite:
+    """Something to run that ends with a count; what it says goes to a log, or is seen at once where there is none."""
 
+    name: str
+    command: Callable[[Path], list[str]]
+    count: Callable[[str, Path, int], Count] = tally
+    seen: bool = False
 
-def pytest(folder: str, *, quiet: bool = False) -> Callable[[Path], int]:
-    """Return a runner of the Python tests in a folder; a quiet one keeps what they say in a file beside the report."""
-
-    def run(report: Path) -> int:
-        command = [sys.executable, "-m", "pytest", "-q", "--durations=5", f"--junitxml={report}", folder]
+    def run(self) -> Outcome:
+        """Run it to its end."""
+        began, report = time.monotonic(), REPORTS / f"{self.name.lower()}.xml"
         with report.with_suffix(".log").open("w", encoding="utf-8") as log:
-            said = log if quiet else None
-            return subprocess.run(
-                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT if quiet else None
+            code = subprocess.run(
+                self.command(report),
+                cwd=ROOT,
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=None if self.seen else log,
+                stderr=None if self.seen else subprocess.STDOUT,
             ).returncode
-
-    return run
-
-
-BESIDE = "Python"  # it runs beside the others, which wait for a browser most of the time
-SUITES = {
-    BESIDE: pytest("tests/unit", quiet=True),
-    "TypeScript": vitest,
-    "browser": pytest("tests/browser"),
-}
+        return Outcome(self, self.count(self.name, report, code), time.monotonic() - began)
 
 
-def timed(name: str) -> tuple[Count, float]:
-    """Run a suite; return its counts and the seconds that it took."""
-    began, report = time.monotonic(), REPORTS / f"{name.lower()}.xml"
-    return tally(name, report, SUITES[name](report)), time.monotonic() - began
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a suite, and the seconds that it took."""
+
+    suite: Suite
+    count: Count
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.suite.name}: {self.count} ({self.seconds:.0f} s)"
+
+
+def environment() -> dict[str, str]:
+    """Return the variables of the suites: Node is found, and networks as small as those of tests run on one thread."""
+    return {**javascript.find_node().environment(), "OMP_NUM_THREADS": "1"}
+
+
+def checks(_: Path) -> list[str]:
+    """Return the command that runs the checks."""
+    return [sys.executable, str(ROOT / "scripts" / "check.py")]
+
+
+def failed_checks(_name: str, _report: Path, code: int) -> Count:
+    """Return how many checks failed; checks that passed are no tests."""
+    return Count(failed=code)
+
+
+def vitest(report: Path) -> list[str]:
+    """Return the command that runs the TypeScript tests."""
+    reporters = ["--reporter=default", "--reporter=junit", f"--outputFile.junit={report}"]
+    node = javascript.find_node().node
+    return [node, "node_modules/vitest/vitest.mjs", "run", "--config", "js/vitest.config.ts", *reporters]
+
+
+def pytest(folder: str) -> Callable[[Path], list[str]]:
+    """Return what makes the command that runs the Python tests in a folder."""
+
+    def command(report: Path) -> list[str]:
+        workers = ["-n", str(N_WORKERS), "--dist", "worksteal"]
+        return [sys.executable, "-m", "pytest", "-q", *workers, "--durations=5", f"--junitxml={report}", folder]
+
+    return command
+
+
+N_WORKERS = min(4, max(2, (os.cpu_count() or 2) // 2))  # of each suite of pytest; those of browsers often wait
+BROWSER = Suite("browser", pytest("tests/browser"), seen=True)
+BESIDE = (  # one after the other, beside those of browsers
+    Suite("checks", checks, failed_checks),
+    Suite("TypeScript", vitest),
+    Suite("Python", pytest("tests/unit")),
+)
 
 
 def main() -> int:
     """Run everything, whatever fails on the way, and return the exit code."""
     shutil.rmtree(REPORTS, ignore_errors=True)
     REPORTS.mkdir(parents=True)
-    _title("checks")
-    total = Count(failed=len(check.failures()))
-    lines = [f"checks: {total.failed} failed"]
+    _title("browser tests; the others run beside them, and what they say follows")
     with ThreadPoolExecutor(max_workers=1) as beside:
-        running = beside.submit(timed, BESIDE)
-        for name in SUITES:
-            _title(f"{name} tests")
-            if name == BESIDE:
-                print("They run beside the others; what they say follows at the end.", flush=True)
-                continue
-            count, seconds = timed(name)
-            lines.append(f"{name}: {count} ({seconds:.0f} s)")
-            total += count
-        count, seconds = running.result()
-    _title(f"{BESIDE} tests")
-    print((REPORTS / f"{BESIDE.lower()}.log").read_text("utf-8"))
-    lines.append(f"{BESIDE}: {count} ({seconds:.0f} s)")
-    total += count
+        running = [beside.submit(suite.run) for suite in BESIDE]
+        outcomes = [BROWSER.run()]
+        for one in running:
+            outcome = one.result()
+            outcomes.append(outcome)
+            _title(outcome.suite.name)
+            print((REPORTS / f"{outcome.suite.name.lower()}.log").read_text("utf-8"))
+    total = sum((outcome.count for outcome in outcomes), Count())
     _title("total")
-    print("\n".join(lines))
+    print(*outcomes, sep="\n")
     (REPORTS / "total").write_text(f"{total}\n")
     print(total, flush=True)
     return 1 if total.failed or not total.passed else 0

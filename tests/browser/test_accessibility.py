@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Page, expect
 
 import attnwidget as aw
 from attnwidget.cli.demo import recorded
@@ -64,23 +64,26 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return made
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def at(chrome: Browser) -> Iterator[Callable[..., Page]]:
     """Return what opens a file in a window of so many CSS pixels, zoomed in as a browser does it."""
-    contexts = []
+    windows: dict[int, Page] = {}
 
     def open_at(path: Path, zoom: int = 1, width: int = WIDTH_PX) -> Page:
-        viewport: ViewportSize = {"width": width // zoom, "height": HEIGHT_PX // zoom}
-        context = chrome.new_context(viewport=viewport, device_scale_factor=zoom)
-        contexts.append(context)
-        page = context.new_page()
+        if zoom not in windows:
+            windows[zoom] = chrome.new_context(device_scale_factor=zoom).new_page()
+        page = windows[zoom]
+        page.goto("about:blank")
+        page.set_viewport_size({"width": width // zoom, "height": HEIGHT_PX // zoom})
+        page.emulate_media(color_scheme="light", forced_colors="none")
+        page.mouse.move(0, 0)
         page.goto(path.as_uri())
         page.locator(".attnwidget[data-rows]").wait_for()
         return page
 
     yield open_at
-    for context in contexts:
-        context.close()
+    for page in windows.values():
+        page.context.close()
 
 
 @pytest.mark.parametrize("state", STATES)

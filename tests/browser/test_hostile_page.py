@@ -17,9 +17,15 @@ TEXTS = [token["text"] * token.get("repeat", 1) for token in CORPUS["tokens"]]
 GROUP = 12  # tokens in one page: few enough for each to be written out
 
 
+@pytest.fixture(autouse=True)
+def trap(page: Page) -> None:
+    """What runs leaves its mark, in every document of the page."""
+    if not page.evaluate("'ran' in window"):
+        page.add_init_script("window.ran = []; window.__pwn = (id) => window.ran.push(id);")
+        page.on("dialog", lambda dialog: dialog.dismiss())
+
+
 def open_page(page: Page, tokens: list[str], folder: Path, title: str = "") -> None:
-    page.add_init_script("window.ran = []; window.__pwn = (id) => window.ran.push(id);")
-    page.on("dialog", lambda dialog: dialog.dismiss())
     weights = np.full((len(tokens), len(tokens)), 1 / len(tokens), np.float32)
     aw.Trace.from_weights(weights, source=tokens, target=tokens, title=title).to_html(folder / "page.html")
     page.goto((folder / "page.html").as_uri())
@@ -46,14 +52,13 @@ def test_no_name_runs_wherever_it_stands(page: Page, tmp_path: Path, first: int)
     trace.append(weights, token=some[0], candidates=[(text, 0.01) for text in some])
     modules = tuple(Module(f"{text}{i}", text, text, i) for i, text in enumerate(some))
     trace.set_architecture(Module("", some[0], children=modules))
-    page.add_init_script("window.ran = []; window.__pwn = (id) => window.ran.push(id);")
     for name, write in (("page.html", trace.to_html), ("figure.svg", trace.to_svg)):
         write(tmp_path / name)
         page.goto((tmp_path / name).as_uri())
         page.locator(".attnwidget[data-rows]" if name == "page.html" else "text").first.wait_for()
         for block in page.locator(".attnwidget-diagram-block").all()[:2]:
             block.hover()
-        assert page.evaluate("window.ran ?? []") == []
+        assert page.evaluate("window.ran") == []
 
 
 @pytest.mark.parametrize("pair", CORPUS["confusable_pairs"], ids=lambda pair: repr(pair))
@@ -68,7 +73,6 @@ def test_tokens_that_look_alike_are_told_apart(page: Page, tmp_path: Path, pair:
 
 @pytest.mark.console_errors("Failed to load resource")
 def test_the_control_would_notice_a_script_that_runs(page: Page) -> None:
-    page.add_init_script("window.ran = []; window.__pwn = (id) => window.ran.push(id);")
     page.goto("about:blank")
     page.evaluate("document.body.innerHTML = '<img src=x onerror=__pwn(1)>'")
     page.wait_for_function("() => window.ran.length === 1")

@@ -71,6 +71,7 @@ def is_drawn_and_steps(page: Page) -> None:
 
 
 @needs("notebook")
+@pytest.mark.own_page
 @pytest.mark.console_errors("reading 'schema'")  # of a plugin of JupyterLab's that Notebook does not have
 def test_notebook_7_draws_and_steps(page: Page, tmp_path: Path) -> None:
     with labkit.server(tmp_path / "notebooks", state=tmp_path / "state", kind="notebook") as host:
@@ -96,6 +97,7 @@ def test_voila_draws_and_steps(chrome: Browser, lab: labkit.Lab) -> None:
 
 
 @needs("marimo")
+@pytest.mark.own_page
 def test_marimo_draws_and_steps_and_python_sees_it(page: Page, tmp_path: Path) -> None:
     file = tmp_path / "app.py"
     file.write_text(APP.replace("SETUP", SETUP.strip().replace("\n", "\n    ").join(["    ", ""])))

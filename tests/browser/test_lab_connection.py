@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import labkit
+import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 SETUP = """
@@ -17,15 +18,16 @@ for site in range(2):
     trace.add_site(aw.Site(f"cross{site}", "cross", site, 3, "target", "source"))
 widget = aw.AttentionWidget(trace)
 """
+N_STEPS = 400
 DECODE = """
 rng = np.random.default_rng(3)
-for index in range(600):
+for index in range(N_STEPS):
     rows = rng.random((2, 3, 1, 40), dtype="float32")
     rows /= rows.sum(-1, keepdims=True)
     trace.append({"cross0": rows[0], "cross1": rows[1]}, token=f"t{index}")
     threading.Event().wait(0.01)  # the pace of the model
 trace.finish()
-"""
+""".replace("N_STEPS", str(N_STEPS))
 DIGESTS = "print(*(f'{site}:{head}:{trace.digest(site, head)}' for site in range(2) for head in range(3)))"
 
 WIDGET = ".attnwidget"
@@ -82,10 +84,11 @@ def is_whole(page: Page) -> None:
     labkit.run_cell(page, 3)
     digests = labkit.cell_outputs(page, 3)[-1].strip()
     expect(page.locator(WIDGET)).to_have_attribute("data-verified", digests, timeout=LONG_MS)
-    expect(page.locator(WIDGET)).to_have_attribute("data-rows", "600")
-    expect(page.locator(".attnwidget-step-label")).to_have_text("step 600 of 600")
+    expect(page.locator(WIDGET)).to_have_attribute("data-rows", str(N_STEPS))
+    expect(page.locator(".attnwidget-step-label")).to_have_text(f"step {N_STEPS} of {N_STEPS}")
 
 
+@pytest.mark.own_page
 def test_messages_that_are_lost_come_when_they_are_asked_for(page: Page, lab: labkit.Lab) -> None:
     seen = {"n": 0, "lost": 0}
 
@@ -103,6 +106,7 @@ def test_messages_that_are_lost_come_when_they_are_asked_for(page: Page, lab: la
     assert seen["lost"] > 10
 
 
+@pytest.mark.own_page
 def test_a_connection_that_is_cut_and_comes_back_lacks_nothing(page: Page, lab: labkit.Lab) -> None:
     wire = Wire(page, lambda _: True)
     begun(page, lab, "cut.ipynb")

@@ -78,6 +78,7 @@ def test_what_the_server_dropped_comes_when_it_is_asked_for(quiet_page: Page, na
     expect(quiet_page.locator(".attnwidget")).to_have_attribute("data-verified", expected, timeout=LONG_MS)
 
 
+@pytest.mark.own_page
 def test_a_widget_stays_within_what_the_server_lets_through(page: Page, enough: labkit.Lab) -> None:
     expected = decoded(page, enough)
     assert labkit.cell_outputs(page, 2) == []

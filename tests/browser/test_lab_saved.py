@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import labkit
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 WEIGHTS = """
 import ipywidgets
@@ -23,8 +24,9 @@ trace = aw.Trace.from_weights(
 """
 WIDGET = ".attnwidget"
 STEP = ".attnwidget-step-label"
-SAVE_STATE = {"@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": True}}
+SAVE_STATE = "@jupyter-widgets/jupyterlab-manager:saveWidgetState"
 SHUT_DOWN = "() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()"
+NO_KERNEL = "() => !window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel"
 LONG_MS = 30_000
 
 # What JupyterLab itself logs when a kernel ends under it.
@@ -44,29 +46,46 @@ def save_and_wait(page: Page, path: Path) -> None:
     assert "widgets" in json.loads(path.read_text("utf-8"))["metadata"]
 
 
-def test_a_saved_notebook_draws_and_steps_without_its_kernel(chrome: Browser, tmp_path: Path) -> None:
-    root = tmp_path / "notebooks"
-    with labkit.server(root, state=tmp_path / "state", settings=SAVE_STATE) as lab:
-        path = labkit.write_notebook(root / "saved.ipynb", setup(64, 64), "aw.AttentionWidget(trace)")
-        plain = path.stat().st_size
-        page = chrome.new_page()
-        labkit.open_notebook(page, lab, path.name)
-        labkit.run_all(page)
-        expect(page.locator(WIDGET)).to_have_attribute("data-rows", "64")
-        save_and_wait(page, path)
-        assert path.stat().st_size - plain < 220_000
-        page.evaluate(SHUT_DOWN)
-        page.close()
+@pytest.fixture
+def saving(page: Page, lab: labkit.Lab) -> Iterator[None]:
+    """JupyterLab saves the state of widgets, as its menu lets a user choose."""
+    labkit.open_lab(page, lab)
+    for is_on in (True, False):
+        page.evaluate("(command) => window.jupyterapp.commands.execute(command)", SAVE_STATE)
+        page.wait_for_function(
+            "([command, isOn]) => window.jupyterapp.commands.isToggled(command) === isOn", arg=[SAVE_STATE, is_on]
+        )
+        if is_on:
+            yield
 
-        page = chrome.new_page()  # its kernel is a new one, which knows nothing of the widget and then ends
-        labkit.open_notebook(page, lab, path.name)
-        expect(page.locator(WIDGET)).to_have_attribute("data-rows", "64", timeout=LONG_MS)
-        page.evaluate(SHUT_DOWN)
-        page.get_by_role("button", name="first step").click()
-        expect(page.locator(STEP)).to_have_text("step 1 of 64")
-        page.get_by_role("button", name="next step").click()
-        expect(page.locator(STEP)).to_have_text("step 2 of 64")
-        page.close()
+
+def shut_down(page: Page) -> None:
+    page.evaluate(SHUT_DOWN)
+    page.wait_for_function(NO_KERNEL)
+
+
+@without_kernel
+@pytest.mark.usefixtures("saving")
+def test_a_saved_notebook_draws_and_steps_without_its_kernel(page: Page, lab: labkit.Lab) -> None:
+    path = labkit.write_notebook(lab.root / "saved.ipynb", setup(64, 64), "aw.AttentionWidget(trace)")
+    plain = path.stat().st_size
+    labkit.open_notebook(page, lab, path.name)
+    labkit.run_all(page)
+    expect(page.locator(WIDGET)).to_have_attribute("data-rows", "64")
+    save_and_wait(page, path)
+    assert path.stat().st_size - plain < 220_000
+    shut_down(page)
+    labkit.close_notebooks(page)
+
+    labkit.open_notebook(
+        page, lab, path.name
+    )  # its kernel is a new one, which knows nothing of the widget and then ends
+    expect(page.locator(WIDGET)).to_have_attribute("data-rows", "64", timeout=LONG_MS)
+    shut_down(page)
+    page.get_by_role("button", name="first step").click()
+    expect(page.locator(STEP)).to_have_text("step 1 of 64")
+    page.get_by_role("button", name="next step").click()
+    expect(page.locator(STEP)).to_have_text("step 2 of 64")
 
 
 @without_kernel

@@ -97,6 +97,7 @@ def test_a_second_display_and_a_late_one_show_the_same(page: Page, lab: labkit.L
         expect(page.locator(WIDGET).nth(view)).to_have_attribute("data-verified", expected, timeout=LONG_MS)
 
 
+@pytest.mark.own_page
 def test_a_reload_in_mid_run_ends_with_every_row(page: Page, lab: labkit.Lab) -> None:
     open_widget(page, lab, "reload.ipynb", "decode(trace, 40, pause=0.1)", DIGESTS)
     labkit.save(page)
@@ -136,12 +137,12 @@ def test_an_exception_leaves_the_finished_steps_and_says_so(page: Page, lab: lab
     expect(page.locator(".attnwidget-flags")).to_contain_text("stopped after step 1")
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])
-def test_the_widget_follows_the_theme_live(page: Page, lab: labkit.Lab, theme: str) -> None:
-    open_widget(page, lab, f"theme-{theme[-4:]}.ipynb", "decode(trace, 3)")
+def test_the_widget_follows_the_theme_live(page: Page, lab: labkit.Lab) -> None:
+    open_widget(page, lab, "theme.ipynb", "decode(trace, 3)")
     labkit.run_cell(page, 2)
-    page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
-    expect(page.locator(WIDGET)).to_have_attribute("data-theme", theme.split()[-1].lower(), timeout=LONG_MS)
+    for theme in ("JupyterLab Dark", "JupyterLab Light"):
+        page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
+        expect(page.locator(WIDGET)).to_have_attribute("data-theme", theme.split()[-1].lower(), timeout=LONG_MS)
 
 
 MANY_HEADS = """

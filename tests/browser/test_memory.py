@@ -13,6 +13,8 @@ from playwright.sync_api import Page
 import attnwidget as aw
 from attnwidget.widget import STATIC
 
+pytestmark = pytest.mark.own_page
+
 N_MOVES, N_WIDGETS = 10_000, 100
 HEAP_BYTES = 1_000_000
 ADDRESS = "http://127.0.0.1/"

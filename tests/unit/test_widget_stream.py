@@ -49,6 +49,31 @@ def test_the_last_step_is_told_with_rows_too(following: Heard, monkeypatch: pyte
     assert (following.step, following.last_step, following.frame is frame) == (3, 3, True)
 
 
+def test_the_step_follows_while_rows_come_faster_than_pictures(
+    following: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = following._picture
+
+    def overtaken(*about: int) -> dict[str, object]:
+        made = picture(*about)
+        following.trace.append({"cross": ROWS}, token="!")
+        return made
+
+    monkeypatch.setattr(following, "_picture", overtaken)
+    more(following)
+    more(following)
+    last = following.trace.sites[0].n_queries - 1
+    assert (following.step, following.last_step) == (last, last)
+
+
+def test_a_page_that_asks_for_everything_is_told_the_last_step(following: Heard) -> None:
+    following.trace.append({"cross": ROWS}, token="da")
+    assert following.get_state()["step"] == 3
+    following.step = 1
+    following.trace.append({"cross": ROWS}, token="!")
+    assert following.get_state()["step"] == 1
+
+
 def test_a_step_that_was_chosen_stays(following: Heard) -> None:
     following.step = 1
     more(following)
