@@ -227,7 +227,7 @@ class Decoding(Recorder):
             if not self.sites.names:
                 raise CaptureError(self.what_ran())
             likely = list(node.likely.items())[:N_CANDIDATES]
-            before = (*(self._prompt or ())[-1:], *generated[:index])[-1:]
+            before = generated[index - 1 : index] if index else tuple((self._prompt or ())[-1:])
             candidates = [(self._text_of((*before, token)), probability) for token, probability in likely]
             token = self._text.put(generated[index])
             if node.rows is None:

@@ -79,7 +79,8 @@ class Prefixes:
 
     def ended(self, generated: Key) -> Key:
         """Return tokens up to the one that ends them; what follows is padding."""
-        end = next((i for i, token in enumerate(generated) if token in self._end), len(generated))
+        first = max(0, len(self.settled) - 1)  # those before are settled, and none of them ends
+        end = next((i for i in range(first, len(generated)) if generated[i] in self._end), len(generated))
         return generated[: end + 1]
 
     def _fits(self, generated: Key) -> bool:

@@ -73,8 +73,8 @@ class Streak:
             return False
         for rows, (_, call) in zip(self._rows, calls, strict=True):
             product = _product(call)
-            key = product.key if len(product.key) == 1 else product.key[own]
-            rows.append((product.query[own].detach().clone(), key[:, :, -1:].detach().clone()))
+            query, key = (it if len(it) == 1 else it[own] for it in (product.query, product.key))
+            rows.append((query.detach().clone(), key[:, :, -1:].detach().clone()))
         return True
 
     def drop_open(self) -> None:
