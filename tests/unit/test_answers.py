@@ -428,3 +428,24 @@ def test_what_was_read_to_its_end_stays_told_until_a_frame_holds_it(large: Trace
     asked.view(0, 1, Span(0, 100), Span(0, 100), 3)
     messages(asked, read_picture)
     assert asked.has_more
+
+
+def test_a_view_that_is_heard_is_of_its_head_its_cells_and_its_step(
+    slow: None, large: Trace, read_picture: Reader
+) -> None:
+    view = {"t": "view", "site": 0, "head": 1, "queries": [8, 404, 4], "keys": [10, 490, 5], "step": 300}
+    headers = [read_picture(data).header for _, (data,) in heard(large, view, seq=9)]
+    assert len(headers) > 1
+    for header in headers:
+        cells, row = header["blocks"]
+        assert (cells["head"], cells["queries"], cells["keys"]) == (1, [8, 404, 4], [10, 490, 5])
+        assert row["queries"][0] <= 300 < row["queries"][1]
+        assert header["seq"] == 9
+
+
+@pytest.mark.parametrize("head", [1, MEAN])
+def test_a_large_head_that_is_fetched_comes_with_its_last_row(large: Trace, read_picture: Reader, head: int) -> None:
+    asked = Answers(large)
+    asked.fetch(0, head)
+    cells, row = messages(asked, read_picture)[-1].header["blocks"]
+    assert (cells["head"], row["head"], row["queries"][1]) == (head, head, N_QUERIES)
