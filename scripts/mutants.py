@@ -18,32 +18,12 @@ from stamps import ROOT
 WORK = ROOT / "build" / "mutants"
 ROOMS = {  # which tests concern which files
     ("trace", "ledger", "checks", "strips", "beams", "tokens"): (
-        *(
-            "checks",
-            "ledger",
-            "trace",
-            "trace_beams",
-            "trace_reading",
-            "trace_stores",
-            "trace_strips",
-            "tokens",
-            "strips",
-        ),
-        *("stores", "file", "analysis", "terms"),
+        *("checks", "ledger", "strips", "tokens", "trace", "trace_beams", "trace_reading", "trace_stores"),
+        *("trace_strips", "stores", "file", "analysis", "terms"),
     ),
     ("file", "mapped", "booked", "rebuild", "header", "disk"): (
-        *(
-            "disk",
-            "mapped",
-            "header",
-            "file_checks",
-            "file_stores",
-            "file_terms",
-            "file_hostile",
-            "file_mapped",
-            "file",
-        ),
-        *("file_growing", "scenes"),
+        *("disk", "header", "mapped", "file", "file_checks", "file_growing", "file_hostile", "file_mapped"),
+        *("file_stores", "file_terms", "scenes"),
     ),
     ("folder", "appended", "follower"): ("file_hostile", "file_growing"),
     ("wire/",): (
@@ -51,13 +31,7 @@ ROOMS = {  # which tests concern which files
         *("stream_faults", "widget", "widget_stream", "terms", "heads"),
     ),
     ("stream", "answers", "pace"): (
-        "pace",
-        "stream_rounds",
-        "stream",
-        "stream_faults",
-        "answers",
-        "widget_stream",
-        "sweep",
+        *("pace", "stream", "stream_faults", "stream_rounds", "answers", "widget_stream", "sweep"),
     ),
     ("figure/text", "export", "base124"): ("base124", "export", "figure", "figure_text"),
 }

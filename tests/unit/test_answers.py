@@ -358,3 +358,112 @@ def test_rows_around_the_step_come_with_a_view(large: Trace, read_picture: Reade
     blocks = messages(asked, read_picture)[-1].header["blocks"]
     first, end, per = blocks[1]["queries"]
     assert (first <= 300 < end, per, blocks[1]["dtype"], blocks[1]["whole"]) == (True, 1, "f4", True)
+
+
+ASKED = [
+    {"t": "fetch", "site": 0, "head": 0},
+    {"t": "heads", "site": 0},
+    {"t": "why", "site": 0, "head": 0, "query": 0},
+    {"t": "view", "site": 0, "head": 0, "queries": [0, 4, 1], "keys": [0, 5, 1], "step": 0},
+    {"t": "texts", "strip": "source", "at": 4},
+]
+
+
+@pytest.mark.parametrize("message", ASKED, ids=lambda it: it["t"])
+def test_an_answer_holds_what_was_asked_for_and_nothing_else(
+    small: Trace, read_picture: Reader, message: dict[str, object]
+) -> None:
+    ((content, (data,)),) = heard(small, message, seq=7)
+    header = read_picture(data).header
+    assert content == {"t": "blocks", "run": small.run}
+    assert (header["seq"], header["run"], header["architecture"], header["steps"]) == (7, small.run, None, [])
+    n_strips = len(header["strips"])
+    counts = {name: len(header[name]) for name in ("blocks", "sums", "terms", "heads")}
+    expected = {"fetch": {"blocks": 1}, "heads": {"heads": 1}, "why": {"terms": 1}, "view": {"blocks": 2, "sums": 1}}
+    assert counts == dict.fromkeys(counts, 0) | expected.get(str(message["t"]), {})
+    assert n_strips == (message["t"] == "texts")
+
+
+def test_questions_of_all_kinds_wait_side_by_side(small: Trace) -> None:
+    asked, others = (
+        Answers(small),
+        [
+            {"t": "fetch", "site": 1, "head": 0},
+            {"t": "heads", "site": 1},
+            {"t": "why", "site": 1, "head": 0, "query": 0},
+            {"t": "why", "site": 0, "head": 1, "query": 0},
+            {"t": "why", "site": 0, "head": 0, "query": 1},
+            {"t": "texts", "strip": "target", "at": 0},
+            {"t": "texts", "strip": "source", "at": 0},
+            {"t": "view", "site": 9, "head": 0, "queries": [0, 4, 1], "keys": [0, 5, 1], "step": 0},
+        ],
+    )
+    for message in [*ASKED, *others] * 2:
+        asked.hear(message)
+    found = [asked.next(0) for _ in range(20)]
+    assert [answer is not None for answer in found] == [True] * (len(ASKED) + len(others)) + [False] * 7
+
+
+def test_of_views_that_are_refused_one_is_told_of(small: Trace) -> None:
+    asked = Answers(small)
+    for site in (8, 9):
+        asked.view(site, 0, Span(0, 4), Span(0, 5), 0)
+    answer = asked.next(0)
+    assert answer is not None
+    assert "site: 8 came" in str(answer[0]["reason"])
+    assert not asked
+
+
+@pytest.mark.parametrize(
+    ("queries", "keys", "is_whole"),
+    [
+        (Span(0, N_QUERIES, 4), Span(0, N_KEYS, 2), True),
+        (Span(0, N_QUERIES, 8), Span(0, N_KEYS, 2), True),
+        (Span(0, N_QUERIES, 4), Span(0, N_KEYS, 8), True),
+        (Span(0, N_QUERIES, 2), Span(0, N_KEYS, 2), False),
+        (Span(0, N_QUERIES, 4), Span(0, N_KEYS, 1), False),
+        (Span(4, N_QUERIES, 4), Span(0, N_KEYS, 2), False),
+        (Span(0, N_QUERIES - 4, 4), Span(0, N_KEYS, 2), False),
+        (Span(0, N_QUERIES, 4), Span(2, N_KEYS, 2), False),
+        (Span(0, N_QUERIES, 4), Span(0, N_KEYS - 2, 2), False),
+    ],
+)
+def test_a_view_of_all_in_larger_cells_is_that_of_a_frame(
+    large: Trace, read_picture: Reader, queries: Span, keys: Span, is_whole: bool
+) -> None:
+    asked = Answers(large)
+    asked.view(0, 0, queries, keys, 0)
+    block = messages(asked, read_picture)[-1].header["blocks"][0]
+    assert (block["queries"], block["keys"]) == (
+        ([0, N_QUERIES, 4], [0, N_KEYS, 2]) if is_whole else (list(queries), list(keys))
+    )
+
+
+def test_what_was_read_to_its_end_stays_told_until_a_frame_holds_it(large: Trace, read_picture: Reader) -> None:
+    asked = Answers(large)
+    asked.fetch(0, 0)
+    messages(asked, read_picture)
+    asked.view(0, 1, Span(0, 100), Span(0, 100), 3)
+    messages(asked, read_picture)
+    assert asked.has_more
+
+
+def test_a_view_that_is_heard_is_of_its_head_its_cells_and_its_step(
+    slow: None, large: Trace, read_picture: Reader
+) -> None:
+    view = {"t": "view", "site": 0, "head": 1, "queries": [8, 404, 4], "keys": [10, 490, 5], "step": 300}
+    headers = [read_picture(data).header for _, (data,) in heard(large, view, seq=9)]
+    assert len(headers) > 1
+    for header in headers:
+        cells, row = header["blocks"]
+        assert (cells["head"], cells["queries"], cells["keys"]) == (1, [8, 404, 4], [10, 490, 5])
+        assert row["queries"][0] <= 300 < row["queries"][1]
+        assert header["seq"] == 9
+
+
+@pytest.mark.parametrize("head", [1, MEAN])
+def test_a_large_head_that_is_fetched_comes_with_its_last_row(large: Trace, read_picture: Reader, head: int) -> None:
+    asked = Answers(large)
+    asked.fetch(0, head)
+    cells, row = messages(asked, read_picture)[-1].header["blocks"]
+    assert (cells["head"], row["head"], row["queries"][1]) == (head, head, N_QUERIES)

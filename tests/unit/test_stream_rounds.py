@@ -189,6 +189,17 @@ def test_a_thread_of_its_own_tells_in_real_time(live: Trace) -> None:
     assert not thread.is_alive()
 
 
+def test_what_is_left_after_a_flush_follows_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attnwidget.wire.live.LIVE_ROWS", 2)
+    sent = Sent()
+    sent.publisher._running = True
+    sent.decode(5)
+    sent.publisher._running = False
+    sent.publisher.flush()
+    sent.page.wait(lambda: len(sent.page.of("rows")) >= 3)
+    sent.publisher.close()
+
+
 def test_a_page_that_fails_is_told_of_in_the_log(live: Trace, caplog: pytest.LogCaptureFixture) -> None:
     publisher = Publisher(live, page := Page(clock := Clock()), clock, clock.sleep)
     page.fails = 1
