@@ -49,7 +49,7 @@ def decode(trace, rows, n_steps, pace, noise=""):
         spent += time.perf_counter() - before
         appended.append(time.time())
         if noise:
-            print(index, noise, flush=True)
+            print(index, noise)
     seconds, own, cpu = time.perf_counter() - start, time.thread_time() - own, max(0.0, of_publishers() - others)
     before = time.perf_counter()
     trace.finish()
@@ -195,7 +195,7 @@ def main() -> None:
             ]
             if options.crowd:
                 name = f"burst of {options.burst:,}, {options.crowd} widgets, a cell that prints each step"
-                loads = [(name, (1, 8, 64), options.burst, 0.0, 1, options.crowd - 1, 40 * "and so on ")]
+                loads = [(name, (1, 8, 64), options.burst, 0.0, 1, options.crowd - 1, 4 * "and so on ")]
             for name, *load in loads:
                 page = chrome.new_page(viewport={"width": 1400, "height": 1000})
                 rows.append(row_of(name, streamed(page, lab, *load)))
