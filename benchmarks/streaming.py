@@ -38,7 +38,7 @@ def of_publishers():
     own = {thread.native_id for thread in threading.enumerate() if thread.name == "attnwidget-publisher"}
     return sum(one.user_time + one.system_time for one in psutil.Process().threads() if one.id in own)
 
-def decode(trace, rows, n_steps, pace):
+def decode(trace, rows, n_steps, pace, noise=""):
     # The model is played by a wait for its next token; what is beyond it is the time that the trace took of the loop.
     appended, spent, start, own, others = [], 0.0, time.perf_counter(), time.thread_time(), of_publishers()
     for index in range(n_steps):
@@ -48,6 +48,8 @@ def decode(trace, rows, n_steps, pace):
         trace.append(rows, token=f"t{index}", candidates=[(f"t{index}", 0.9)])
         spent += time.perf_counter() - before
         appended.append(time.time())
+        if noise:
+            print(index, noise)
     seconds, own, cpu = time.perf_counter() - start, time.thread_time() - own, max(0.0, of_publishers() - others)
     before = time.perf_counter()
     trace.finish()
@@ -57,7 +59,8 @@ def decode(trace, rows, n_steps, pace):
 SHOW = """
 trace, rows = new_trace(*SHAPE)
 widget = aw.AttentionWidget(trace, head=HEAD)
-widget
+few = aw.Trace.from_weights(np.full((1, 4, 5), 0.2, "float32"), source=list("abcde"), target=list("wxyz"))
+display(widget, *(aw.AttentionWidget(few) for _ in range(N_OTHERS)))
 """
 DECODE = """
 alone, shown = [], []
@@ -67,7 +70,7 @@ for turn in range(TURNS):
         trace, rows = new_trace(*SHAPE)
         widget.trace = trace
     time.sleep(SETTLED)
-    appended, told = decode(trace, rows, N_STEPS, PACE)
+    appended, told = decode(trace, rows, N_STEPS, PACE, NOISE)
     shown.append(told)
     time.sleep(SETTLED)
 middle = lambda told: {name: float(np.median([one[name] for one in told])) for name in told[0]}
@@ -84,10 +87,18 @@ SETTLED = 2.0  # seconds, for what a turn leaves behind
 
 
 def streamed(
-    page: Page, lab: labkit.Lab, shape: tuple[int, int, int], n_steps: int, pace: float, turns: int = 1
+    page: Page,
+    lab: labkit.Lab,
+    shape: tuple[int, int, int],
+    n_steps: int,
+    pace: float,
+    turns: int = 1,
+    n_others: int = 0,
+    noise: str = "",
 ) -> dict[str, Any]:
     """Decode in a notebook; return what the kernel noted, and what the page did in the last turn."""
     numbers = {"N_STEPS": n_steps, "PACE": pace, "TURNS": turns, "SETTLED": SETTLED, "HEAD": -1, "SHAPE": shape}
+    numbers |= {"N_OTHERS": n_others, "NOISE": noise}
     values = {name: repr(value) for name, value in numbers.items()}
     cells = [SETUP, SHOW, DECODE]
     for name, value in values.items():
@@ -96,12 +107,12 @@ def streamed(
     labkit.open_notebook(page, lab, "stream.ipynb")
     for cell in (0, 1):
         labkit.run_cell(page, cell)
-    page.locator(".attnwidget").wait_for()
+    page.locator(".attnwidget").nth(n_others).wait_for()
     page.evaluate(NOTE)
     labkit.run_cell(page, 2, timeout_ms=LONG_MS)
     page.locator(f".attnwidget[data-status=complete][data-rows='{n_steps}']").wait_for(timeout=LONG_MS)
     told = json.loads((lab.root / "told.json").read_text())
-    missing = page.locator(".attnwidget").get_attribute("data-missing")
+    missing = page.locator(".attnwidget").first.get_attribute("data-missing")
     came = [(n_rows, when) for n_rows, when in page.evaluate("window.came") if when >= told["appended"][0]]
     return {**told, "came": came, "missing": missing}
 
@@ -168,6 +179,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--burst", type=int, default=10_000)
     parser.add_argument("--turns", type=int, default=5, help="of the burst (default 5)")
+    parser.add_argument(
+        "--crowd", type=int, default=0, help="only a burst, in one of so many widgets of a noisy notebook"
+    )
     parser.add_argument("--no-page", action="store_true", help="print only")
     options = parser.parse_args()
     rows = []
@@ -179,12 +193,15 @@ def main() -> None:
                 ("100 tokens/s, 144 heads, 1,024 keys", (12, 12, 1024), int(100 * options.seconds), 0.01, 1),
                 (f"burst of {options.burst:,}, 8 heads, 64 keys", (1, 8, 64), options.burst, 0.0, options.turns),
             ]
+            if options.crowd:
+                name = f"burst of {options.burst:,}, {options.crowd} widgets, a cell that prints each step"
+                loads = [(name, (1, 8, 64), options.burst, 0.0, 1, options.crowd - 1, 4 * "and so on ")]
             for name, *load in loads:
                 page = chrome.new_page(viewport={"width": 1400, "height": 1000})
                 rows.append(row_of(name, streamed(page, lab, *load)))
                 print(" | ".join(rows[-1]), flush=True)
                 page.close()
-    if not options.no_page:
+    if not (options.no_page or options.crowd):
         tell("streaming", "Streaming", table(HEADS, rows), NOTES)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import labkit
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -86,6 +88,57 @@ def test_a_saved_notebook_draws_and_steps_without_its_kernel(page: Page, lab: la
     expect(page.locator(STEP)).to_have_text("step 1 of 64")
     page.get_by_role("button", name="next step").click()
     expect(page.locator(STEP)).to_have_text("step 2 of 64")
+
+
+STREAM = """
+import threading
+import numpy as np
+import attnwidget as aw
+
+trace = aw.Trace(source=list("abcde"), title="a stream")
+trace.add_site(aw.Site("cross", "cross", 0, 1, "target", "source"))
+widget = aw.AttentionWidget(trace)
+"""
+DECODE = """
+for index, row in enumerate(np.random.default_rng(3).dirichlet(np.full(5, 0.3), 5000).astype("float32")):
+    trace.append({"cross": row[None, None]}, token=f"t{index}")
+    threading.Event().wait(0.05)  # the pace of the model
+"""
+
+
+def strengths(page: Page) -> list[float]:
+    return [float(text.split()[0]) for text in page.locator(".attnwidget-strength-value").all_text_contents()]
+
+
+@without_kernel
+@pytest.mark.usefixtures("saving")
+def test_what_is_saved_in_mid_stream_is_a_true_picture_of_the_rows_up_to_then(page: Page, lab: labkit.Lab) -> None:
+    path = labkit.write_notebook(lab.root / "streamed.ipynb", STREAM, "widget", DECODE)
+    labkit.open_notebook(page, lab, path.name)
+    for cell in (0, 1):
+        labkit.run_cell(page, cell)
+    page.locator(WIDGET).wait_for()
+    labkit.run_cell(page, 2, wait=False)
+    page.wait_for_function("() => Number(document.querySelector('.attnwidget').dataset.rows) >= 60")
+    save_and_wait(page, path)
+    came = int(page.locator(WIDGET).get_attribute("data-rows") or 0)
+    shut_down(page)
+    labkit.close_notebooks(page)
+
+    labkit.open_notebook(page, lab, path.name)
+    expect(page.locator(f"{WIDGET}:not([data-rows='0'])")).to_have_count(1)
+    shut_down(page)
+    n_rows = int(page.locator(WIDGET).get_attribute("data-rows") or 0)
+    assert 1 < n_rows <= came
+    rows, others = (np.random.default_rng(seed).dirichlet(np.full(5, 0.3), 5000)[:n_rows] for seed in (3, 4))
+    page.get_by_role("button", name="first step").click()
+    for step, row in enumerate(rows):
+        expect(page.locator(STEP)).to_have_text(f"step {step + 1} of {n_rows}")
+        sentence = re.compile(rf"^Step {step + 1}, “t{step}”: .* of the attention is on “{'abcde'[row.argmax()]}”")
+        expect(page.locator(".attnwidget-sentence-text")).to_have_text(sentence)
+        page.get_by_role("slider", name="step").press("ArrowRight")
+    assert strengths(page) == pytest.approx(rows.sum(0), abs=0.006)
+    assert strengths(page) != pytest.approx(others.sum(0), abs=0.006)
 
 
 @without_kernel
