@@ -24,7 +24,7 @@ STATIC = Path(__file__).parent / "static"
 
 
 def _script() -> str | Path:
-    """Return the front end; only where somebody works on it its path: each widget would be held to be told of changes."""
+    """Return the front end; its path only where somebody works on it, since what is told of changes is never let go."""
     path = STATIC / "widget.js"
     return path if os.environ.get("ANYWIDGET_HMR") == "1" else path.read_text("utf-8")
 
