@@ -109,7 +109,7 @@ def checks(_: Path) -> list[str]:
 
 def failed_checks(_name: str, _report: Path, code: int) -> Count:
     """Return how many checks failed; checks that passed are no tests."""
-    return Count(failed=code)
+    return Count(failed=abs(code))
 
 
 def vitest(report: Path) -> list[str]:

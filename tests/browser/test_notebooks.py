@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 LESSONS = [path for path in NOTEBOOKS if path.stem[:2] >= "03"]
-CELL_S = 60
+CELL_S = 300
 LONG_MS = 30_000
 
 
