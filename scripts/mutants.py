@@ -94,7 +94,7 @@ def mutate(files: list[Path], tests: list[str]) -> None:
     (WORK / "pyproject.toml").write_text(config + "\n" + "".join(options[1:]), "utf-8")
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(os.cpu_count() or 1)]
     # Programs that tests start see the changes too, and threads of torch do not wait for each other in a fork.
-    paths = [WORK / "mutants", WORK / "scripts", *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    paths = [WORK / "mutants", WORK / "scripts", *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     env = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(str(path) for path in paths),

@@ -250,6 +250,16 @@ def test_what_safetensors_does_not_write_is_an_error_of_the_trace(
     assert list(path.parent.iterdir()) == []
 
 
+def test_a_trace_that_could_not_be_read_again_is_not_written(
+    complete: Trace, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attnwidget.disk.MAX_TEXT_COST", 100)
+    with pytest.raises(WriteError) as error:
+        complete.save(path)
+    assert str(error.value).startswith(f"the trace was not written to {path}: its tokens and steps need ")
+    assert not path.exists()
+
+
 @pytest.fixture
 def folder(complete: Trace, path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder whose reader does not wait."""

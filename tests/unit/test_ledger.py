@@ -178,6 +178,12 @@ def test_steps_of_a_file_are_of_strings(step: tuple[str, list[tuple[str, float]]
         Trace().ledger.restore_steps([("a", []), step])
 
 
+@pytest.mark.parametrize("probability", [1.5, -0.5, float("nan")])
+def test_probabilities_of_a_file_are_some(probability: float) -> None:
+    with pytest.raises(ValueError, match=rf"^step 0: {probability:g} came, a probability between 0 and 1 was expected"):
+        Trace().ledger.restore_steps([("x", [("x", 0.5), ("a", probability)])])
+
+
 def test_steps_of_a_file_are_numbered_and_may_come_in_parts() -> None:
     trace = Trace(target=list("abc"))
     trace.ledger.restore_steps([("a", [("a", 0.5)])])
