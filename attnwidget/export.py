@@ -9,10 +9,10 @@ import json
 import os
 import re
 import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from attnwidget.base124 import as_text
+from attnwidget.built import LOADER, STANDALONE
 from attnwidget.disk import write_whole
 from attnwidget.selection import chosen
 from attnwidget.wire.fit import Budget, pieces
@@ -21,8 +21,6 @@ from attnwidget.wire.limits import PAGE_WEIGHTS
 if TYPE_CHECKING:
     from attnwidget.trace import Trace
 
-STATIC = Path(__file__).parent / "static"
-LOADER, SCRIPT = STATIC / "loader.js", STATIC / "standalone.js"
 
 PAGE = Budget(  # what does not fit is left out, the last sites first
     n_bytes=8 << 20,
@@ -83,7 +81,7 @@ def to_html(trace: Trace, path: str | os.PathLike[str], **selection: object) -> 
         TraitError, TypeError: no such trait, or a value that the trace does not have.
         OSError: the file could not be written.
     """
-    loader, code = (path.read_text("utf-8") for path in (LOADER, SCRIPT))
+    loader, code = (path.read_text("utf-8") for path in (LOADER, STANDALONE))
     loader = re.sub(r"<(?=/script|!--)", r"<\\", loader, flags=re.IGNORECASE)
     first, others = embedded(trace, **selection)
     page = _PAGE.format(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 import anywidget
 import traitlets
 
+from attnwidget.built import widget_script
 from attnwidget.figure import still
 from attnwidget.outline import first_shown, first_step
 from attnwidget.selection import CHOICES, check, checked
@@ -19,14 +18,6 @@ from attnwidget.subshell import keep_subshell
 from attnwidget.trace import Trace
 from attnwidget.wire import FRAMES_PER_SECOND, MEAN, Traits
 from attnwidget.wire.fit import FIRST, FRAME, Budget, fits_first, frame
-
-STATIC = Path(__file__).parent / "static"
-
-
-def _script() -> str | Path:
-    """Return the front end; its path only where somebody works on it, since what is told of changes is never let go."""
-    path = STATIC / "widget.js"
-    return path if os.environ.get("ANYWIDGET_HMR") == "1" else path.read_text("utf-8")
 
 
 class AttentionWidget(anywidget.AnyWidget, Traits):
@@ -49,7 +40,7 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         TypeError: trace is no Trace, or there is no such trait.
     """
 
-    _esm = _script()
+    _esm = widget_script()
 
     def __init__(
         self, trace: Trace | None = None, *, site: int | None = None, head: int = MEAN, **traits: object

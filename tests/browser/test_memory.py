@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page
 
 import attnwidget as aw
-from attnwidget.widget import STATIC
+from attnwidget.built import WIDGET
 
 pytestmark = pytest.mark.own_page
 
@@ -82,7 +82,7 @@ def test_widgets_that_were_closed_leave_nothing(page: Page, taken: Callable[[], 
     frame = base64.b64encode(widget.frame).decode("ascii")
     state = {name: value for name, value in widget.get_state().items() if isinstance(value, str | int | list)}
     widget.close()
-    code = (STATIC / "widget.js").read_text("utf-8")
+    code = WIDGET.read_text("utf-8")
     page.route(f"{ADDRESS}widget.js", lambda route: route.fulfill(body=code, content_type="text/javascript"))
     page.route(ADDRESS, lambda route: route.fulfill(body="<!doctype html><title>t</title>", content_type="text/html"))
     page.goto(ADDRESS)

@@ -364,7 +364,7 @@ ASKED = [
     {"t": "fetch", "site": 0, "head": 0},
     {"t": "heads", "site": 0},
     {"t": "why", "site": 0, "head": 0, "query": 0},
-    {"t": "view", "site": 0, "head": 0, "queries": [0, 4, 1], "keys": [0, 5, 1], "step": 0},
+    {"t": "view", "site": 0, "head": 0, "queries": [0, 4, 1], "keys": [0, 5, 1], "step": 0, "cells": 1},
     {"t": "texts", "strip": "source", "at": 4},
 ]
 
@@ -395,7 +395,7 @@ def test_questions_of_all_kinds_wait_side_by_side(small: Trace) -> None:
             {"t": "why", "site": 0, "head": 0, "query": 1},
             {"t": "texts", "strip": "target", "at": 0},
             {"t": "texts", "strip": "source", "at": 0},
-            {"t": "view", "site": 9, "head": 0, "queries": [0, 4, 1], "keys": [0, 5, 1], "step": 0},
+            {"t": "view", "site": 9, "head": 0, "queries": [0, 4, 1], "keys": [0, 5, 1], "step": 0, "cells": 1},
         ],
     )
     for message in [*ASKED, *others] * 2:
@@ -451,7 +451,7 @@ def test_what_was_read_to_its_end_stays_told_until_a_frame_holds_it(large: Trace
 def test_a_view_that_is_heard_is_of_its_head_its_cells_and_its_step(
     slow: None, large: Trace, read_picture: Reader
 ) -> None:
-    view = {"t": "view", "site": 0, "head": 1, "queries": [8, 404, 4], "keys": [10, 490, 5], "step": 300}
+    view = {"t": "view", "site": 0, "head": 1, "queries": [8, 404, 4], "keys": [10, 490, 5], "step": 300, "cells": 1}
     headers = [read_picture(data).header for _, (data,) in heard(large, view, seq=9)]
     assert len(headers) > 1
     for header in headers:

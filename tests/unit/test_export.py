@@ -69,7 +69,7 @@ def chosen(script: dict[str, str | None]) -> tuple[int, int, int]:
 @pytest.fixture(autouse=True)
 def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A front end that holds what could end it."""
-    for name in ("LOADER", "SCRIPT"):
+    for name in ("LOADER", "STANDALONE"):
         path = tmp_path / f"{name}.js"
         path.write_text(f'const a = "</script>", b = "<!--<script>", c = "</SCRIPT >", d = "{name}";\n', "utf-8")
         monkeypatch.setattr(export, name, path)
@@ -93,7 +93,7 @@ def test_the_policy_lets_only_the_pages_own_scripts_run(complete: Trace, exporte
     page = Page(exported(complete))
     code = unpacked(page.text("script", 1)).decode()
     assert f"script-src '{sha256(page.text('script', 2))}' '{sha256(code)}';" in page.policy()
-    assert ("LOADER" in page.text("script", 2), "SCRIPT" in code) == (True, True)
+    assert ("LOADER" in page.text("script", 2), "STANDALONE" in code) == (True, True)
 
 
 def test_the_policy_lets_only_the_pages_own_style_in(complete: Trace, exported: Callable[[Trace], str]) -> None:
