@@ -70,7 +70,7 @@ class Piece(NamedTuple):
 
 FRAME = Budget()
 FIRST = Budget(
-    weights=1 << 18, heads=1 << 19, keys=1 << 15, tokens=1 << 10, level=1
+    weights=1 << 15, heads=1 << 19, keys=1 << 15, tokens=1 << 10, level=1
 )  # what takes some milliseconds; the rest follows as a FRAME
 
 
