@@ -73,25 +73,31 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
   const isComing = (matrix: Matrix | null, nQueries: number): boolean =>
     matrix !== null && !matrix.large && matrix.nQueries >= due(nQueries) && worst(matrix) > Precision.Missing;
 
+  /** The head that is looked at; an only one is its own mean. */
+  const one = (): number => {
+    const { site, head } = store.selection.value;
+    return head === MEAN && store.outline.value.sites[site]?.nHeads === 1 ? 0 : head;
+  };
+
   /** Asks for what is looked at and not here; tells whether there was something to ask for. */
   const view = (): boolean => {
-    const { site, head } = store.selection.value;
-    const { nHeads = 0, nQueries = 0, nKeys = 0 } = store.outline.value.sites[site] ?? {};
-    const one = head === MEAN && nHeads === 1 ? 0 : head;
+    const { site } = store.selection.value;
+    const { nQueries = 0, nKeys = 0 } = store.outline.value.sites[site] ?? {};
+    const head = one();
     const { query } = store.gaze.value;
     const shown = store.shown.value;
     if (!shown || nQueries * nKeys <= WHOLE_WEIGHTS || query >= nQueries) return false;
-    const matrix = store.matrix(site, one);
+    const matrix = store.matrix(site, head);
     if (shown.queries.end > nQueries || shown.keys.end > nKeys || isComing(matrix, nQueries)) return false;
     const isSeen = isDrawn(matrix, shown, due(nQueries)) && store.received.value.nSteps > 0;
     if (isSeen && (query >= due(nQueries) || isExact(matrix, query))) return false;
-    const name = [nQueries, site, one, ...asSpan(shown.queries), ...asSpan(shown.keys), query].join(":");
+    const name = [nQueries, site, head, ...asSpan(shown.queries), ...asSpan(shown.keys), query].join(":");
     if (waiting || name === latest) return false;
     waiting = true;
     latest = name;
     timer = setTimeout(answered, PATIENCE);
     early.delete(scouting); // which the kernel may leave for this
-    look(site, one, shown, query, isSeen);
+    look(site, head, shown, query, isSeen);
     return true;
   };
 
@@ -109,7 +115,8 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
 
   /** Asks for the rows that will be looked at next, and once what is looked at is read to its end for heads. */
   const ahead = () => {
-    const { site, head } = store.selection.value;
+    const { site } = store.selection.value;
+    const head = one();
     const shown = store.shown.value;
     const matrix = store.matrix(site, head);
     const large = matrix?.large;
@@ -164,12 +171,11 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
       }
     },
     () => {
-      const { site, head } = store.selection.value;
-      const { nHeads = 0 } = store.outline.value.sites[site] ?? {};
-      const one = head === MEAN && nHeads === 1 ? 0 : head;
+      const { site } = store.selection.value;
+      const head = one();
       const { query } = store.gaze.value;
-      if (!store.explaining.value || one === MEAN || store.terms(site, one, query)) return;
-      once(`why ${site}:${one}:${query}`, 0, { t: "why", run: run(), site, head: one, query });
+      if (!store.explaining.value || head === MEAN || store.terms(site, head, query)) return;
+      once(`why ${site}:${head}:${query}`, 0, { t: "why", run: run(), site, head, query });
     },
     () => {
       for (const [strip, texts] of Object.entries(store.outline.value.strips)) {

@@ -107,8 +107,8 @@ function longer(values: Float32Array, n: number): Float32Array {
 /** The mean over heads, each of which is asked for when its turn is; null while a head lacks rows. */
 export function mean(heads: (() => Matrix | undefined)[]): Matrix | null {
   const first = heads[0]?.();
+  if (heads.length === 1) return first ?? null;
   if (!first || first.large) return null;
-  if (heads.length === 1) return first;
   const sums = Float64Array.from(first.values);
   const precision = first.precision.slice();
   for (const ask of heads.slice(1)) {

@@ -36,7 +36,7 @@ function opened(data = large()): { store: Store; sent: ToKernel[]; asking: Retur
 const NEAR = 8;
 
 /** What the kernel answers to a view: its cells, and rows around its step. */
-function answer(store: Store, step: number, head = -1): void {
+function answer(store: Store, step: number, head = -1, nHeads = 2): void {
   const [first, last] = [Math.max(0, step - NEAR), Math.min(N, step + NEAR + 1)];
   const cells = new Uint8Array(Float32Array.from({ length: 128 * 128 }, () => 0.5).buffer);
   const row = new Uint8Array(new Float32Array((last - first) * N).buffer);
@@ -46,7 +46,9 @@ function answer(store: Store, step: number, head = -1): void {
     { ...of, queries: [first, last, 1], keys: [0, N, 1], whole: true, offset: cells.byteLength, n_bytes: row.length },
   ];
   const sums = [{ site: 0, head, n_steps: step + 1, offset: cells.byteLength }];
-  store.merge(readPicture(packRaw({ ...large(), blocks, sums }, [cells, row])));
+  const data = large();
+  const sites = data.sites.map((one) => ({ ...one, n_heads: nHeads }));
+  store.merge(readPicture(packRaw({ ...data, sites, blocks, sums }, [cells, row])));
 }
 
 const views = (sent: ToKernel[]) => sent.filter((message) => message.t === "view");
@@ -131,6 +133,19 @@ describe("what the page asks for", () => {
     store.select({ step: N - 1 });
     expect(views(sent).at(-1)).toMatchObject({ head: -1, step: N - 1, cells: 0 });
     expect(views(sent)).toHaveLength(4);
+  });
+
+  it("is rows of the only head, which is its own mean", () => {
+    const [site] = large().sites;
+    const { store, sent, asking } = opened(large({ sites: site ? [{ ...site, n_heads: 1 }] : [] }));
+    answer(store, 0, 0, 1);
+    asking.answered();
+    expect(store.slice.value.absent).toBe(false);
+    store.select({ step: NEAR - 2 });
+    expect(views(sent).map((view) => [view.head, view.step, view.cells])).toEqual([
+      [0, 0, 1],
+      [0, NEAR + 1, 0],
+    ]);
   });
 
   it("is a head again that was forgotten", () => {
