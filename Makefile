@@ -6,7 +6,7 @@ VENV := .venv/bin/python
 export HEADLESS CHROMIUM TORCH_INDEX
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo test dev check wire build bench bench-quick versions picture views fuzz mutants setup clean
+.PHONY: help demo test dev check wire build bench bench-quick versions picture views fuzz faults mutants setup clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -45,11 +45,14 @@ picture: ## draw the pictures of the README again
 views: build ## write js/demo.html, every view without a kernel; vitest -u then renews js/test/pictures
 	@$(VENV) scripts/demo_page.py
 
-fuzz: setup ## try RUNS=20000 inputs that a fuzzer makes on what reads files, messages and texts; ONLY=file one target
+fuzz: build ## try RUNS=20000 inputs that a fuzzer makes on what reads files, messages and texts; ONLY=file one target
 	@RUNS="$(RUNS)" ONLY="$(ONLY)" $(VENV) scripts/fuzz.py
 
-mutants: setup ## change the code in small ways and see whether tests notice; ONLY="attnwidget/file.py ..." some files
-	@ONLY="$(ONLY)" $(VENV) scripts/mutants.py
+faults: build ## let RUNS=5 faults of each kind happen to a page at random moments that SEED=0 decides; ONLY=reload one kind
+	@$(VENV) scripts/faults.py --runs "$(or $(RUNS),5)" --seed "$(or $(SEED),0)" $(if $(ONLY),--only "$(ONLY)")
+
+mutants: build ## change the code in small ways and see whether tests notice; ONLY="attnwidget/file.py" SAMPLE=60 SEED=1 some
+	@ONLY="$(ONLY)" SAMPLE="$(SAMPLE)" SEED="$(SEED)" JOBS="$(JOBS)" $(VENV) scripts/mutants.py
 
 setup:
 	@$(PYTHON) scripts/bootstrap.py

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 from functools import partial
@@ -20,7 +22,8 @@ from attnwidget.wire.parts import part_of, whole_span
 Message = tuple[dict[str, object], list[bytes]]
 
 FIRST_SECONDS = 0.01  # for which a large head is read before its first, coarse picture is sent
-PIECE_SECONDS = 0.02  # for which it is read at once after that, before anything else gets its turn
+PIECE_SECONDS = 0.01  # for which it is read at once after that, before anything else gets its turn
+REST_SECONDS = 0.15  # for which it is not read on after a step: server and page need the processors to show that one
 
 
 class Answers:
@@ -28,9 +31,11 @@ class Answers:
 
     Args:
         trace: what the page shows.
+        clock: tells seconds.
     """
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._rests_until = clock, -math.inf
         self.sweeps = Sweeps(trace)
         self._trace = trace
         self._asked: dict[Hashable, Callable[[int], Message | None]] = {}
@@ -105,6 +110,10 @@ class Answers:
         if 0 <= site < len(sites) and 0 <= head < sites[site].n_heads and 0 <= query < sites[site].n_queries:
             self.ask(("terms", site, head, query), partial(self._terms, site, head, query))
 
+    def standing(self, seq: int) -> Message:
+        """Return a message that says how far the trace has come, without weights."""
+        return self._told(pack(self._trace, seq, [], self._trace.cursor))
+
     def ask(self, what: Hashable, answer: Callable[[int], Message | None]) -> None:
         """Note an answer that is not noted yet; it is made when its turn comes."""
         with self._gate:
@@ -125,7 +134,13 @@ class Answers:
     @property
     def is_reading(self) -> bool:
         """Whether something that is looked at is not read to its end, and nothing else is asked for."""
-        return self._open is not None and not self._asked and not self._open[0].done
+        is_open = self._open is not None and not self._asked and not self._open[0].done
+        return is_open and self._clock() >= self._rests_until
+
+    @property
+    def has_next(self) -> bool:
+        """Whether there is something to send just now."""
+        return bool(self._asked) or (self._open is not None and self._open[0].done)
 
     def work(self) -> None:
         """Read on in what is looked at, for some milliseconds."""
@@ -150,7 +165,10 @@ class Answers:
             queries, keys = whole  # finer cells do as well, and a frame needs just these
         sweep = self.sweeps.sweep(site, None if head == MEAN else head, queries, keys)
         cells = cells or not sweep.done
-        self._read(sweep, FIRST_SECONDS)
+        if sweep.is_begun:  # a row is worth more now than a finer picture, which comes when there is time
+            self._rests_until = self._clock() + REST_SECONDS
+        else:
+            self._read(sweep, FIRST_SECONDS)
         self._open = None if sweep.done else (sweep, step)
         return self._part(sweep, step, seq, cells=cells)
 

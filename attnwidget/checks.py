@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -145,7 +146,7 @@ def as_probability(value: object, *, name: str) -> float:
     """
     try:
         number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise TypeError(f"{name}: {type(value).__name__} came, a probability between 0 and 1 was expected.") from None
     if not -1e-6 <= number <= 1 + 1e-3:
         raise ValueError(
@@ -153,3 +154,37 @@ def as_probability(value: object, *, name: str) -> float:
             "Were logits or log-probabilities passed? Apply softmax, or exp, first."
         )
     return min(max(number, 0.0), 1.0)
+
+
+def as_tolerance(value: object) -> float:
+    """Return how far a row may miss 1; infinitely far where it is a mask.
+
+    Raises:
+        ValueError: no number of at least 0.
+    """
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (OverflowError, TypeError, ValueError):
+        number = -1.0
+    if not number >= 0:
+        raise ValueError(f"tolerance: {value!r} came, a number of at least 0 was expected.")
+    return number
+
+
+def as_indices(value: slice | Sequence[int], *, name: str) -> slice | np.ndarray:
+    """Return which rows or columns are meant: a slice, or indices as int64.
+
+    Raises:
+        TypeError: not whole numbers. True and False are none: as indices they would be 1 and 0.
+        IndexError: numbers that no axis has.
+    """
+    if isinstance(value, slice):
+        return value
+    found = np.asarray(value)
+    if found.dtype.kind == "O" or (found.size and found.dtype.kind == "u" and found.max() > np.iinfo(np.int64).max):
+        raise IndexError(f"{name}: {str(value)[:60]} came, which no axis has.")
+    if found.size and found.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name}: {found.dtype} came, whole numbers were expected. Of a mask take np.flatnonzero(mask)."
+        )
+    return found.astype(np.int64)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from attnwidget.architecture import Architecture, Module
-from attnwidget.checks import as_probability
-from attnwidget.outline import Beam, Candidate, Flag, Site, Status, Step, StoreKind
+from attnwidget.checks import as_probability, as_tolerance
+from attnwidget.outline import Beam, Candidate, Flag, Site, Status, Step, StoreKind, printable
 from attnwidget.records import Record
 from attnwidget.stores import STORES, Factors, Store
 from attnwidget.strips import CONTEXT, SOURCE, STRIPS_OF, TARGET, Strips
@@ -19,6 +19,7 @@ from attnwidget.tokens import Tokens, TokensLike
 
 __all__ = ["CONTEXT", "SOURCE", "STRIPS_OF", "TARGET", "Cursor", "Ledger"]
 
+MAX_COUNT = 1 << 16  # of layers, and of heads of a site
 Network = Architecture | Module | Callable[[], Module]  # what is called takes time, which only a diagram is worth
 
 
@@ -87,10 +88,12 @@ class Ledger:
         if store not in STORES:
             raise ValueError(f"site {site.name!r}: store {store!r} came, one of {', '.join(STORES)} was expected.")
         layer, n_heads = index(site.layer), index(site.n_heads)
-        if n_heads < 1 or layer < 0:
+        if not (1 <= n_heads <= MAX_COUNT and 0 <= layer < MAX_COUNT):
             raise ValueError(
-                f"site {site.name!r} has layer {layer} and {n_heads} heads; layers start at 0, heads at 1."
+                f"site {site.name!r} has layer {layer} and {n_heads} heads; layers start at 0, heads at 1, and of "
+                f"neither there are more than {MAX_COUNT:,}."
             )
+        tolerance = None if tolerance is None else as_tolerance(tolerance)
         self.strips.open(site.query, site.key, site=site.name)
         empty = replace(site, layer=layer, n_heads=n_heads)
         self.records[site.name] = Record(empty, STORES[store](n_heads), tolerance=tolerance)
@@ -112,8 +115,7 @@ class Ledger:
             raise ValueError(f"this trace is {self.status}, nothing can be added. Make a new Trace for another run.")
         if not isinstance(weights, Mapping):
             raise TypeError(f"weights: {type(weights).__name__} came, a mapping from names of sites was expected.")
-        if tolerance is not None and not float(tolerance) >= 0:
-            raise ValueError(f"tolerance: {tolerance} came, a number of at least 0 was expected.")
+        tolerance = None if tolerance is None else as_tolerance(tolerance)
         steps = [self._checked_step(len(self.steps) + i, *it) for i, it in enumerate(chosen)]
         if steps and not self.records:
             raise ValueError(f"step {steps[0].index} has no weights, and the trace has no site to expect them from.")
@@ -129,7 +131,7 @@ class Ledger:
             self._add_steps(steps, with_rows)
         for record, rows, own_tolerance in checked:
             of_site = own_tolerance if record.tolerance is None else record.tolerance
-            record.add(rows, of_site if tolerance is None else float(tolerance))
+            record.add(rows, of_site if tolerance is None else tolerance)
         for record in self.records.values():
             self._name_unnamed(record)
         self.status = "recording"
@@ -192,7 +194,7 @@ class Ledger:
         rows, tolerance = record.checked(value)
         _, n_new, n_keys = rows.shape
         if steps and site.query == TARGET and n_new != len(steps):
-            raise ValueError(f"{site.name}: {n_new} queries came with {_span(steps)} was expected.")
+            raise ValueError(f"{printable(site.name)}: {n_new} queries came with {_span(steps)} was expected.")
         self._check_counts(site, record.store.n_queries + n_new, n_keys)
         return rows, tolerance
 
@@ -234,13 +236,13 @@ def _span(steps: Sequence[Step]) -> str:
 def _count_error(site: Site, axis: str, count: int, strip: str, tokens: Tokens) -> str:
     if tokens.scene is not None:
         return (
-            f"{site.name}: weights have {count} {axis} but strip {strip!r} has {len(tokens)} tokens, "
+            f"{printable(site.name)}: weights have {count} {axis} but strip {strip!r} has {len(tokens)} tokens, "
             f"{tokens.scene}. Give the grid that the model cuts its input into, and name tokens that stand beside "
             "it with before=."
         )
     is_block = 1 < count < len(tokens) and len(tokens) % count == 0
     return (
-        f"{site.name}: weights have {count} {axis} but strip {strip!r} has {len(tokens)} tokens. "
+        f"{printable(site.name)}: weights have {count} {axis} but strip {strip!r} has {len(tokens)} tokens. "
         "Was padding or a start token left out, is the matrix transposed, or are source and target swapped?"
         + f" Does it attend in blocks of {count}? Name the tokens of one block."
         * is_block

@@ -150,6 +150,11 @@ class Site:
     asks: Asks = ""
 
 
+def printable(text: str) -> str:
+    """Return a text that does nothing to a terminal: a space for each character that is not printed."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def first_shown(sites: Sequence[Site]) -> int:
     """Return the site that is shown before anybody chose one: cross-attention, else of a decoder, else the first."""
     kinds = [site.kind for site in sites]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ class Share:
 
     def __init__(self, share: float, clock: Callable[[], float], busy: Callable[[], float] = time.thread_time) -> None:
         self._share, self._clock, self._busy = share, clock, busy
-        self.free_at = float("-inf")  # when the next piece is due
+        self.free_at = -math.inf  # when the next piece is due
 
     @property
     def is_free(self) -> bool:
@@ -45,7 +46,7 @@ class Turns:
 
     def __init__(self, per_second: float, clock: Callable[[], float]) -> None:
         self._seconds, self._clock = 1 / per_second, clock
-        self.free_at = float("-inf")  # when the next one is due
+        self.free_at = -math.inf  # when the next one is due
 
     def count(self, at_once: int) -> None:
         """Make the next one wait its turn after this one, where `at_once` may follow each other."""

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import threading
 import zlib
 from collections.abc import Sequence
+from operator import index
 from typing import Literal
 
 import numpy as np
 
 from attnwidget import analysis
 from attnwidget.architecture import Architecture, architecture_of
+from attnwidget.checks import as_indices
 from attnwidget.heads import STATISTICS, Head, Heads
-from attnwidget.ledger import SOURCE, TARGET, Cursor, Ledger
+from attnwidget.late import Late
+from attnwidget.ledger import SOURCE, TARGET, Cursor
 from attnwidget.outline import Beam, Flag, Site, Status, Step, merged
 from attnwidget.survey import Survey
 from attnwidget.terms import Terms, Why, why
 from attnwidget.tokens import Tokens
 
 
-class Reading:
+class Reading(Late):
     """The reading half of `Trace`.
 
     Args:
@@ -27,10 +29,9 @@ class Reading:
     """
 
     def __init__(self, title: str) -> None:
+        super().__init__()
         self.title = title
-        self.lock = threading.RLock()
-        self.ledger = Ledger()
-        self.survey = Survey(self.ledger, self.lock)
+        self._survey = Survey(self._ledger, self.lock)
         self._drawn: tuple[object, Architecture] = (None, Architecture())
 
     def __repr__(self) -> str:
@@ -47,6 +48,12 @@ class Reading:
             )
         name = f"Trace {self.title!r}" if self.title else "Trace"
         return f"{name}: {', '.join(parts)}"
+
+    @property
+    def survey(self) -> Survey:
+        """All heads at a glance."""
+        self._catch_up()
+        return self._survey
 
     @property
     def status(self) -> Status:
@@ -137,11 +144,12 @@ class Reading:
         Raises:
             KeyError: no such site.
             IndexError: no such head, query or key.
+            TypeError: what came are no indices.
         """
         with self.lock:
             record = self.ledger.find(site)
-            select = (s if isinstance(s, slice) else np.asarray(s, dtype=int) for s in (queries, keys))
-            array = record.store.read(*select, heads=slice(None) if head is None or head == "mean" else head)
+            rows, columns = as_indices(queries, name="queries"), as_indices(keys, name="keys")
+            array = record.store.read(rows, columns, heads=slice(None) if head is None or head == "mean" else head)
         return analysis.mean(array) if head == "mean" else array
 
     def strength(self, site: str | int | Site = 0, head: int | Literal["mean"] | None = None) -> np.ndarray:
@@ -165,10 +173,12 @@ class Reading:
         Raises:
             KeyError: no such site.
             IndexError: no such head, query or key.
+            TypeError: what came are no indices.
         """
         with self.lock:
             store = self.ledger.find(site).store
-            recorded = float(store.read(np.array([query]), np.array([key]), heads=head)[0, 0])
+            row, column = as_indices([query], name="query"), as_indices([key], name="key")
+            recorded = float(store.read(row, column, heads=head)[0, 0])
             return why(self.terms(site, head % store.n_heads, query % store.n_queries), key % store.n_keys, recorded)
 
     def terms(self, site: str | int | Site, head: int, query: int) -> Terms | None:
@@ -196,7 +206,10 @@ class Reading:
         Raises:
             KeyError: no such site.
             IndexError: no such head.
+            ValueError: a size below 1.
         """
+        if not index(size) >= 1:
+            raise ValueError(f"size: {size} came, at least 1 was expected.")
         with self.lock:
             return self.ledger.find(site).store.overview(None if head == "mean" else head, size)
 

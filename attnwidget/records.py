@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from attnwidget.checks import as_array, find_empty_rows, find_flags
-from attnwidget.outline import MAX_PLACES, Asks, Flag, Site, merged
+from attnwidget.outline import MAX_PLACES, Asks, Flag, Site, merged, printable
 from attnwidget.seen import TermsBook
 from attnwidget.stores import DenseStore, Factors, Store, VirtualStore
 from attnwidget.stores.reduced import find_reduced
 from attnwidget.stores.store import blocks
-from attnwidget.stores.terms import terms_of
+from attnwidget.stores.terms import tells, terms_of
 from attnwidget.terms import Terms
 
 
@@ -44,6 +44,10 @@ class Record:
         """Whether its book is one of all its rows."""
         return self.book.n_queries == self.store.n_queries
 
+    def tells(self, query: int) -> bool:
+        """Whether what the weights of a row came of may have been recorded, in some head."""
+        return (self.is_told and bool(self.book.parts)) or tells(self.store, query)
+
     def terms(self, head: int, query: int) -> Terms | None:
         """Return what the weights of a row came of, or None where that was not recorded."""
         return (self.book.row(head, query) if self.is_told else None) or terms_of(self.store, head, query)
@@ -66,11 +70,12 @@ class Record:
             ValueError: another shape than the site has.
         """
         site, keeps_factors = self.site, isinstance(self.store, VirtualStore)
+        name = printable(site.name)
         may_come = (True,) if keeps_factors else (True, False) if isinstance(self.store, DenseStore) else (False,)
         if isinstance(value, Factors) not in may_come:
             expected = "Factors were" if keeps_factors else "an array of weights was"
             raise TypeError(
-                f"{site.name}: {type(value).__name__} came, {expected} expected, as the site keeps "
+                f"{name}: {type(value).__name__} came, {expected} expected, as the site keeps "
                 f"{self.store.kind!r}. Choose what it keeps with add_site(site, store=...)."
             )
         if isinstance(value, Factors):
@@ -78,12 +83,12 @@ class Record:
                 try:
                     self.store.check(value)
                 except ValueError as error:
-                    raise ValueError(f"{site.name}: {error}") from None
+                    raise ValueError(f"{name}: {error}") from None
             return value, 0.0
-        rows, tolerance = as_array(value, name=site.name)
+        rows, tolerance = as_array(value, name=name)
         if rows.ndim != 3 or 0 in rows.shape or rows.shape[0] != site.n_heads:
             raise ValueError(
-                f"{site.name}: weights of shape {rows.shape} came, [head, query, key] with {site.n_heads} "
+                f"{name}: weights of shape {rows.shape} came, [head, query, key] with {site.n_heads} "
                 f"head{'s' * (site.n_heads > 1)} and at least one query and key was expected."
             )
         rows.flags.writeable = False  # nobody else holds them, so that a store need not copy them

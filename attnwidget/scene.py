@@ -84,7 +84,7 @@ def as_seconds(value: object) -> float | None:
         return None
     try:
         seconds = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise TypeError(f"seconds: {type(value).__name__} came, a number was expected.") from None
     if not 0 < seconds < MAX_SECONDS:
         raise ValueError(f"seconds: {value} came, more than 0 and less than {MAX_SECONDS:g} was expected.")

@@ -12,7 +12,7 @@ from attnwidget.answers import Answers, Message
 from attnwidget.ledger import Cursor
 from attnwidget.pace import Share, Turns
 from attnwidget.trace import Trace
-from attnwidget.wire import FRAMES_PER_SECOND, MEAN, MESSAGES_PER_SECOND, EndMessage, RowsMessage
+from attnwidget.wire import FRAMES_PER_SECOND, MEAN, MESSAGES_PER_SECOND, DigestData, EndMessage, RowsMessage
 from attnwidget.wire.codec import pack
 from attnwidget.wire.live import digests, due, new_blocks
 
@@ -63,8 +63,8 @@ class Publisher:
         self.trace, self._page, self._shown, self._clock, self._sleep = trace, page, shown, clock, sleep
         self._told = trace.cursor  # what is there now, the frame holds
         self._messages: list[tuple[Cursor, Cursor, int]] = []
-        self._ended = trace.status in ("complete", "stopped")
-        self.answers = Answers(trace)
+        self._ended, self._digests = trace.status in ("complete", "stopped"), list[DigestData]()
+        self.answers = Answers(trace, clock)
         self._lock = threading.RLock()  # one sender at a time
         self._news, self._gate, self._running = threading.Event(), threading.Lock(), False
         self._closed = self._stale = self._selected = False  # stale: the frame lacks rows; selected: it shows others
@@ -93,11 +93,10 @@ class Publisher:
                 self.answers.ask(("rows", seq), lambda _, seq=seq: self._rows(seq))  # type: ignore[misc]
         self._wake()
 
-    def tell_end(self) -> None:
-        """Send the end message again, if the run has ended."""
-        if self._ended:
-            self.answers.ask("end", lambda _: self._end())
-            self._wake()
+    def stand(self) -> None:
+        """Say how far the run has come, which tells a page what it lacks: its end, or a picture without weights."""
+        self.answers.ask("stand", lambda seq: self._end() if self._ended else self.answers.standing(seq))
+        self._wake()
 
     def renew_frame(self) -> None:
         """Renew the frame, because the selection changed."""
@@ -160,7 +159,7 @@ class Publisher:
                     self.answers.work()
             elif self.trace.status == "recording":
                 self._sleep(left)
-            elif self.answers and self._clock() >= self._turns.free_at:
+            elif self.answers.has_next and self._clock() >= self._turns.free_at:
                 return
             else:
                 self._sleep(min(left, LOOK_SECONDS))
@@ -238,7 +237,8 @@ class Publisher:
         return dict(RowsMessage(t="rows", run=self.trace.run, seq=seq)), [data]
 
     def _end(self) -> Message:
-        return dict(EndMessage(t="end", run=self.trace.run, count=self.seq, digests=digests(self.trace))), []
+        self._digests = self._digests or digests(self.trace)  # once: a page may ask often
+        return dict(EndMessage(t="end", run=self.trace.run, count=self.seq, digests=self._digests)), []
 
     def _send(self, content: dict[str, object], buffers: list[bytes]) -> None:
         if not self._closed:

@@ -12,8 +12,9 @@ from attnwidget import analysis
 from attnwidget.trace import Trace
 
 KEPT_BYTES = 1 << 27
-AT_ONCE = 1 << 20  # weights that are read at once: some milliseconds, for which the trace is locked
-LEAST_ROWS = 16  # fewer rows at once would cost as much, since keys of half precision are widened each time
+AT_ONCE = 1 << 18  # weights of a head that are read at once: some milliseconds, for which the trace is locked
+AT_ONCE_MEAN = 1 << 20  # the same of all heads together, each of which costs more than its weights
+LEAST_ROWS = 4  # fewer rows at once would cost as much, since keys of half precision are widened each time
 CATCH_UP = 1 << 22  # weights that are read to take sums from where they are known to where they are asked for
 
 
@@ -79,6 +80,11 @@ class Sweep:
         return self._n_done == self.queries.end - self.queries.first
 
     @property
+    def is_begun(self) -> bool:
+        """Whether there is a picture of it."""
+        return bool(self._known.any())
+
+    @property
     def part(self) -> float:
         """How much of it is done, 0 to 1."""
         return self._n_done / max(1, self.queries.end - self.queries.first)
@@ -126,7 +132,8 @@ class Sweep:
 
     def _pieces(self) -> Iterator[Callable[[], None]]:
         first, end, per = self.queries
-        n_rows = max(1, LEAST_ROWS // self._n_read, AT_ONCE // max(1, (self.keys.end - self.keys.first) * self._n_read))
+        at_once = AT_ONCE if self.head is not None else AT_ONCE_MEAN
+        n_rows = max(1, LEAST_ROWS // self._n_read, at_once // max(1, (self.keys.end - self.keys.first) * self._n_read))
         last = np.minimum(np.arange(first + per, end + per, per), end) - 1
         if n_rows < end - first:
             stride = 1 << max(0, (len(last) // n_rows).bit_length())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from attnwidget.disk import replacing
+from attnwidget.outline import printable
 
 if TYPE_CHECKING:
     from attnwidget.outline import Site
@@ -80,17 +81,17 @@ def to_csv(trace: Trace, path: str | os.PathLike[str], *, progress: bool = False
 
 def summary(trace: Trace) -> str:
     """Return what is in a trace as text: strips, places of attention with their sizes, and what is unusual."""
-    lines = [re.sub(r"\s+", " ", _printable(repr(trace))), "", "tokens"]
+    lines = [re.sub(r"\s+", " ", printable(repr(trace))), "", "tokens"]
     for name, tokens in trace.tokens.items():
         if tokens.texts:
             first = " ".join(_quoted(text) for text in tokens.texts[:_MOST_TOKENS])
             more = " ..." if len(tokens.texts) > _MOST_TOKENS else ""
-            lines.append(f"  {_printable(name)} ({len(tokens.texts)}): {first}{more}")
+            lines.append(f"  {printable(name)} ({len(tokens.texts)}): {first}{more}")
     head = ("#", "name", "kind", "layer", "heads", "queries x keys", "kept as")
     rows = [
         (
             str(i),
-            _printable(site.name),
+            printable(site.name),
             site.kind,
             str(site.layer),
             str(site.n_heads),
@@ -103,7 +104,7 @@ def summary(trace: Trace) -> str:
     lines += ["", "places of attention"]
     for row in (head, *rows):
         lines.append("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    flags = [f"  {_printable(site.name)}: {flag}" for site in trace.sites for flag in site.flags]
+    flags = [f"  {printable(site.name)}: {flag}" for site in trace.sites for flag in site.flags]
     return "\n".join([*lines, *(["", "unusual", *flags] if flags else [])])
 
 
@@ -123,10 +124,6 @@ def _lines(trace: Trace, site: Site) -> Iterator[tuple[object, ...]]:
 def _quoted(text: str) -> str:
     """Return a token as a JSON string; what a terminal or a table cannot show is escaped in it."""
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in json.dumps(text, ensure_ascii=False))
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _check_size(sites: Iterable[Site]) -> None:

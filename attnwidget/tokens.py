@@ -12,6 +12,8 @@ import numpy as np
 
 from attnwidget.scene import Scene, as_pixels, as_seconds, as_sound
 
+MAX_PATCHES = 1 << 22  # more tokens than a page makes room for
+
 
 class Encoded(Protocol):
     """What the models of this package make of an input; `image` and `grid` say where its tokens are in a picture."""
@@ -192,6 +194,8 @@ def _as_grid(values: Sequence[int], names: tuple[str, ...]) -> tuple[int, ...]:
         grid = ()
     if len(grid) != len(names) or min(grid) < 1:
         raise ValueError(f"grid: {values!r} came, {' and '.join(names)} were expected, each at least 1.")
+    if math.prod(grid) > MAX_PATCHES:
+        raise ValueError(f"grid: {math.prod(grid):,} patches came, {MAX_PATCHES:,} at most were expected.")
     return grid
 
 

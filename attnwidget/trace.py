@@ -219,6 +219,15 @@ class Trace(Reading, Doors):
         self._tell()
         self._observers.end(self)
 
+    def finish_later(self, fill: Callable[[Trace], None]) -> None:
+        """Say that nothing more will come but what `fill(trace)` adds, which is called when somebody looks.
+
+        Where somebody looks on already that is now. What it raises, the first look raises, and the trace is stopped.
+        """
+        self._put_off = fill
+        if self.is_observed:
+            self.finish()
+
     def observe(
         self, observer: Callable[[Trace], None], at_end: Callable[[Trace], None] | None = None
     ) -> Callable[[], None]:

@@ -236,12 +236,15 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         self._publisher.renew_frame()
 
     def _on_message(self, _: object, content: object, buffers: object) -> None:
-        if not isinstance(content, dict) or content.get("run") != self.trace.run:
+        if not isinstance(content, dict):
             return
-        kind, numbers = content.get("t"), content.get("seqs")
-        if kind == "need" and isinstance(numbers, list) and all(type(seq) is int for seq in numbers):
-            self._publisher.resend(numbers)
+        kind, numbers, is_same = content.get("t"), content.get("seqs"), content.get("run") == self.trace.run
+        if kind == "ready" and not is_same:
+            with self._turn:
+                self.send_state({*CHOICES, "frame", "last_step"})  # the page missed that another trace is shown
         elif kind == "ready":
-            self._publisher.tell_end()
-        else:
+            self._publisher.stand()
+        elif is_same and kind == "need" and isinstance(numbers, list) and all(type(seq) is int for seq in numbers):
+            self._publisher.resend(numbers)
+        elif is_same:
             self._publisher.ask(content)

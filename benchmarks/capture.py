@@ -1,7 +1,8 @@
 """Measure what a recording costs a model of Transformers, beside the model alone: python benchmarks/capture.py.
 
 The model has 4 layers of 8 heads (4 of keys) with 256 features and random weights, or 12 layers of 12 heads with 768,
-as GPT-2 small; one thread. Sides take turns, each round in another order, and the median CPU time of the rounds counts.
+as GPT-2 small; one thread. Sides take turns, each round in another order; the median CPU time of the rounds counts, and
+the median of the ratios to the plain pass of the same round.
 Memory is how far the peak of a fresh process rises in one pass of 2,048 tokens; what is kept is in it.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import random
 import subprocess
 import sys
 import time
@@ -29,7 +31,8 @@ MS, MIB = 1e3, 1 << 20
 LENGTHS = (128, 512, 2048)
 LENGTHS_LARGER = (32, 128)
 N_PROMPT, N_NEW = 256, 128
-
+SECONDS, MAX_ROUNDS = 20, 100  # for which short passes take more turns, and how many at most
+Times = dict[str, tuple[float, float]]  # of each side: seconds, and how many times the plain one's
 
 SMALL: dict[str, int] = {
     "hidden_size": 256,
@@ -130,27 +133,29 @@ def timed(
     text: Tensor,
     rounds: int,
     sizes: dict[str, int] = SMALL,
-) -> dict[str, float]:
-    """Return the median seconds of each side."""
+) -> Times:
+    """Return the median seconds of each side, and the median ratio to the plain one of the same round."""
     models = {kind: built(kind, sizes) for kind in ("sdpa", "eager")}
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for i in range(rounds + 1):
-        first = i % len(sides)
-        for name, (kind, run) in [*sides.items()][first:] + [*sides.items()][:first]:
+    found: list[dict[str, float]] = []
+    turns, until = random.Random(0), time.monotonic() + SECONDS
+    while len(found) < rounds + 1 or (time.monotonic() < until and len(found) < MAX_ROUNDS):
+        found.append({})
+        for name in turns.sample([*sides], len(sides)):
+            kind, run = sides[name]
             gc.collect()
             start = time.process_time()
             kept = run(models[kind], text)
-            if i:  # the first round warms up
-                seconds[name].append(time.process_time() - start)
+            found[-1][name] = time.process_time() - start
             del kept
-    return {name: median(values) for name, values in seconds.items()}
+    found = found[1:]  # the first round warms up
+    return {name: (median(it[name] for it in found), median(it[name] / it["plain"] for it in found)) for name in sides}
 
 
-def table(title: str, columns: dict[str, dict[str, float]], unit: float, suffix: str) -> None:
+def table(title: str, columns: dict[str, Times], unit: float) -> None:
     """Print one row for each side, with its ratio to the plain one."""
     print(f"\n| {title} | " + " | ".join(columns) + " |\n|---" + "|---" * len(columns) + "|")
     for name in next(iter(columns.values())):
-        cells = (f"{it[name] * unit:.1f} {suffix} ({it[name] / it['plain']:.2f}x)" for it in columns.values())
+        cells = (f"{it[name][0] * unit:.1f} ms ({it[name][1]:.2f}x)" for it in columns.values())
         print(f"| {name} | " + " | ".join(cells) + " |")
 
 
@@ -175,7 +180,7 @@ def _peak() -> int:
 def main() -> None:
     """Print a table for passes, one for decoding and one for memory."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help="on each side, taking turns (default 7)")
+    parser.add_argument("--rounds", type=int, default=7, help="at least, on each side, taking turns (default 7)")
     parser.add_argument("--peak", choices=PASSES, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -184,11 +189,11 @@ def main() -> None:
         peak(options.peak)
         return
     passes = {f"T={n}": timed(PASSES, ids(n), options.rounds) for n in LENGTHS}
-    table("pass", passes, MS, "ms")
+    table("pass", passes, MS)
     larger = {f"T={n}": timed(PASSES, ids(n), options.rounds, LARGER) for n in LENGTHS_LARGER}
-    table("pass, 12 layers of 768", larger, MS, "ms")
+    table("pass, 12 layers of 768", larger, MS)
     tokens = timed(DECODES, ids(N_PROMPT), options.rounds)
-    table(f"decoding behind {N_PROMPT} tokens", {"a token": {k: v / N_NEW for k, v in tokens.items()}}, MS, "ms")
+    table(f"decoding behind {N_PROMPT} tokens", {"a token": tokens}, MS / N_NEW)
     print(f"\n| memory, T={LENGTHS[-1]} | peak |\n|---|---|")
     for side in PASSES:
         command = [sys.executable, __file__, "--peak", side]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -125,7 +125,8 @@ def sort_of(
     return function, query.shape, key.shape[1], n_keys, query.dtype, plain, list(kwargs)
 
 
-class Row(NamedTuple):
+@dataclass
+class Row:
     """What is the same of rows that a module computes alike, each over one key more; it holds no tensor."""
 
     sort: object
@@ -141,7 +142,8 @@ def next_row(last: Row, query: torch.Tensor, key: torch.Tensor) -> Call | None:
     """Return the call of a row that is computed as the last one of its module, over one key more.
 
     Args:
-        last: what is known of that one, a query over all keys, as a cache without a window has them.
+        last: what is known of that one, a query over all keys, as a cache without a window has them; it is brought to
+            this row.
         query: [batch, head, 1, d_head].
         key: [batch, key_head, key, d_head].
 
@@ -151,6 +153,7 @@ def next_row(last: Row, query: torch.Tensor, key: torch.Tensor) -> Call | None:
     n_keys = key.shape[2]
     if last.n_keys + 1 != n_keys:
         return None
+    last.n_keys = n_keys
     row, first = DotProduct(query, key, last.scale), n_keys - 1
     return Call(last.module, last.route, row, cross=last.cross, causal=last.causal, first_query=first, n_keys=n_keys)
 

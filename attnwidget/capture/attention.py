@@ -166,8 +166,7 @@ class DotProduct:
     def kept(self, example: int) -> DotProduct:
         """Return a copy of one example that the model cannot change any more, but for masks, which layers share."""
         it = self if len(self.query) == 1 else self.part(slice(example, example + 1), slice(None))
-        query, key = (tensor.detach().clone(memory_format=torch.contiguous_format) for tensor in (it.query, it.key))
-        return DotProduct(query, key, it.scale, it.mask, it.diagonal, it.softcap, it.sinks)
+        return DotProduct(copied(it.query), copied(it.key), it.scale, it.mask, it.diagonal, it.softcap, it.sinks)
 
     def looks_ahead(self, diagonal: int = 0) -> bool:
         """Tell whether a query i sees a key after i + diagonal."""
@@ -191,6 +190,12 @@ class DotProduct:
         if mask is not None and mask.ndim == 4 and mask.shape[1:3] == self.query.shape[1:3]:
             mask = mask.reshape(len(mask), n_heads, n_queries, mask.shape[3])
         return replace(self, query=self.query.reshape(batch, n_heads, n_queries, self.query.shape[3]), mask=mask)
+
+
+def copied(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a copy that the model cannot change any more, and that needs no gradient."""
+    held = tensor.detach() if tensor.requires_grad else tensor
+    return held.clone(memory_format=torch.contiguous_format)
 
 
 def visible_of(mask: torch.Tensor) -> torch.Tensor:

@@ -19,7 +19,7 @@ from attnwidget.capture.editing import Editor
 from attnwidget.capture.fast_path import kept_open
 from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.modules import Owner
-from attnwidget.capture.proof import Proof, first_alike, proven
+from attnwidget.capture.proof import Proof, proven
 from attnwidget.capture.recorder import Recorder
 from attnwidget.capture.windows import as_heads, windows_of
 
@@ -88,8 +88,7 @@ class Hub(TorchFunctionMode):
                     stack.enter_context(adapter.watching())
             if not self.edits:  # what is edited cannot be a kernel's
                 stack.enter_context(kept_open(Hub))
-            if proof is not None:
-                modules.known, modules.alike = proof.ran, proof.alike
+            modules.proof = proof
             stack.enter_context(modules.watching())
             stack.callback(self._leave)
             if proof is None:
@@ -97,12 +96,14 @@ class Hub(TorchFunctionMode):
                 self._entered = True
                 modules.on_forward = self._lighten
             yield
-            if proof is not None and not self._proves():
-                del proven[modules.model]
-            elif proof is None and self._proves() and signature == modules.inventory.signature:
+            if not self._proves():
+                proven.pop(modules.model, None)
+            elif proof is not None:
+                proven[modules.model] = proof.called_with(modules.inputs, modules.shapes)
+            elif signature == modules.inventory.signature:
                 concerned = frozenset(it.name for it in self._adapters if it.is_concerned)
-                alike = first_alike(modules.ran, modules.shapes)
-                proven[modules.model] = Proof(signature, modules.ran, alike, concerned)
+                found = modules.ran, modules.gave, modules.inputs, modules.shapes
+                proven[modules.model] = Proof.of(signature, concerned, *found)
 
     def _proves(self) -> bool:
         modules = self._recorder.modules

@@ -130,10 +130,7 @@ class HuggingFaceAdapter(Adapter):
                 return None
             return same_whole(known, owner.path, caller.f_locals, query, key)
         last = self._rows.get(module)
-        call = next_row(last, query, key) if last is not None and last.sort == sort else None
-        if last is not None and call is not None:
-            self._rows[module] = last._replace(n_keys=last.n_keys + 1)
-        return call
+        return next_row(last, query, key) if last is not None and last.sort == sort else None
 
     def _learn(self, module: torch.nn.Module, sort: object, about: About, call: Call) -> None:
         """Remember what the kernel makes of a single query over all keys, or without a cache of all queries."""

@@ -139,7 +139,7 @@ class _Inspector(Recorder):
 
     def report(self) -> Report:
         """Return what was found, in the order in which modules stand in the model."""
-        ran, gave = self.modules.known or self.modules.ran, self.modules.gave
+        ran, gave = self.modules.known, self.modules.gave
         found = list(self._found.values())
         found += [Module(path, kind, remark=_SILENT) for path, kind in silent_modules(ran, gave).items()]
         found += [Module(path, kind, remark=_STATEFUL) for path, kind in stateful_modules(ran).items()]

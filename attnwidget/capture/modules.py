@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import NamedTuple
@@ -14,6 +14,7 @@ import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from attnwidget.capture.inventory import Inventory
+from attnwidget.capture.proof import Inputs, Proof, inputs_of
 from attnwidget.capture.report import COMPILED, nothing_found, silent, stateful_modules, without_attention
 from attnwidget.capture.tree import shape_of
 
@@ -53,8 +54,8 @@ class RunningModules:
         self._handles: dict[int, torch.utils.hooks.RemovableHandle] = {}
         self.ran: dict[str, str] = {}  # path -> class, of the modules that ran
         self.shapes: dict[str, tuple[int, ...]] = {}  # path -> what they read first
-        self.known: dict[str, str] = {}  # what ran in an earlier recording, where this one looks less closely
-        self.alike: dict[str, str] = {}  # path -> that of the one which is looked at in its place then
+        self.proof: Proof | None = None  # of an earlier recording, where this one looks less closely
+        self.inputs: Inputs | None = None  # what the model itself was called with first
         self.gave: dict[str, str] = {}  # path of one that attended -> of the one that was called last before
         self.compiled = False  # whether compiled code was asked for, in whose place its Python code runs
         self.n_forwards = 0  # of the model itself
@@ -65,10 +66,21 @@ class RunningModules:
     def __deepcopy__(self, _: object) -> RunningModules:
         return self  # a copy of the model, made meanwhile, copies its hooks too
 
+    @property
+    def known(self) -> Mapping[str, str]:
+        """Path -> class, of the modules that ran, now or in the recording that this one relies on."""
+        return self.proof.ran if self.proof else self.ran
+
+    @property
+    def alike(self) -> Mapping[str, str]:
+        """Path -> that of the module which was looked at in its place."""
+        return self.proof.alike if self.proof else {}
+
     def found(self, path: str) -> None:
         """Note that attention of a module was found."""
         if path not in self.gave:
-            self.gave[path] = next(reversed(self.ran), path)
+            known = self.proof.gave.get(path) if self.proof else None
+            self.gave[path] = next(reversed(self.ran), path) if known is None else known
 
     def owner(self, module: torch.nn.Module | None = None) -> Owner | None:
         """Return the innermost running module that is more than a function; None if only another model runs.
@@ -101,18 +113,30 @@ class RunningModules:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Watch inside the block, all modules or those that stand for the others; no hook is left behind."""
+        """Watch inside the block; no hook is left behind.
+
+        Where a proof tells what runs, the model and its direct parts are enough to see whether it is called as then.
+        """
+        model = self.model
         try:
-            watched = {path: self._modules[path] for path in ("", *self.alike.values()) if path in self._modules}
-            for module in (watched if self.alike else self._modules).values():
-                if module is self.model and isinstance(module, (_UNHOOKED, torch.jit.ScriptModule)):
-                    self._handles[id(module)] = register_module_forward_pre_hook(self._note_model)
-                elif not isinstance(module, torch.jit.ScriptModule):  # takes no hooks
-                    self._handles[id(module)] = module.register_forward_pre_hook(self._note)
+            if isinstance(model, (_UNHOOKED, torch.jit.ScriptModule)):
+                self._handles[id(model)] = register_module_forward_pre_hook(self._note_model)
+            else:
+                self._handles[id(model)] = model.register_forward_pre_hook(self._note_call, with_kwargs=True)
+            self._watch(self._modules.values() if self.proof is None else model.children())
             yield
         finally:
             for handle in self._handles.values():
                 handle.remove()
+
+    def _watch(self, modules: Iterable[torch.nn.Module]) -> None:
+        for module in modules:
+            if id(module) not in self._handles and not isinstance(module, torch.jit.ScriptModule):  # takes no hooks
+                self._handles[id(module)] = module.register_forward_pre_hook(self._note)
+
+    def _watch_closely(self) -> None:
+        """Watch modules that stand for the others, because the model is called otherwise than was proven."""
+        self._watch(self._modules[path] for path in set(self.alike.values()) if path in self._modules)
 
     def what_ran(self) -> str:
         """Say why there may be no attention, naming the modules that were looked at."""
@@ -131,7 +155,7 @@ class RunningModules:
 
     def notes(self) -> list[str]:
         """Say what a recording does not show, and what was run otherwise than without it."""
-        ran = self.known or self.ran
+        ran = self.known
         notes = [silent(ran, self.gave)]
         if stateful_modules(ran):
             layers = [path for path, it in self._modules.items() if isinstance(it, torch.nn.ModuleList)]
@@ -142,6 +166,16 @@ class RunningModules:
         if module is self.model:
             self._note(module, inputs)
 
+    def _note_call(self, module: torch.nn.Module, inputs: tuple[object, ...], named: dict[str, object]) -> None:
+        """Note that the model itself was called."""
+        if not self.n_forwards and module is self.model:
+            self.inputs = inputs_of(inputs, named)
+            if self.proof is not None and self.inputs is not None and self.inputs == self.proof.inputs:
+                self.shapes = dict(self.proof.shapes)
+            elif self.proof is not None:
+                self._watch_closely()
+        self._note(module, inputs)
+
     def _note(self, module: torch.nn.Module, inputs: object) -> None:
         """Note that a module ran. Once is enough to know, so that only the model itself is watched further."""
         if module is self.model:
@@ -149,11 +183,14 @@ class RunningModules:
             self.on_forward()
         elif self._paths.get(id(module)) is None:  # a copy
             hooks = module._forward_pre_hooks
-            for key in [key for key, hook in hooks.items() if hook == self._note]:
+            for key in [key for key, hook in hooks.items() if hook in (self._note, self._note_call)]:
                 del hooks[key]
+                module._forward_pre_hooks_with_kwargs.pop(key, None)
             return
         else:
             self._handles[id(module)].remove()
+            if self.proof is not None and not self.n_forwards:
+                self._watch_closely()
         if isinstance(module, _UNHOOKED):
             for inner in module.modules():
                 if inner is not self.model and id(inner) in self._handles:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -161,6 +162,36 @@ class Rows:
         parts = [piece.rows(slice(count)) for piece, count in self.parts]
         padded = [np.pad(part, ((0, 0), (0, 0), (0, n_keys - part.shape[2]))) for part in parts]
         return padded[0] if len(padded) == 1 else np.concatenate(padded, axis=1)
+
+
+def by_site(pieces: Sequence[Piece], *, by_step: bool, n_target: int = 0) -> dict[str, list[Piece]]:
+    """Tell apart what one module did several times in a forward pass.
+
+    Matrices are layers that share it, and so is everything within a step. Single rows follow each other in time, and if
+    there are twice as many of them as target tokens, two layers share it.
+
+    Args:
+        pieces: in the order in which they ran.
+        by_step: whether they are of one step.
+        n_target: how many target tokens there are; 0 where nobody knows.
+    """
+    n_single = Counter((piece.name, piece.forward) for piece in pieces if piece.n_queries == 1)
+    ordinals: Counter[tuple[str, int]] = Counter()
+    found: dict[str, list[Piece]] = {}
+    for piece in pieces:
+        place = (piece.name, piece.forward)
+        ordinal = ordinals[place]
+        ordinals[place] += 1
+        if not by_step and piece.n_queries == 1:
+            fits = n_target and n_single[place] % n_target == 0
+            ordinal %= n_single[place] // n_target if fits else 1
+        found.setdefault(numbered(piece.name, ordinal), []).append(piece)
+    return found
+
+
+def numbered(name: str, ordinal: int) -> str:
+    """Return the name of a site: that of its module, and which of several calls in a pass it is."""
+    return name if ordinal == 0 else f"{name}#{ordinal + 1}"
 
 
 def joined(pieces: list[Piece], on_other_run: Callable[[], None]) -> Rows:

@@ -21,11 +21,13 @@ from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.kinds import kind_of
 from attnwidget.capture.modules import RunningModules
 from attnwidget.capture.passes import Passes
-from attnwidget.capture.pieces import Piece, Rows, joined
+from attnwidget.capture.pieces import Piece, Rows, by_site, joined, numbered
 from attnwidget.capture.report import in_parts, which_example
+from attnwidget.capture.sharding import Sharding
 from attnwidget.capture.sites import Sites
-from attnwidget.capture.sizes import StoreChoice
+from attnwidget.capture.sizes import Sizer, StoreChoice
 from attnwidget.capture.tree import tell_modules
+from attnwidget.capture.whole import Whole
 from attnwidget.outline import Kind
 from attnwidget.stores import Factors
 from attnwidget.trace import Trace
@@ -49,7 +51,8 @@ class Recorder:
         inventory = Inventory(model)
         self.modules = RunningModules(inventory)
         self.passes = Passes(inventory)
-        self.sites = Sites(inventory, trace, store)
+        n_layers = getattr(getattr(model, "config", None), "num_hidden_layers", 1) or 1
+        self.sites = Sites(trace, Sizer(store, inventory.kinds, n_layers), Sharding(model))
         self._model, self._example = model, example
         self._pending: list[Piece] = []
         self._counts: defaultdict[tuple[str, int], int] = defaultdict(int)  # calls by module and pass of the model
@@ -74,7 +77,8 @@ class Recorder:
         call = self.sites.sharding.local(call, name)
         example = self.example_of(call, name)
         self.sites.note(call, name)
-        self.notes |= {call.note: None} if call.note else {}
+        if call.note:
+            self.notes[call.note] = None
         self._counts[name, self.turn] += 1
         self._n_rows[name] += call.attention.shape[2] == 1
         self.keep(call, name, example)
@@ -100,7 +104,8 @@ class Recorder:
         parts = in_parts(name, n_examples, self.modules.shapes.get("", ()))
         if self._example is None and n_examples != 1:
             raise CaptureError(which_example(name, n_examples, parts))
-        self.notes |= {parts: None} if parts else {}
+        if parts:
+            self.notes[parts] = None
         index = self._example or 0
         if not -n_examples <= index < n_examples:
             raise CaptureError(f"example {index} was asked for, {name} has a batch of {n_examples}.")
@@ -120,7 +125,7 @@ class Recorder:
             first = self._n_rows[name]
         elif first is None:
             first = max(n_keys - n_queries, 0) if call.causal else 0
-            name = _numbered(name, self._counts[name, self.turn])
+            name = numbered(name, self._counts[name, self.turn])
         return replace(call, module=name, first_query=first)
 
     def step(self, token: str, candidates: Iterable[tuple[str, float]]) -> None:
@@ -135,7 +140,7 @@ class Recorder:
             )
         rows: dict[str, np.ndarray | Factors] = {}
         self.sites.begin_step()
-        for name, parts in self._by_site(by_step=True).items():
+        for name, parts in by_site(self._pending, by_step=True).items():
             last = Rows([(parts[-1], parts[-1].n_queries)])
             if name not in self.sites.names:
                 self.sites.add(name, self._kind(name, last, step=index), last, decoding=True)
@@ -165,6 +170,7 @@ class Recorder:
 
     def finish(self) -> None:
         """Give what is left to the trace, and close it."""
+        whole = Whole({}, 0, 0)
         if self._n_steps and self._pending:
             count = max(Counter(piece.name for piece in self._pending).values())
             self.notes[
@@ -172,12 +178,17 @@ class Recorder:
                 "those rows chose no token and were left out of the trace."
             ] = None
         else:
-            self._finish_whole()
+            whole = self._whole()
         self._pending.clear()
-        if not self.sites.names:
-            raise CaptureError(self.what_ran())
-        tell_modules(self.modules, self.trace)
-        self.trace.finish()
+        if whole.rows and whole.can_wait(self.sites, self.trace):
+            tell_modules(self.modules, self.trace)
+            whole.add_later(self.sites, self.trace)
+        else:
+            whole.add_to(self.sites)
+            if not self.sites.names:
+                raise CaptureError(self.what_ran())
+            tell_modules(self.modules, self.trace)
+            self.trace.finish()
         self.tell()
 
     def stop(self) -> None:
@@ -195,43 +206,24 @@ class Recorder:
         """Say why there may be no attention, naming the modules that were looked at."""
         return self.modules.what_ran()
 
-    def _finish_whole(self) -> None:
-        by_site = {name: joined(parts, self._on_other_run) for name, parts in self._by_site(by_step=False).items()}
-        kinds = {name: self._kind(name, rows, step=None) for name, rows in by_site.items()}
-        if not self._n_target and any(len(by_site[name].parts) > 1 for name, kind in kinds.items() if kind == "cross"):
+    def _whole(self) -> Whole:
+        """Return what is left, as rows that came in no steps."""
+        found = by_site(self._pending, by_step=False, n_target=self._n_target)
+        rows = {name: joined(parts, self._on_other_run) for name, parts in found.items()}
+        whole = Whole(rows, self.trace.n_tokens["source"], self._n_target)
+        in_parts = {name for name, it in rows.items() if len(it.parts) > 1}
+        if in_parts and not self._n_target and any(whole.kinds()[name] == "cross" for name in in_parts):
             self.notes[
                 "Rows came one by one and aw.step(token) was never called, so output tokens are numbered. Call it "
                 "once a token in the decode loop, as in model.run(inputs, on_token=aw.step), or pass target=."
             ] = None
-        alone = not self._n_target and "cross" not in kinds.values()
-        for name, rows in by_site.items():
-            self.sites.add(name, kinds[name], rows, alone=alone)
-        self.sites.append_rows(by_site, n_keys=self._n_target)
+        return whole
 
     def _on_other_run(self) -> None:
         self.notes[
             f"{type(self._model).__name__} ran more than once without aw.step(token), and a trace holds "
             "one run: the last one. Open one aw.record a run to see them all."
         ] = None
-
-    def _by_site(self, *, by_step: bool) -> dict[str, list[Piece]]:
-        """Tell apart what one module did several times in a forward pass.
-
-        Matrices are layers that share it, and so is everything within a step. Single rows follow each other in time,
-        and if there are twice as many of them as target tokens, two layers share it.
-        """
-        n_single = Counter((piece.name, piece.forward) for piece in self._pending if piece.n_queries == 1)
-        ordinals: Counter[tuple[str, int]] = Counter()
-        by_site: dict[str, list[Piece]] = {}
-        for piece in self._pending:
-            place = (piece.name, piece.forward)
-            ordinal = ordinals[place]
-            ordinals[place] += 1
-            if not by_step and piece.n_queries == 1:
-                fits = self._n_target and n_single[place] % self._n_target == 0
-                ordinal %= n_single[place] // self._n_target if fits else 1
-            by_site.setdefault(_numbered(piece.name, ordinal), []).append(piece)
-        return by_site
 
     def _kind(self, name: str, rows: Rows, *, step: int | None) -> Kind:
         return kind_of(name, rows, n_source=self.trace.n_tokens["source"], n_target=self._n_target, step=step)
@@ -243,8 +235,3 @@ def _n_own_frames() -> int:
     while frame.f_back is not None and frame.f_code.co_filename.startswith((_PACKAGE, _CONTEXTS)):
         frame, count = frame.f_back, count + 1
     return count
-
-
-def _numbered(name: str, ordinal: int) -> str:
-    """Return the name of a site: that of its module, and which of several calls in a pass it is."""
-    return name if ordinal == 0 else f"{name}#{ordinal + 1}"

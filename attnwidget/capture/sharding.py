@@ -35,17 +35,17 @@ class Sharding:
     """How the heads of a model are spread over ranks; without torch.distributed they are not.
 
     Args:
-        model: the model that is recorded.
+        model: the model that is recorded; None where it is known that one process has all heads.
     """
 
-    def __init__(self, model: torch.nn.Module) -> None:
+    def __init__(self, model: torch.nn.Module | None) -> None:
         self._ranks: Ranks | None = None
         self.is_spread = False  # whether ranks hold the model together, and must agree on each step
         self._heads: dict[str, list[int]] = {}  # by site: how many heads each rank has; [] where each has all
         self._whole: set[str] = set()  # modules whose heads are all on every rank, as their tensors say
         self._terms, self._is_open = "", False
         self._split: dict[str, int] = {}  # parameters that ranks share out, and along which axis
-        if not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
+        if model is None or not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
             return
         self._modules = {path.replace("_orig_mod.", ""): module for path, module in model.named_modules()}
         self._root = type(model).__name__

@@ -5,47 +5,51 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import torch
 
 from attnwidget.capture.call import Call
+from attnwidget.capture.counted import Counted
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.factors import Reader
-from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.kinds import tower_of
 from attnwidget.capture.pieces import Rows
 from attnwidget.capture.sharding import Sharding
-from attnwidget.capture.sizes import EXPECTED_STEPS, Sizer, StoreChoice
+from attnwidget.capture.sizes import EXPECTED_STEPS, Sizer
 from attnwidget.checks import HALF_SUM_TOLERANCE
 from attnwidget.ledger import CONTEXT, SOURCE, STRIPS_OF, TARGET
 from attnwidget.outline import Kind, Site, StoreKind
 from attnwidget.stores import Factors
 from attnwidget.stores.softmax import Softmax
-from attnwidget.tokens import Tokens
 from attnwidget.trace import Trace
-
-_START = "<start>"
 
 
 class Sites:
     """Adds sites to a trace, and rows to sites.
 
     Args:
-        inventory: the modules of the model that is recorded.
         trace: where sites go.
-        store: how weights are kept.
+        sizer: chooses how weights are kept.
+        sharding: brings the heads of ranks together.
+        tolerances: how far the rows of a module may miss 1, as far as that is known.
     """
 
-    def __init__(self, inventory: Inventory, trace: Trace, store: StoreChoice) -> None:
+    def __init__(
+        self,
+        trace: Trace,
+        sizer: Sizer,
+        sharding: Sharding,
+        tolerances: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         self.names: dict[str, Site] = {}
-        self.sizer, self.sharding = Sizer(inventory, store), Sharding(inventory.model)
+        self.sizer, self.sharding = sizer, sharding
+        self.tolerances = dict(tolerances)
         self.as_weights = False  # whether queries and keys are not to be kept, because they do not tell all of it
-        self._trace, self._reader = trace, Reader()
-        self._tolerances: dict[str, float] = {}  # by module
+        self._trace, self._strips, self._reader = trace, Counted(trace), Reader()
         self._stores: dict[str, StoreKind] = {}
         self._n_layers: Counter[tuple[Kind, str]] = Counter()  # so far, by tower
-        self._n_source = 0  # how many tokens the first site had that counts the source
         self._ready: dict[str, list[Factors]] = {}  # what was read when a store was chosen
         self._biased: dict[str, Softmax] = {}  # of sites that add a bias to their scores, so far
         self._n_keys: dict[str, int] = {}  # that the store of a site has been brought, where it keeps keys
@@ -54,6 +58,11 @@ class Sites:
     def is_seen(self) -> bool:
         """Whether somebody looks on while the trace grows."""
         return self._trace.is_observed
+
+    @property
+    def are_plain(self) -> bool:
+        """Whether no site is there, none is changed by edits, and this process has all heads."""
+        return not (self.names or self.as_weights or self.sharding.is_spread)
 
     def keep_weights(self, reason: str) -> None:
         """Keep weights as they are, because queries and keys do not tell them.
@@ -71,11 +80,11 @@ class Sites:
     def note(self, call: Call, name: str) -> None:
         """Note how far the rows of a module may miss 1."""
         if call.gate:
-            self._tolerances[name] = math.inf
+            self.tolerances[name] = math.inf
         elif call.sinks:
-            self._tolerances[name] = 1.0
+            self.tolerances[name] = 1.0
         elif call.attention.dtype in (torch.float16, torch.bfloat16):
-            self._tolerances.setdefault(name, HALF_SUM_TOLERANCE)
+            self.tolerances.setdefault(name, HALF_SUM_TOLERANCE)
 
     def add(self, name: str, kind: Kind, rows: Rows, *, decoding: bool = False, alone: bool = False) -> None:
         """Add a site.
@@ -90,9 +99,9 @@ class Sites:
         query, key = (SOURCE, SOURCE) if alone and kind == "decoder" else STRIPS_OF[kind]
         if decoding and kind == "decoder":
             key = CONTEXT
-            self._begin_context(rows.n_keys)
+            self._strips.begin_context(rows.n_keys, taken=any(site.key == SOURCE for site in self.names.values()))
         query, key = (
-            self._strip(strip, name, count, whole=kind != "decoder" or rows.n_queries == rows.n_keys)
+            self._strips.of(strip, name, count, whole=kind != "decoder" or rows.n_queries == rows.n_keys)
             for strip, count in ((query, rows.n_queries), (key, rows.n_keys))
         )
         layer = self._n_layers[kind, tower_of(name)]
@@ -108,7 +117,7 @@ class Sites:
             n_queries=max(steps, rows.n_queries),
             n_keys=rows.n_keys + steps,
         )
-        self._trace.add_site(site, store=store, tolerance=self._tolerances.get(name.partition("#")[0]))
+        self._trace.add_site(site, store=store, tolerance=self.tolerances.get(name.partition("#")[0]))
         self.names[name] = site
         self._stores[name] = store
 
@@ -213,36 +222,3 @@ class Sites:
         """
         self._n_keys.update({name: it.shape[2] for name, it in rows.items()})
         self._trace.extend(rows, steps)
-
-    def _begin_context(self, n_read: int) -> None:
-        """Name what the decoder had read before its first step, unless somebody has."""
-        tokens = self._trace.tokens
-        if tokens.get(CONTEXT):
-            return
-        source = tokens[SOURCE]
-        if len(source) == n_read and not any(site.key == SOURCE for site in self.names.values()):
-            self._trace.set_tokens(CONTEXT, source)
-        else:
-            texts = [_START] if n_read == 1 else [str(i + 1) for i in range(n_read)]
-            self._trace.set_tokens(CONTEXT, texts)
-
-    def _strip(self, strip: str, name: str, count: int, *, whole: bool) -> str:
-        """Return the strip that an axis counts: what has another length than the source has tokens of its own."""
-        if strip != SOURCE:
-            return strip
-        n_tokens, tower = self._trace.n_tokens, tower_of(name)
-        n_source = n_tokens[SOURCE] or self._n_source
-        if count == (n_source or count):
-            self._n_source = count
-            return strip
-        own = tower if tower not in ("", "encoder", "decoder") else ""
-        # Rows of a language model may be fewer than its keys; and tokens that fit nowhere are to be complained of.
-        if not own and not (whole and self._n_source):
-            return strip
-        own = own or f"{SOURCE}_{count}"
-        own = own if n_tokens.get(own, 0) in (0, count) else f"{own}_{count}"
-        if own not in n_tokens:
-            scene = self._trace.tokens[SOURCE].scene
-            names = tuple(str(i + 1) for i in range(count))
-            self._trace.set_tokens(own, Tokens(names, None if scene is None else scene.pooled(count)))
-        return own

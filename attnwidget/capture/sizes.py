@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Literal, get_args
 
 from attnwidget.capture.attention import DotProduct
 from attnwidget.capture.errors import CaptureError
-from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.pieces import Rows
 from attnwidget.outline import StoreKind
 
@@ -21,20 +21,32 @@ class Sizer:
     """Chooses a store for each site, and says so once where it is not the plain one.
 
     Args:
-        inventory: the modules of the model, which tell how many layers there will be.
         choice: what the user asked for.
+        kinds: classes of the model's modules by path, which tell how many layers there will be.
+        n_layers: how many its configuration says, where they do not.
     """
 
-    def __init__(self, inventory: Inventory, choice: StoreChoice) -> None:
+    def __init__(
+        self, choice: StoreChoice, kinds: Mapping[str, type] = MappingProxyType({}), n_layers: int = 1
+    ) -> None:
         if choice not in get_args(StoreChoice):
             raise ValueError(
                 f"store: {choice!r} came, one of {', '.join(map(repr, get_args(StoreChoice)))} was expected."
             )
         self.choice = choice
-        self._inventory = inventory
-        config = getattr(inventory.model, "config", None)
-        self._n_layers = getattr(config, "num_hidden_layers", 1) or 1
+        self._kinds, self._n_layers = kinds, n_layers
         self.note = ""
+
+    @property
+    def settled(self) -> StoreChoice:
+        """What is chosen where all is settled without a look at what comes."""
+        return "dense" if self.choice == "auto" else self.choice
+
+    def is_settled(self, name: str, rows: Rows) -> bool:
+        """Tell whether `settled` is what `choose` chooses for all rows of a site that come of queries and keys."""
+        if self.choice == "auto":
+            return self._n_dense(name, rows.n_heads, rows.n_queries, rows.n_keys)[0] <= DENSE_BYTES
+        return self.choice != "reduced"
 
     def choose(
         self, name: str, rows: Rows, has_factors: Callable[[], bool], *, n_heads: int, n_queries: int, n_keys: int
@@ -57,8 +69,7 @@ class Sizer:
                 f"{name}: store='qk' was asked for, but its weights do not come of queries and keys alone. "
                 "Use store='auto', 'dense' or 'reduced'."
             )
-        n_layers = self._layers_like(name)
-        n_bytes = n_layers * n_heads * n_queries * n_keys * 4
+        n_bytes, n_layers = self._n_dense(name, n_heads, n_queries, n_keys)
         kind: StoreKind = "dense"
         if self.choice != "auto":
             kind = self.choice
@@ -78,10 +89,12 @@ class Sizer:
             what = "keeping the largest of each row, column sums and an overview"
         self.note = f'Dense attention would take {size_text(n_dense)}; {what}. Pass store="dense" to override.'
 
-    def _layers_like(self, name: str) -> int:
-        module = self._inventory.by_path.get(name.partition("#")[0])
-        n_alike = len(self._inventory.by_class[type(module)]) if module is not None else 1
-        return n_alike if n_alike > 1 else self._n_layers
+    def _n_dense(self, name: str, n_heads: int, n_queries: int, n_keys: int) -> tuple[int, int]:
+        """Return how many bytes the weights of all layers like a site would take, and how many these are."""
+        own = self._kinds.get(name.partition("#")[0])
+        n_alike = sum(kind is own for kind in self._kinds.values()) if own is not None else 1
+        n_layers = n_alike if n_alike > 1 else self._n_layers
+        return n_layers * n_heads * n_queries * n_keys * 4, n_layers
 
 
 def size_text(n_bytes: int) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from attnwidget.capture.attention import DotProduct
+from attnwidget.capture.attention import DotProduct, copied
 from attnwidget.capture.call import Call
 from attnwidget.capture.factors import as_numpy
 from attnwidget.capture.sites import Sites
@@ -74,7 +74,7 @@ class Streak:
         for rows, (_, call) in zip(self._rows, calls, strict=True):
             product = _product(call)
             query, key = (it if len(it) == 1 else it[own] for it in (product.query, product.key))
-            rows.append((query.detach().clone(), key[:, :, -1:].detach().clone()))
+            rows.append((copied(query), copied(key[:, :, -1:])))
         return True
 
     def drop_open(self) -> None:

@@ -61,16 +61,16 @@ def read_modules(modules: Mapping[str, nn.Module]) -> list[Sizes]:
     kinds: dict[type[nn.Module], int] = {}
     found = []
     for path, module in modules.items():
-        cls, held = type(module), module.__dict__
-        if cls not in kinds:
-            kinds[cls] = next((i for i, (base, _, _) in enumerate(_KINDS) if issubclass(cls, base)), -1)
-        kind, values = kinds[cls], None
+        cls, held, values = type(module), module.__dict__, None
+        kind = kinds.get(cls)
+        if kind is None:
+            kind = kinds[cls] = next((i for i, (base, _, _) in enumerate(_KINDS) if issubclass(cls, base)), -1)
         if kind >= 0:
             try:
                 values = _KINDS[kind][1](module)
             except AttributeError:  # classes that are none of torch's own may lack what these have
                 kind = -1
-        if kind < 0 and not _SIZES.isdisjoint(held):
+        if kind < 0 and not held.keys().isdisjoint(_SIZES):
             values = {name: held[name] for name in _SIZES if type(held.get(name)) is int and held[name] > 0}
         found.append(Sizes(path, cls.__name__, kind, values))
     return found

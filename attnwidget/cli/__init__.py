@@ -6,10 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import NoReturn
 
 from traitlets import TraitError
 
 from attnwidget.cli import demo, files
+from attnwidget.outline import printable
 
 __all__ = ["main"]
 
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: with 1 where a file could not be read or written, with 2 where the command line was wrong.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="attnwidget",
         description="See what a neural network attends to while it decodes.",
         epilog=_EPILOG,
@@ -63,12 +65,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"attnwidget: {problem}", file=sys.stderr)
         raise SystemExit(1) from None
     except (OSError, TraitError, TypeError, ValueError) as error:
-        parser.error(_one_line(error))
+        parser.error(str(error))
     except KeyboardInterrupt:
         print("attnwidget: stopped", file=sys.stderr)
         raise SystemExit(130) from None
 
 
-def _one_line(error: Exception) -> str:
-    """Return what an error says, in one line that a terminal can show: what it quotes may hold control characters."""
-    return "".join(c if c.isprintable() else " " for c in str(error)).strip()
+class Parser(argparse.ArgumentParser):
+    """What reads the command line; what it quotes of that may hold control characters."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, in one line that a terminal can show, and exit."""
+        super().error(printable(message).strip())

@@ -8,6 +8,8 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attnwidget.outline import printable
+
 if TYPE_CHECKING:
     from attnwidget.trace import Trace
 
@@ -55,7 +57,7 @@ def recorded(name: str, *, typed: str | None = None, checkpoint: str | None = No
 def look(page: Path, *, opened: bool) -> None:
     """Open a page that was written in the browser, unless that is not wanted, and say where it is."""
     opened = opened and webbrowser.open(page.resolve().as_uri())
-    print(f"{'opened' if opened else 'wrote'} {page}")
+    print(f"{'opened' if opened else 'wrote'} {printable(str(page))}")
 
 
 def temporary(name: str) -> Path:
@@ -72,5 +74,5 @@ def _demo(options: argparse.Namespace) -> None:
     output, trace = recorded(options.name, typed=options.input, checkpoint=options.checkpoint)
     page = options.out or temporary(options.name)
     trace.to_html(page)
-    print(f"{' '.join(trace.tokens['source'])} -> {' '.join(output)}")
+    print(printable(f"{' '.join(trace.tokens['source'])} -> {' '.join(output)}"))
     look(page, opened=not options.no_open)

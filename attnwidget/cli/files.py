@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attnwidget.cli.demo import Commands, look, temporary
+from attnwidget.outline import printable
 
 if TYPE_CHECKING:
     from attnwidget.trace import Trace
@@ -90,8 +91,7 @@ def _write(path: Path, write: Callable[[], None]) -> None:
 def _said(error: Exception, path: Path) -> str:
     """Return what an error says, in one line that a terminal can show, with the name of the file."""
     told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    text = told if str(path) in told or isinstance(error, ModuleNotFoundError) else f"{path}: {told}"
-    return "".join(c if c.isprintable() else " " for c in text)
+    return printable(told if str(path) in told or isinstance(error, ModuleNotFoundError) else f"{path}: {told}")
 
 
 def _chosen(options: argparse.Namespace) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _export(options: argparse.Namespace) -> None:
     write = getattr(trace, f"to_{ending}")
     progress = {} if ending in _LOOKS else {"progress": True}
     _write(options.out, lambda: write(options.out, **_chosen(options), **given, **progress))
-    print(f"wrote {options.out}")
+    print(f"wrote {printable(str(options.out))}")
 
 
 def _inspect(options: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ from attnwidget.figure.look import Look, look_at
 from attnwidget.figure.strength import draw_strength
 from attnwidget.figure.strips import draw_strips
 from attnwidget.figure.svg import Group, finished, picture
-from attnwidget.figure.text import cut, percent, shown
+from attnwidget.figure.text import cut, percent, short, shown
 from attnwidget.figure.words import WORDS
 
 if TYPE_CHECKING:
@@ -130,6 +130,6 @@ def _sentence(look: Look) -> str:
         return words.nothing(*of)
     told = [(shown(keys[key]), float(row[key])) for key in best]
     if look.is_mask:
-        return words.masked(*of, f"{told[0][1]:.2f}", told[0][0])
+        return words.masked(*of, short(told[0][1]), told[0][0])
     said = words.sentence(*of, percent(told[0][1]), told[0][0])
     return said + "".join(words.other(key, percent(weight)) for key, weight in told[1:])

@@ -9,7 +9,7 @@ from attnwidget.figure.colours import Colours
 from attnwidget.figure.layout import COLOUR_BAR, LABELS, MARGIN, WIDTH, Layout
 from attnwidget.figure.look import Look
 from attnwidget.figure.svg import Group, pixels_as_png
-from attnwidget.figure.text import cut, shown
+from attnwidget.figure.text import cut, short, shown
 from attnwidget.scene import Scene
 
 TOKEN, LINKS, GAP = 28.0, 58.0, 4.0
@@ -111,7 +111,7 @@ def _picture(group: Group, look: Look, scene: Scene, colours: Colours) -> float:
             share = max(0.0, float(weights[frame * rows * columns + patch])) / top if top else 1.0
             _veil(part, patch, (columns, width / columns, height / rows), share, colours)
     token = scene.before + int(weights.argmax())
-    told = look.words.clearest(shown(look.texts("key")[token]), f"{look.row[token]:.2f}")
+    told = look.words.clearest(shown(look.texts("key")[token]), short(look.row[token]))
     group.write(told, 0, height + 16, fill=colours.soft)
     return float(height + 22)
 

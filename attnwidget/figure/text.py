@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from decimal import ROUND_HALF_UP, Context
 
 _NAMED = {"\n": "⏎", "\t": "⇥", "\r": "␍"}
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]")
 _HIDDEN = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn", "Zs")
 MAX_SHOWN = 60
+_ONE_DIGIT = Context(prec=1, rounding=ROUND_HALF_UP)
+_ALL_DIGITS = Context(prec=400, rounding=ROUND_HALF_UP)  # any float64 has fewer before its point
 WIDTH = 0.58  # of a character, in heights of the letters; of those of East Asia 1
 
 
@@ -57,7 +60,9 @@ def short(value: float) -> str:
     """Return a weight for a small place: two decimals."""
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "∞" if value > 0 else "−∞"
-    return (f"{value:.0e}" if abs(value) >= 1000 else f"{value:.2f}").replace("-", "−")
+    return (f"{_ONE_DIGIT.create_decimal(float(value)):e}" if abs(value) >= 1000 else _fixed(value, 2)).replace(
+        "-", "−"
+    )
 
 
 def percent(value: float) -> str:
@@ -66,4 +71,10 @@ def percent(value: float) -> str:
         return short(value)
     if 0 < value < 0.001:
         return "< 0.1 %"
-    return f"{value * 100:.{1 if 0 < value < 0.0995 else 0}f} %".replace("-", "−")
+    return f"{_fixed(value * 100, 1 if 0 < value < 0.0995 else 0)} %".replace("-", "−")
+
+
+def _fixed(value: float, n_decimals: int) -> str:
+    """Return a number as a page writes it, where a half is rounded away from 0."""
+    exact = _ALL_DIGITS.create_decimal(float(value) or 0.0)
+    return f"{exact.quantize(_ALL_DIGITS.create_decimal((0, (1,), -n_decimals)), context=_ALL_DIGITS):f}"

@@ -12,6 +12,11 @@ from attnwidget.stores.visible import Visible
 from attnwidget.terms import Terms
 
 
+def tells(store: Store, query: int) -> bool:
+    """Tell whether a store may have the terms of a row, in some head."""
+    return store.place_of(query) is not None if isinstance(store, DenseStore) else isinstance(store, VirtualStore)
+
+
 def terms_of(store: Store, head: int, query: int) -> Terms | None:
     """Return the terms of one row of one head, or None where the store has weights only."""
     if isinstance(store, DenseStore):

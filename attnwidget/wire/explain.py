@@ -14,6 +14,7 @@ from attnwidget.trace import Trace
 from attnwidget.wire import MEAN, ArrayData, TermsData
 
 ALL = -1  # the query that stands for all of a head
+_NOTHING = Terms(np.zeros((1, 1, 0), np.float32))  # what a row is said to come of where that was not recorded
 Name = Literal["scores", "query", "keys", "pairs", "vector", "bias"]
 
 
@@ -52,10 +53,15 @@ def of_interest(trace: Trace, site: int, head: int, n_bytes: int) -> Iterator[Ex
 
     A head of which nothing was recorded is one row, ALL.
     """
-    sites = trace.sites
+    with trace.lock:
+        sites = trace.sites
+        silent = {index for index, it in enumerate(sites) if it.n_queries and not trace.ledger.find(index).tells(0)}
     for index, one in _by_interest(sites, site, head):
         if 4 * sites[index].n_keys > n_bytes:
             continue  # its scores alone would not fit
+        if index in silent:
+            yield Explained(index, one, ALL, None)
+            continue
         for query in range(sites[index].n_queries):
             found = explained(trace, index, one, query)
             if found.terms is None:
@@ -89,7 +95,7 @@ def pack_terms(found: Explained, offset: int) -> tuple[TermsData, bytes]:
         arrays.append(ArrayData(name=name, shape=list(array.shape), offset=offset))
         parts.append(data)
         offset += len(data)
-    terms = found.terms or Terms(np.zeros((1, 1, 0), np.float32))
+    terms = found.terms or _NOTHING
     said = TermsData(
         site=found.site,
         head=found.head,

@@ -31,14 +31,14 @@ class EndMessage(TypedDict):
 
 
 class BlocksMessage(TypedDict):
-    """kernel -> page: the answer to fetch, why and heads. Its one buffer is a packed picture."""
+    """kernel -> page: the answer to what a page asks for. Its one buffer is a packed picture."""
 
     t: Literal["blocks"]
     run: Annotated[str, "run of the picture"]
 
 
 class ReadyMessage(TypedDict):
-    """page -> kernel: a view was made; it has everything before message `seq`."""
+    """page -> kernel: how far has the run come? The answer is an end, an empty picture, or another run's frame."""
 
     t: Literal["ready"]
     run: Annotated[str, "which recording"]

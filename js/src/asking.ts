@@ -1,14 +1,17 @@
 /** What the page asks the kernel for: what somebody looks at and has not come. Without a kernel nothing answers. */
-import { effect } from "@preact/signals-core";
+import { effect, signal as state } from "@preact/signals-core";
 import { Precision, type Span } from "./blocks.ts";
 import { precisionOf, worst, type Matrix } from "./matrix.ts";
 import { UNKNOWN } from "./outline.ts";
 import { covers, type Shown } from "./large.ts";
 import type { Store } from "./store.ts";
 import { MEAN, WHOLE_WEIGHTS, type ToKernel } from "./wire.gen.ts";
+import type { Picture } from "./wire.ts";
 
 /** Milliseconds after which an answer is no longer waited for. */
 const PATIENCE = 3000;
+/** How often what is still lacking is asked for again, each time after twice as long. */
+const MAX_TRIES = 5;
 /** Rows of a head that is shown while it is recorded that are on their way. */
 const MAX_LATE = 512;
 /** Rows before and after the one that is looked at that should be here when somebody steps on. */
@@ -17,8 +20,8 @@ const MAX_STRIDE = 3;
 export interface Asking {
   /** Asks for all weights of a head, once for each number of rows. */
   fetch: (site: number, head: number) => void;
-  /** Hears that an answer came. */
-  answered: () => void;
+  /** Hears that an answer came, with these tokens. */
+  answered: (strips?: Picture["strips"]) => void;
   /** Forgets what was asked for: another run is shown. */
   reset: () => void;
 }
@@ -43,9 +46,9 @@ function nextRow(matrix: Matrix | null, query: number, end: number): number | nu
   return null;
 }
 
-export function createAsking(store: Store, send: (message: ToKernel) => void, signal: AbortSignal): Asking {
-  const asked = new Map<string, number>(); // with the rows that there were then
-  const gaps = new Map<string, number>(); // where the next token of a strip may be missing
+export function createAsking(store: Store, tell: (message: ToKernel) => void, signal: AbortSignal): Asking {
+  const asked = new Map<string, string>(); // with the rows that there were then
+  const whole = state(new Map<string, number>()); // tokens of a strip before which none is missing
   const early = new Set<string>(); // rows and heads that were asked for before anybody looked at them
   let latest = ""; // the view that was asked for last
   let scouting = ""; // what nobody looks at yet and is on its way
@@ -53,9 +56,27 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
   let timer: ReturnType<typeof setTimeout> | undefined;
   const run = () => store.outline.value.run;
 
+  const again = state(0); // grows when answers should be there by now; what is lacking then is asked for again
+  let nTries = 0;
+  let retry: ReturnType<typeof setTimeout> | undefined;
+  const send = (message: ToKernel) => {
+    tell(message);
+    if (retry || nTries >= MAX_TRIES) return;
+    retry = setTimeout(
+      () => {
+        retry = undefined;
+        nTries++;
+        again.value++;
+        if (!retry) nTries = 0;
+      },
+      PATIENCE * 2 ** nTries,
+    );
+  };
+
   const once = (name: string, nQueries: number, message: ToKernel) => {
-    if (asked.get(name) === nQueries) return;
-    asked.set(name, nQueries);
+    const now = `${nQueries} ${again.value}`;
+    if (asked.get(name) === now) return;
+    asked.set(name, now);
     send(message);
   };
 
@@ -91,7 +112,7 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
     if (shown.queries.end > nQueries || shown.keys.end > nKeys || isComing(matrix, nQueries)) return false;
     const isSeen = isDrawn(matrix, shown, due(nQueries)) && store.received.value.nSteps > 0;
     if (isSeen && (query >= due(nQueries) || isExact(matrix, query))) return false;
-    const name = [nQueries, site, head, ...asSpan(shown.queries), ...asSpan(shown.keys), query].join(":");
+    const name = [nQueries, site, head, ...asSpan(shown.queries), ...asSpan(shown.keys), query, again.value].join(":");
     if (waiting || name === latest) return false;
     waiting = true;
     latest = name;
@@ -145,7 +166,11 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
     look(s, h, shown, step, step === row);
   };
 
-  const answered = () => {
+  const answered = (strips: Picture["strips"] = []) => {
+    const known = strips
+      .filter(({ name, at }) => asked.has(`texts ${name} ${at}`))
+      .map(({ name, at, texts }) => [name, at + texts.length] as const);
+    if (known.length) whole.value = new Map([...whole.value, ...known]);
     clearTimeout(timer);
     waiting = false;
     scouting = "";
@@ -178,24 +203,25 @@ export function createAsking(store: Store, send: (message: ToKernel) => void, si
       once(`why ${site}:${head}:${query}`, 0, { t: "why", run: run(), site, head, query });
     },
     () => {
-      for (const [strip, texts] of Object.entries(store.outline.value.strips)) {
-        const last = gaps.get(strip) ?? -1;
-        const isWaiting = last >= 0 && texts[last] === UNKNOWN && texts[last + 1] === UNKNOWN;
-        const at = texts.indexOf(UNKNOWN, last + 1);
-        if (at < 0 || isWaiting || store.outline.value.status === "recording") continue;
-        gaps.set(strip, at); // once: a token may be just this sign
-        send({ t: "texts", run: run(), strip, at });
+      const { status, strips } = store.outline.value;
+      for (const [strip, texts] of Object.entries(strips)) {
+        const at = texts.indexOf(UNKNOWN, whole.value.get(strip) ?? 0); // a token may be just this sign
+        if (at >= 0 && status !== "recording") once(`texts ${strip} ${at}`, 0, { t: "texts", run: run(), strip, at });
       }
     },
   ].map((ask) => effect(ask));
-  signal.addEventListener("abort", () => (clearTimeout(timer), effects.forEach((stop) => stop())), { once: true });
+  signal.addEventListener(
+    "abort",
+    () => (clearTimeout(timer), clearTimeout(retry), effects.forEach((stop) => stop())),
+    { once: true },
+  );
 
   return {
     fetch,
     answered,
     reset: () => {
       asked.clear();
-      gaps.clear();
+      whole.value = new Map();
       early.clear();
       latest = "";
       scouting = "";

@@ -3,6 +3,7 @@ import { createAsking } from "./asking.ts";
 import { crc32 } from "./crc.ts";
 import { PictureError, Precision } from "./blocks.ts";
 import { worst } from "./matrix.ts";
+import { isOver } from "./outline.ts";
 import { inflate } from "./packed.ts";
 import { SELECTED, type Selection } from "./selection.ts";
 import type { Store } from "./store.ts";
@@ -22,13 +23,15 @@ export interface Model {
 }
 
 /** Milliseconds between two requests for rows that did not come, and how often they are repeated. */
-const ASK_EVERY = 2000;
-const ASK_TIMES = 5;
+const ASK_EVERY = 1000;
+const ASK_TIMES = 10;
+/** Milliseconds for which a kernel works at most that only answers. */
+const ANSWER_MS = 100;
 /** Messages that may be lost in a row before a number is taken for nonsense. */
 const MAX_AHEAD = 100_000;
 
 /** Keeps a store in step with a model until the signal ends. */
-export function connect(model: Model, store: Store, signal: AbortSignal): void {
+export function connect(model: Model, store: Store, signal: AbortSignal): ReturnType<typeof createInbox> {
   const on = (event: string, listener: Listener) => {
     model.on(event, listener);
     signal.addEventListener("abort", () => model.off(event, listener), { once: true });
@@ -38,7 +41,7 @@ export function connect(model: Model, store: Store, signal: AbortSignal): void {
       names.map((name) => [name, model.get(name)]).filter(([, value]) => value !== undefined), // a kernel of another version
     ) as Partial<Selection>;
   const send = (message: ToKernel) => {
-    if (store.lost.value) return;
+    if (isGone(store)) return;
     try {
       model.send(message);
     } catch {
@@ -55,13 +58,17 @@ export function connect(model: Model, store: Store, signal: AbortSignal): void {
       const value = change[name];
       if (value !== undefined && model.get(name) !== value) model.set(name, value as never);
     }
-    if (!quiet && !store.lost.value) model.save_changes();
+    if (!quiet && !isGone(store)) model.save_changes();
   });
 
   on("change:frame", () => inbox.frame(model.get("frame")));
   on("msg:custom", ((content: ToPage, buffers: unknown[]) => inbox.message(content, buffers)) as Listener);
   inbox.frame(model.get("frame"));
+  return inbox;
 }
+
+/** Tells whether the kernel ended; one that only did not answer may yet. */
+const isGone = ({ lost }: Store) => lost.value === "restarted" || lost.value === "ended";
 
 /** Tells a number that a run can have reached from one that would only fill the page's memory. */
 const isCount = (value: number, expected: number) =>
@@ -73,8 +80,12 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
   let expected = 0; // number of the first rows message that has not come
   const early = new Set<number>(); // those that came before an earlier one
   let end: EndMessage | null = null; // what the kernel said must have arrived
+  let isHeard = false; // the kernel, at all
+  let isNews = false; // since the kernel rested
+  let stranger = ""; // another run of which something came
   let timer: ReturnType<typeof setTimeout> | undefined;
-  signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
+  let unanswered: ReturnType<typeof setTimeout> | undefined;
+  signal.addEventListener("abort", () => (clearTimeout(timer), clearTimeout(unanswered)), { once: true });
 
   const run = () => store.outline.value.run;
   const asking = createAsking(store, send, signal);
@@ -124,6 +135,18 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
     return { picture, isNew };
   };
 
+  /** Asks for rows messages before a number that did not come. */
+  const lacks = (count: number) => {
+    if (count > expected && isCount(count, expected)) ask(count, ASK_TIMES);
+  };
+
+  /** Asks how far the run has come, until an answer tells. */
+  const ready = (times = ASK_TIMES) => {
+    clearTimeout(unanswered);
+    send({ t: "ready", run: run(), seq: expected });
+    if (times > 1) unanswered = setTimeout(() => ready(times - 1), ASK_EVERY);
+  };
+
   const verify = () => {
     if (!end || lacking(end.count).length) return;
     const equal = end.digests.filter(({ site, head, crc }) => {
@@ -137,26 +160,42 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
   };
 
   return {
+    isHeard: () => isHeard,
+    rested: (busy: number) => {
+      // The last messages may have been lost, of which no later one tells. Answers to this are no reason to ask again.
+      const isOpen = !store.verified.value && !isOver(store.outline.value) && busy > ANSWER_MS;
+      if (isNews || isOpen) ready();
+      isNews = false;
+    },
     frame: (value: unknown) =>
       enqueue(async () => {
         const bytes = toBytes(value);
         if (!bytes.byteLength) return;
         const { picture, isNew } = take(await inflate(bytes));
-        if (!isNew) return; // what it holds may be rounded, or cut: rows that were lost are asked for
+        if (!isNew) return lacks(picture.seq); // what it holds may be rounded, or cut
         for (let seq = expected; seq < picture.seq; seq++) arrived(seq);
-        send({ t: "ready", run: picture.run, seq: picture.seq });
+        ready();
       }),
     message: (content: ToPage | null, buffers: unknown[]) => {
       if (typeof content !== "object" || content === null) return;
+      isNews ||= content.t === "rows";
+      if (!isHeard) store.lose("");
+      isHeard = true;
       enqueue(() => {
-        if (content.run !== run()) return;
+        if (content.run !== run()) {
+          if (content.t === "rows" && content.run !== stranger) ready(); // the frame of that run was lost
+          stranger = content.run;
+          return;
+        }
+        if (content.t !== "rows") clearTimeout(unanswered);
         if (content.t === "rows" && isCount(content.seq, expected)) {
           take(toBytes(buffers[0]));
           arrived(content.seq);
           if (expected <= content.seq || store.nMissing.value) ask(Math.max(content.seq, end?.count ?? 0), ASK_TIMES);
         } else if (content.t === "blocks") {
-          take(toBytes(buffers[0]));
-          asking.answered();
+          const { seq, strips } = take(toBytes(buffers[0])).picture;
+          lacks(seq);
+          asking.answered(strips);
         } else if (content.t === "refused") store.problem.value = String(content.reason);
         else if (content.t === "end" && isCount(content.count, expected) && Array.isArray(content.digests)) {
           end = content;

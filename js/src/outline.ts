@@ -34,10 +34,13 @@ export const NOTHING: Outline = {
 /** Tells whether the keys of a site are what a decoder has read, its own output included, and not an input. */
 export const readsItself = (site: Site): boolean => site.kind === "decoder" && site.query !== site.key;
 
+/** Tells whether nothing more will come. */
+export const isOver = ({ status }: Outline): boolean => status === "complete" || status === "stopped";
+
 /** The outline with what a picture adds to it; the same one where that is nothing, so that nobody draws it again. */
 export function withPicture(before: Outline, picture: Picture): Outline {
-  const strips = { ...before.strips };
-  const scenes = { ...before.scenes };
+  const strips = named(before.strips);
+  const scenes = named(before.scenes);
   const added = picture.strips.filter(
     ({ name, nTokens, texts, scene }) => texts.length || scene || nTokens > (strips[name]?.length ?? -1),
   );
@@ -48,10 +51,9 @@ export function withPicture(before: Outline, picture: Picture): Outline {
     if (scene) scenes[name] = scene;
   }
   const { steps, stepsAt } = picture;
-  const done = before.status === "complete" || before.status === "stopped";
   const newer = picture.sites.every((site, i) => site.nQueries >= (before.sites[i]?.nQueries ?? 0));
   const isNews = newer && JSON.stringify(picture.sites) !== JSON.stringify(before.sites);
-  const status = done ? before.status : picture.status;
+  const status = isOver(before) ? before.status : picture.status;
   const { run, title, architecture } = picture;
   const isMore = added.length || isNews || steps.length || stepsAt > before.steps.length || architecture;
   if (!isMore && run === before.run && title === before.title && status === before.status) return before;
@@ -66,6 +68,9 @@ export function withPicture(before: Outline, picture: Picture): Outline {
     architecture: architecture ?? before.architecture,
   };
 }
+
+/** A copy that has the names that it was given and no other, whatever they are: a strip may be called "constructor". */
+const named = <T>(things: Record<string, T>) => Object.assign(Object.create(null) as Record<string, T>, things);
 
 /** Puts items where they belong; places that were skipped hold `blank` until theirs come. */
 function placed<T>(old: T[], at: number, items: T[], blank: T): T[] {

@@ -14,7 +14,7 @@ import { expectationOf, FIRST, type Selection } from "./selection.ts";
 import { sliceOf, type Slice } from "./slice.ts";
 import { type Language, languageOf, type Words, wordsOf } from "./words/index.ts";
 
-export type Lost = "" | "restarted" | "ended";
+export type Lost = "" | "restarted" | "ended" | "unknown";
 export type Links = "step" | "all" | "none";
 
 /** What is hovered, or what is drawn because of it. */
@@ -77,8 +77,8 @@ export interface Store {
   problem: Signal<string>;
   /** how the kernel went; empty while nobody heard that it did */
   lost: ReadonlySignal<Lost>;
-  /** Notes that nothing more will come: what was being recorded is stopped. The first cause stays. */
-  lose: (how: Exclude<Lost, "">) => void;
+  /** Notes that nothing more will come: what was being recorded is stopped. The first cause stays, unless unknown. */
+  lose: (how: Lost) => void;
   /** Changes the selection; the host hears of it unless it is `quiet`. */
   select: (change: Partial<Selection>, quiet?: boolean) => void;
   /** Locks an input, or lets it go. */
@@ -138,7 +138,6 @@ export function createStore(dark: ReadonlySignal<boolean>, page = ""): Store {
   });
 
   const language = computed(() => languageOf(selection.value.language, page));
-
   const nReached = computed(() => Math.max(selection.value.step + 1, nSeen.value));
 
   const scale = computed(() => {
@@ -227,8 +226,10 @@ export function createStore(dark: ReadonlySignal<boolean>, page = ""): Store {
     lost,
     lose: (how) =>
       batch(() => {
-        lost.value ||= how;
-        if (outline.value.status === "recording") outline.value = { ...outline.value, status: "stopped" };
+        if (lost.value && lost.value !== "unknown") return;
+        const [from, to] = how ? (["recording", "stopped"] as const) : (["stopped", "recording"] as const);
+        if (lost.value !== how && outline.value.status === from) outline.value = { ...outline.value, status: to };
+        lost.value = how;
       }),
     select,
     toggleKey: (key) => {

@@ -19,9 +19,9 @@ export default {
     signal?.addEventListener("abort", () => life.abort(), { once: true });
     const store = createStore(watchTheme(life.signal), document.documentElement.lang);
     mount(el, store, life.signal);
-    connect(model, store, life.signal);
+    const link = connect(model, store, life.signal);
     const { kernel } = model.widget_manager ?? {};
-    if (kernel) watchKernel(kernel, store, life.signal);
+    if (kernel) watchKernel(kernel, store, link, life.signal);
     const selector = model.get("selector");
     if (selector && typeof model.widget_manager?.get_model === "function")
       tieSelector(model.widget_manager, selector, store, life.signal).catch(() => {

@@ -195,7 +195,7 @@ export interface EndMessage {
   /** one for each head that was streamed */ digests: DigestData[];
 }
 
-/** kernel -> page: the answer to fetch, why and heads. Its one buffer is a packed picture. */
+/** kernel -> page: the answer to what a page asks for. Its one buffer is a packed picture. */
 export interface BlocksMessage {
   /** its type */ t: "blocks";
   /** run of the picture */ run: string;
@@ -208,7 +208,7 @@ export interface RefusedMessage {
   /** what came and what was expected */ reason: string;
 }
 
-/** page -> kernel: a view was made; it has everything before message `seq`. */
+/** page -> kernel: how far has the run come? The answer is an end, an empty picture, or another run's frame. */
 export interface ReadyMessage {
   /** its type */ t: "ready";
   /** which recording */ run: string;

@@ -2,6 +2,7 @@ import { signal as state } from "@preact/signals-core";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createAsking } from "../src/asking.ts";
 import { createStore, type Store } from "../src/store.ts";
+import { remarksOf } from "../src/views/flags.ts";
 import type { PictureData, ToKernel } from "../src/wire.gen.ts";
 import { readPicture } from "../src/wire.ts";
 import { header, pack, packRaw } from "./picture.ts";
@@ -21,6 +22,12 @@ function large(change: Partial<PictureData> = {}): PictureData {
     ...change,
   });
 }
+
+const small = () => {
+  const [site] = header(0).sites;
+  if (!site) throw new Error("no site");
+  return { ...site, n_queries: 2, n_keys: 1 };
+};
 
 function opened(data = large()): { store: Store; sent: ToKernel[]; asking: ReturnType<typeof createAsking> } {
   const store = createStore(state(false));
@@ -69,6 +76,15 @@ describe("what the page asks for", () => {
     expect(views(sent).map((view) => view.step)).toEqual([0, 27]);
   });
 
+  it("is told of while the row that a sentence is made of has not come", () => {
+    const { store } = opened();
+    const isTold = () => remarksOf(store).includes(store.words.coarse);
+    answer(store, 500);
+    expect(isTold()).toBe(true); // the cells are here, and row 0 is not
+    answer(store, 0);
+    expect(isTold()).toBe(false);
+  });
+
   it("is nothing where all is here", () => {
     const { store, sent, asking } = opened();
     answer(store, 0);
@@ -98,6 +114,23 @@ describe("what the page asks for", () => {
     store.select({ step: 9 });
     vi.advanceTimersByTime(5000);
     expect(views(sent).map((view) => view.step)).toEqual([0, 9]);
+  });
+
+  it("is asked again where no answer came, a few times, and no more once it is there", () => {
+    vi.useFakeTimers();
+    const { store, sent } = opened(large({ sites: [{ ...small(), n_heads: 2 }] }));
+    const fetches = () => sent.filter((message) => message.t === "fetch").length;
+    expect(fetches()).toBe(1);
+    vi.advanceTimersByTime(4000);
+    expect(fetches()).toBe(2);
+    vi.advanceTimersByTime(3_600_000);
+    expect(fetches()).toBe(6);
+    store.select({ head: 1 });
+    expect(fetches()).toBe(7);
+    const rows = [{ at: 0, rows: [[1], [1]], head: 1 }];
+    store.merge(readPicture(pack(large({ sites: [{ ...small(), n_heads: 2 }] }), rows)));
+    vi.advanceTimersByTime(3_600_000);
+    expect(fetches()).toBe(7);
   });
 
   it("is the heads beside it once it is read to its end", () => {
@@ -166,5 +199,22 @@ describe("what the page asks for", () => {
     store.merge(readPicture(pack(large({ strips: strip(4) }))));
     expect(sent.filter((message) => message.t === "texts").map((message) => message.at)).toEqual([4]);
     expect(store.outline.value.strips.source).toEqual([...texts, ...texts, ...texts]);
+  });
+
+  it("is each missing token also behind tokens that look like missing ones", () => {
+    const strip = (at: number, texts: string[]) => [{ name: "source", n_tokens: 7, at, texts, scene: null }];
+    const { store, sent, asking } = opened(large({ strips: strip(0, ["a", "…", "…"]) }));
+    const asked = () => sent.flatMap((message) => (message.t === "texts" ? [message.at] : []));
+    const answer = (at: number, texts: string[]) => {
+      const picture = readPicture(pack(large({ strips: strip(at, texts) })));
+      store.merge(picture);
+      asking.answered(picture.strips);
+    };
+    expect(asked()).toEqual([1]);
+    answer(1, ["…", "…", "…", "…"]);
+    expect(asked()).toEqual([1, 5]);
+    answer(5, ["…", "b"]);
+    expect(asked()).toEqual([1, 5]);
+    expect(store.outline.value.strips.source).toEqual(["a", "…", "…", "…", "…", "…", "b"]);
   });
 });

@@ -1,6 +1,7 @@
 import { signal as state } from "@preact/signals-core";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { connect, type Model } from "../src/host.ts";
+import type { Link } from "../src/kernel.ts";
 import { createStore, type Store } from "../src/store.ts";
 import type { PictureData } from "../src/wire.gen.ts";
 import { crc32 } from "../src/crc.ts";
@@ -51,7 +52,13 @@ const message = (model: FakeModel, content: unknown, ...bytes: Uint8Array[]) =>
 let end = new AbortController();
 afterEach(() => end.abort());
 
-async function opened(data: PictureData = header(0), blocks: Rows[] = []): Promise<{ model: FakeModel; store: Store }> {
+interface Opened {
+  model: FakeModel;
+  store: Store;
+  link: Link;
+}
+
+async function opened(data: PictureData = header(0), blocks: Rows[] = []): Promise<Opened> {
   end = new AbortController();
   const frame = await deflate(pack(data, blocks));
   const model = new FakeModel({
@@ -65,9 +72,9 @@ async function opened(data: PictureData = header(0), blocks: Rows[] = []): Promi
     selector: "",
   });
   const store = createStore(state(false));
-  connect(model as unknown as Model, store, end.signal);
+  const link = connect(model as unknown as Model, store, end.signal);
   await vi.waitFor(() => expect(store.outline.value.run).toBe("a"));
-  return { model, store };
+  return { model, store, link };
 }
 
 const rows = (seq: number, run = "a") => ({ t: "rows", run, seq });
@@ -133,6 +140,69 @@ describe("the page", () => {
     message(model, rows(0, "old"), part(3, "old"));
     await settled();
     expect(nRows(store)).toBe(0);
+  });
+
+  it("asks how far the run has come when another one streams of which no frame came", async () => {
+    const { model } = await opened();
+    model.sent.length = 0;
+    message(model, rows(0, "new"), part(0, "new"));
+    message(model, rows(1, "new"), part(1, "new"));
+    await settled();
+    expect(model.sent).toEqual([{ t: "ready", run: "a", seq: 0 }]);
+  });
+
+  it("asks how far the run has come once the kernel rests, after news and while the end is open", async () => {
+    const { model, link } = await opened(header(0, { status: "recording" }));
+    const asked = (busy: number) => {
+      model.sent.length = 0;
+      link.rested(busy);
+      return model.sent;
+    };
+    expect(asked(10)).toEqual([]);
+    expect(asked(1000)).toEqual([{ t: "ready", run: "a", seq: 0 }]);
+    message(model, rows(0), part(0));
+    await settled();
+    expect(asked(10)).toEqual([{ t: "ready", run: "a", seq: 1 }]);
+    expect(asked(10)).toEqual([]);
+    const crc = crc32(Float32Array.from(peak(0)));
+    message(model, { t: "end", run: "a", count: 1, digests: [{ site: 0, head: 0, crc }] });
+    await settled();
+    expect(asked(1000)).toEqual([]); // which would ask again for ever: the answer is work, too
+  });
+
+  it("asks how far the run has come until an answer comes", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const { model } = await opened();
+      const asked = () => model.sent.filter(({ t }) => t === "ready").length;
+      await vi.advanceTimersByTimeAsync(2500);
+      expect(asked()).toBe(3);
+      message(model, { t: "blocks", run: "a" }, pack(header(0)));
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect(asked()).toBe(3);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("asks for rows of which only an answer tells", async () => {
+    const { model } = await opened();
+    message(model, { t: "blocks", run: "a" }, pack(header(0, { seq: 2 })));
+    await vi.waitFor(() => expect(model.sent).toContainEqual({ t: "need", run: "a", seqs: [0, 1] }));
+  });
+
+  it("asks for rows of which only a frame tells", async () => {
+    const { model } = await opened();
+    model.set("frame", await deflate(pack(header(1, { seq: 1 }), [{ rows: [peak(0)] }])));
+    await vi.waitFor(() => expect(model.sent).toContainEqual({ t: "need", run: "a", seqs: [0] }));
+  });
+
+  it("takes an answer for a sign of life", async () => {
+    const { model, store, link } = await opened(header(0, { status: "recording" }));
+    store.lose("unknown");
+    expect(link.isHeard()).toBe(false);
+    message(model, { t: "blocks", run: "a" }, pack(header(0, { status: "recording" })));
+    expect([link.isHeard(), store.lost.value]).toEqual([true, ""]);
   });
 
   it("verifies the digest at the end", async () => {

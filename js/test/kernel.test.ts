@@ -1,5 +1,5 @@
 import { signal as state } from "@preact/signals-core";
-import { expect, it } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import { watchKernel } from "../src/kernel.ts";
 import { createStore } from "../src/store.ts";
 import { readPicture } from "../src/wire.ts";
@@ -15,13 +15,17 @@ function fakeSource<T>() {
   };
 }
 
-function watched() {
-  const kernel = { statusChanged: fakeSource<string>(), disposed: fakeSource<unknown>() };
+afterEach(() => void vi.useRealTimers());
+
+function watched(status: "recording" | "complete" = "recording") {
+  const kernel = { status: "busy", statusChanged: fakeSource<string>(), disposed: fakeSource<unknown>() };
   const store = createStore(state(false));
-  store.merge(readPicture(pack(header(2, { status: "recording" }), [{ rows: [peak(0), peak(1)] }])));
+  store.merge(readPicture(pack(header(2, { status }), [{ rows: [peak(0), peak(1)] }])));
   const end = new AbortController();
-  watchKernel(kernel, store, end.signal);
-  return { kernel, store, end };
+  const link = { heard: false, rests: [] as number[] };
+  const rested = (busy: number) => void link.rests.push(busy);
+  watchKernel(kernel, store, { isHeard: () => link.heard, rested }, end.signal);
+  return { kernel, store, end, link };
 }
 
 it.each(["idle", "busy", "starting", "unknown", "toString"])("lives on while its kernel is %s", (status) => {
@@ -42,6 +46,44 @@ it.each([
   kernel.disposed.emit(undefined);
   expect([store.lost.value, store.outline.value.status]).toEqual([how, "stopped"]);
   expect(store.slice.value.matrix.nQueries).toBe(2);
+});
+
+it("tells how long its kernel had worked when that comes to rest", () => {
+  vi.useFakeTimers();
+  const { kernel, link } = watched();
+  kernel.statusChanged.emit("busy");
+  vi.advanceTimersByTime(700);
+  kernel.statusChanged.emit("idle");
+  expect(link.rests).toEqual([700]);
+});
+
+it.each([
+  ["at rest and silent", "idle", false, "recording", "unknown"],
+  ["at work", "busy", false, "recording", ""],
+  ["heard", "idle", true, "recording", ""],
+  ["silent, where nothing more is to come", "idle", false, "complete", ""],
+] as const)("within two seconds holds against a kernel that is %s: %s", (_, status, heard, recording, lost) => {
+  vi.useFakeTimers();
+  const { kernel, store, link } = watched(recording);
+  Object.assign(link, { heard });
+  kernel.status = status;
+  vi.advanceTimersByTime(2000);
+  expect(store.lost.value).toBe(lost);
+});
+
+it("is no record any more when its kernel answers after all", () => {
+  const { store } = watched();
+  store.lose("unknown");
+  expect(store.outline.value.status).toBe("stopped");
+  store.lose("");
+  expect([store.lost.value, store.outline.value.status]).toEqual(["", "recording"]);
+});
+
+it("stays a record of a kernel that ended", () => {
+  const { store } = watched();
+  store.lose("ended");
+  store.lose("");
+  expect([store.lost.value, store.outline.value.status]).toEqual(["ended", "stopped"]);
 });
 
 it("leaves nothing at the kernel", () => {

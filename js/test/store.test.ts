@@ -25,6 +25,17 @@ describe("the store", () => {
     expect(store.selection.value.step).toBe(2);
   });
 
+  it.each(["constructor", "__proto__", "toString"])("has the tokens of a strip that is called %s", (name) => {
+    const store = createStore(state(false));
+    const sites = header(1).sites.map((site) => ({ ...site, key: name }));
+    const strip = { name, n_tokens: 3, at: 0, texts: ["a", "b", "c"], scene: null };
+    const merge = (change: object) => store.merge(readPicture(pack(header(1, { sites, ...change }), [])));
+    merge({ strips: [strip] });
+    merge({ strips: [{ ...strip, n_tokens: 4, at: 3, texts: ["d"] }] });
+    expect(store.slice.value.keys).toEqual(["a", "b", "c", "d"]);
+    expect([store.slice.value.keyScene, ({} as Record<string, unknown>)[3]]).toEqual([null, undefined]);
+  });
+
   it("has one mean of heads until something comes of one of them", () => {
     const store = createStore(state(false));
     const sites = header(1).sites.map((site) => ({ ...site, n_heads: 2 }));

@@ -33,3 +33,12 @@ describe.each([
   it("is that of printed figures", () =>
     expect(crc32(new Float32Array(ramp(dark).slice().buffer))).toBe(dark ? 2895197698 : 450843933)); // test_figure.py
 });
+
+describe("the checksum", () => {
+  it("is that of zlib, of a part of a buffer too", () => {
+    const values = Float32Array.from([0.25, 1, -2, 0.5]);
+    expect([crc32(values), crc32(values.subarray(1, 3)), crc32(new Float32Array())]).toEqual([
+      3668543180, 3280414294, 0,
+    ]);
+  });
+});

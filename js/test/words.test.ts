@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import shownPairs from "../../tests/data/shown.json?raw";
+import written from "../../tests/data/written.json?raw";
 import { exact, fits, percent, short, shown } from "../src/text.ts";
 import { en as words } from "../src/words/en.ts";
 import { languageOf, wordsOf } from "../src/words/index.ts";
@@ -19,6 +20,8 @@ describe("a token is shown so that it can be told apart", () => {
     ["\u202eabc", "⟨202E⟩abc"],
     ["\ud800", "⟨D800⟩"],
     ["👨‍👩‍👧", "👨‍👩‍👧"],
+    ["👩🏽‍💻", "👩🏽‍💻"],
+    ["a\u200db", "a⟨200D⟩b"],
     ["<b>&amp;</b>", "<b>&amp;</b>"],
     ["ילד", "\u2068ילד\u2069"],
   ])("%j", (token, expected) => expect(shown(token)).toBe(expected));
@@ -30,6 +33,7 @@ describe("a token is shown so that it can be told apart", () => {
 
   it("is cut when it is long, by whole characters", () => {
     expect(shown("🎉".repeat(100), 3)).toBe("🎉🎉🎉…");
+    expect([shown("x".repeat(60)), shown("x".repeat(61))]).toEqual(["x".repeat(60), `${"x".repeat(60)}…`]);
   });
 });
 
@@ -48,6 +52,22 @@ describe("a number", () => {
   it("that is no number says so", () => {
     expect([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].map(exact)).toEqual(["NaN", "∞", "−∞"]);
     expect([short(Number.NaN), percent(Number.NaN)]).toEqual(["NaN", "NaN"]);
+  });
+
+  it("is written as in printed figures", () => {
+    const told = JSON.parse(written) as [value: number, short: string, percent: string][]; // of test_figure_text.py too
+    expect(told.map(([value]) => [value, short(value), percent(value)])).toEqual(told);
+  });
+
+  it("has a sign of its own where it is very small or very large", () => {
+    expect([12345.678, 0.000012345678, -0.5, -2e6, 0].map(exact)).toEqual([
+      "12345.7",
+      "1.2346e−5",
+      "−0.500000",
+      "−2.0000e+6",
+      "0",
+    ]);
+    expect([999.994, 1000].map(short)).toEqual(["999.99", "1e+3"]);
   });
 
   it("is a percentage that never rounds something to nothing", () => {

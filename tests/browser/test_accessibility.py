@@ -45,6 +45,17 @@ def unusual() -> aw.Trace:
     return aw.Trace.from_weights(weights, source=list("abcd!"), target=["w", "·", "x", " y"])
 
 
+def sinking() -> aw.Trace:
+    weights = np.array([[0.9, 0.1, 0.0], [0.8, 0.1, 0.1]], np.float32)
+    return aw.Trace.from_weights(weights, source=["<s>", "a", "b"], target=["x", "y"])
+
+
+def dimmed(page: Page) -> None:
+    page.get_by_label("special tokens", exact=True).select_option("dim")
+    page.get_by_role("button", name="first step").click()
+    expect(page.locator(".attnwidget-token[data-ghost]")).to_have_count(2)  # special, or of a later step
+
+
 STATES: dict[str, tuple[Callable[[], aw.Trace], Callable[[Page], None]]] = {
     "as it opens": (lambda: recorded("numbers-de")[1], lambda _: None),
     "an input locked, a weight pointed at": (lambda: recorded("dates")[1], locked),
@@ -52,6 +63,7 @@ STATES: dict[str, tuple[Callable[[], aw.Trace], Callable[[Page], None]]] = {
     "inside a block": (lambda: recorded("transformer")[1], inside),
     "a picture": (lambda: recorded("captioner")[1], opened),
     "unusual weights": (unusual, opened),
+    "special tokens dimmed, later steps ahead": (sinking, dimmed),
 }
 
 

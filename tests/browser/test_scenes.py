@@ -74,6 +74,8 @@ def test_a_click_on_a_patch_shades_its_words(page: Page, tmp_path: Path) -> None
     page.locator(STAGE).click(position=point(page, 1, 2))
     page.mouse.move(2, 2)
     word = page.locator(".attnwidget-output .attnwidget-token").nth(2)
+    expect(word).not_to_have_attribute("data-shaded", "")  # it is not written yet
+    page.locator(".attnwidget-controls .attnwidget-slider").press("End")
     expect(word).to_have_attribute("data-shaded", "")
     expect(word).to_have_accessible_name("out2")
     expect(word).to_have_attribute("aria-description", f"{float(f'{WEIGHTS[2, 6]:.6g}'):.6g}")

@@ -62,6 +62,27 @@ def test_the_row_that_is_looked_at_is_exact_from_the_first(slow: None, large: Tr
     assert (rows["queries"], rows["keys"], rows["dtype"]) == ([69, 86, 1], [0, N_KEYS, 1], "f4")
 
 
+def test_a_step_is_answered_before_the_picture_gets_finer(slow: None, large: Trace, read_picture: Reader) -> None:
+    now = [100.0]
+    asked = Answers(large, lambda: now[0])
+    asked.view(0, 1, *SPANS, 77)
+    assert asked.next(0) is not None
+    assert asked.is_reading  # the first picture is made finer at once
+    sweep, _ = asked._open or pytest.fail("nothing is read")
+    before = sweep.part, sweep.cells.copy()
+    asked.view(0, 1, *SPANS, 12)
+    assert asked.has_next
+    assert asked.next(0) is not None
+    assert sweep.part == before[0]
+    assert (sweep.cells == before[1]).all()
+    assert (asked.is_reading, asked.has_next, bool(asked)) == (False, False, True)  # it rests
+    now[0] += answers.REST_SECONDS
+    assert asked.is_reading
+    while asked.is_reading:
+        asked.work()
+    assert asked.has_next
+
+
 def test_a_coarser_view_of_all_is_answered_with_the_cells_of_a_frame(large: Trace, read_picture: Reader) -> None:
     asked = Answers(large)
     asked.view(0, 1, Span(0, N_QUERIES, 32), Span(0, N_KEYS, 16), 0)

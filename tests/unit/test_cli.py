@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import webbrowser
@@ -125,6 +126,27 @@ def test_files_that_fail_are_named_in_one_line(
     assert said.count("\n") == 1
     assert said.startswith("attnwidget: ")
     assert "\x1b" not in said
+
+
+@pytest.mark.parametrize("arguments", [
+    ["export", "run.attn", "NAME.svg"],
+    ["open", "run.attn", "--no-open", "--out", "NAME.html"],
+    ["inspect", "run.attn", "NAME"],
+    ["inspect", "NAME"],
+    ["export", "run.attn", "NAME"],
+    ["demo", "NAME"],
+    ["demo", "reverse", "--input", "NAME"],
+])  # fmt: skip
+def test_no_name_of_a_file_does_anything_to_a_terminal(
+    arguments: list[str], recording: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "\x1b]0;title\x07\x9b31m\u202ekcab\udcffline\rover"
+    monkeypatch.chdir(recording.parent)
+    with contextlib.suppress(SystemExit):
+        cli.main([argument.replace("NAME", name) for argument in arguments])
+    said = capsys.readouterr()
+    assert said.out + said.err
+    assert all(c.isprintable() or c == "\n" for c in said.out + said.err)
 
 
 @pytest.mark.parametrize("option", [["--step", "99"], ["--head", "5"], ["--site", "3"]])

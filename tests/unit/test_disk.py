@@ -16,6 +16,8 @@ def test_a_file_of_enough_bytes_is_one(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"12345")
     check_file(tmp_path / "a")
     check_file(tmp_path / "a", 5)
+    (tmp_path / "empty").touch()
+    check_file(tmp_path / "empty")
 
 
 def test_a_file_that_is_too_short_is_said_by_how_much(tmp_path: Path) -> None:
@@ -46,8 +48,18 @@ def test_no_name_of_an_object_stands_twice() -> None:
         unique([("a", 1), ("b", 2), ("a", 1)])
 
 
-@pytest.mark.parametrize("part", ["[]", "{}", "1.5", '"some words"', '{"a":1.5}', '[["a",0.25],["b",0.5]]'])
-def test_no_more_is_refused_than_takes_as_much_memory(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("part", "share"),
+    [
+        ("[]", 0.8),
+        ("{}", 0.65),
+        ("1.5", 0.8),
+        ('"some words"', 0.8),
+        ('{"a":1.5}', 0.5),
+        ('[["a",0.25],["b",0.5]]', 0.5),
+    ],
+)
+def test_no_more_is_refused_than_takes_as_much_memory(part: str, share: float, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "[" + ",".join([part] * 1000) + "]"
     tracemalloc.start()
     read = json.loads(text)
@@ -56,7 +68,7 @@ def test_no_more_is_refused_than_takes_as_much_memory(part: str, monkeypatch: py
     assert len(read) == 1000
     monkeypatch.setattr("attnwidget.disk.MAX_TEXT_COST", 2 * taken)
     check_text(text.encode())
-    monkeypatch.setattr("attnwidget.disk.MAX_TEXT_COST", taken // 2)
+    monkeypatch.setattr("attnwidget.disk.MAX_TEXT_COST", int(taken * share))
     with pytest.raises(ValueError, match="tokens and steps need 0 MB of memory, at most 0 were expected"):
         check_text(text.encode())
 

@@ -12,6 +12,7 @@ import socket
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,24 @@ def test_the_page_opens_as_it_was_asked_to(complete: Trace, tmp_path: Path) -> N
     assert [selection[name] for name in ("step", "head", "rows", "expectation")] == [1, 2, "key", "own"]
 
 
+@pytest.mark.parametrize(("asked", "told"), [("zh", "zh"), ("en", "en"), ("auto", "en"), (None, "en")])
+def test_a_page_says_which_language_it_speaks(complete: Trace, tmp_path: Path, asked: str | None, told: str) -> None:
+    complete.to_html(tmp_path / "run.html", **({"language": asked} if asked else {}))
+    assert Page((tmp_path / "run.html").read_text("utf-8")).attributes("html") == {"lang": told}
+
+
+def test_of_a_head_that_is_too_large_the_chosen_step_is_there(tmp_path: Path, read_picture: Reader) -> None:
+    weights = np.random.default_rng(1).random((1, 200, 300), np.float32)
+    trace = Trace.from_weights(weights, source=["x"] * 300, target=["y"] * 200)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(export, "PAGE", replace(export.PAGE, whole=100 * 100))
+        trace.to_html(tmp_path / "run.html", step=120)
+    header = read_picture(unpacked(Page((tmp_path / "run.html").read_text("utf-8")).text("script"))).header
+    (queries,) = (block["queries"] for block in header["blocks"] if block["queries"][1] <= 150)
+    assert queries[0] <= 120 < queries[1]
+    assert queries[0] > 60
+
+
 @pytest.mark.parametrize(
     ("selection", "error"),
     [
@@ -226,6 +245,11 @@ def test_all_other_heads_follow_and_are_named(
     found = [(named, read_picture(data).blocks) for named, data in pictures(Page(exported(large)))]
     assert sorted(head for _, blocks in found for head in blocks) == [(site, h) for site in range(2) for h in range(12)]
     assert all(named == " ".join(f"{site}:{head}" for site, head in blocks) for named, blocks in found)
+
+
+def test_nothing_stands_between_the_elements(large: Trace, exported: Callable[[Trace], str]) -> None:
+    left = re.sub(r"<(script|style|title)\b.*?</\1>|<[^>]+>", "", exported(large), flags=re.DOTALL)
+    assert left.split() == []
 
 
 def test_rounded_weights_keep_to_their_row(

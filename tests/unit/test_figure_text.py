@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from attnwidget.figure.text import WIDTH, cut, percent, short, shown, width
@@ -70,10 +73,12 @@ def test_what_fits_just_is_not_cut() -> None:
         (math.inf, "∞"),
         (-math.inf, "−∞"),
         (0.254, "0.25"),
+        (-0.0, "0.00"),
+        (3e38, "3e+38"),
         (-0.5, "−0.50"),
         (999.0, "999.00"),
-        (1000.0, "1e+03"),
-        (-1000.0, "−1e+03"),
+        (1000.0, "1e+3"),
+        (-1000.0, "−1e+3"),
     ],
 )
 def test_a_weight_is_short(value: float, written: str) -> None:
@@ -84,7 +89,10 @@ def test_a_weight_is_short(value: float, written: str) -> None:
     ("value", "written"),
     [
         (math.nan, "NaN"),
+        (math.inf, "∞"),
         (0.0, "0 %"),
+        (-0.0, "0 %"),
+        (1e300, f"{int(1e300 * 100)} %"),
         (0.0009, "< 0.1 %"),
         (0.001, "0.1 %"),
         (0.0994, "9.9 %"),
@@ -96,3 +104,9 @@ def test_a_weight_is_short(value: float, written: str) -> None:
 )
 def test_a_weight_is_a_percentage(value: float, written: str) -> None:
     assert percent(value) == written
+
+
+def test_numbers_are_written_as_on_the_screen() -> None:
+    told = json.loads((Path(__file__).parents[1] / "data" / "written.json").read_text("utf-8"))  # of words.test.ts too
+    assert [[value, short(value), percent(value)] for value, _, _ in told] == told
+    assert all(short(np.float32(value)) for value, _, _ in told)

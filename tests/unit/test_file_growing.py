@@ -216,6 +216,16 @@ def test_saving_again_writes_nothing_anew(growing: Trace, path: Path) -> None:
     assert {file.name for file in path.iterdir()} == before
 
 
+def test_saving_again_while_recording_follows_once(growing: Trace, path: Path) -> None:
+    growing.save(path)
+    step_of(growing, 0)
+    growing.save(path)
+    before, n_observers = {file.name for file in path.iterdir()}, len(growing._observers)
+    growing.save(path)
+    assert ({file.name for file in path.iterdir()}, len(growing._observers)) == (before, n_observers)
+    growing.finish()
+
+
 def test_a_file_is_not_replaced_by_a_folder(growing: Trace, path: Path) -> None:
     path.write_bytes(b"old")
     with pytest.raises(FileExistsError, match="still recorded is written to a folder"):

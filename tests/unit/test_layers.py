@@ -33,7 +33,7 @@ PYTHON_LAYERS = [
     {"stores", "strips"},
     {"records"},
     {"ledger"},
-    {"survey"},
+    {"late", "survey"},
     {"beams", "foreign", "reading"},
     {"trace"},
     {"appended", "header", "sweep", "grouping", "tables"},

@@ -162,15 +162,32 @@ def test_a_trace_that_is_whole_sends_nothing_by_itself(complete: Trace, page: Pa
 
 
 def test_a_trace_that_is_whole_says_its_end_when_asked(complete: Trace, page: Page) -> None:
-    published(complete, page).tell_end()
+    published(complete, page).stand()
     page.wait(lambda: page.messages)
     assert (page.messages[0][0]["count"], len(page.messages[0][0]["digests"])) == (0, 6)
 
 
-def test_an_end_that_has_not_come_is_not_said(live: Trace, page: Page) -> None:
+def test_a_run_that_has_not_ended_says_how_many_messages_there_were(
+    live: Trace, page: Page, read_picture: Callable[[bytes], Any]
+) -> None:
     publisher = published(live, page)
-    publisher.tell_end()
-    assert not publisher.answers
+    live.append({"cross": ROWS}, token="die")
+    page.wait(lambda: "rows" in page.kinds())
+    publisher.stand()
+    page.wait(lambda: "blocks" in page.kinds())
+    content, (data,) = page.messages[-1]
+    header = read_picture(data).header
+    assert (content["t"], header["seq"], header["status"], header["blocks"]) == ("blocks", 1, "recording", [])
+
+
+def test_digests_are_computed_once(complete: Trace, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    publisher = published(complete, page)
+    publisher.stand()
+    page.wait(lambda: page.messages)
+    monkeypatch.setattr(Trace, "digest", None)
+    publisher.stand()
+    page.wait(lambda: len(page.messages) == 2)
+    assert page.messages[0] == page.messages[1]
 
 
 def test_a_stopped_recording_has_an_end_too(live: Trace, page: Page) -> None:

@@ -13,7 +13,7 @@ from test_stream import Clock, Page, Sent, impatient  # noqa: F401 - a fixture
 
 from attnwidget import Trace, stream
 from attnwidget.stream import Publisher
-from attnwidget.wire import FRAMES_PER_SECOND
+from attnwidget.wire import FRAMES_PER_SECOND, MESSAGES_PER_SECOND
 
 Reader = Callable[[bytes], Any]
 
@@ -164,17 +164,169 @@ def test_what_was_read_to_its_end_is_in_the_next_frame(still: Sent) -> None:
     assert len(still.page.frames) - n_frames == 1
 
 
-def test_messages_that_are_asked_for_again_come_in_that_order(still: Sent) -> None:
+def test_messages_that_are_asked_for_again_come_in_that_order(still: Sent, read_picture: Reader) -> None:
     for _ in range(3):
         still.decode(1)
         still.publisher.flush()
     still.trace.finish()
+    first = [read_picture(data).header["steps"] for _, (data,) in still.page.of("rows")]
     still.page.messages.clear()
     still.publisher.resend([2, 0, 2, still.publisher.seq, -1])
-    still.publisher.tell_end()
+    still.publisher.stand()
     for _ in range(5):
         still.publisher._round()
     assert [content.get("seq", content["t"]) for content, _ in still.page.messages] == [2, 0, "end"]
+    again = [read_picture(data).header["steps"] for _, (data,) in still.page.of("rows")]
+    assert again == [first[2], first[0]]
+
+
+@pytest.mark.parametrize("status", ["complete", "stopped"])
+def test_the_end_of_a_recording_is_told_at_once(still: Sent, status: str) -> None:
+    still.decode(2)
+    still.trace.finish(status)  # type: ignore[arg-type]
+    assert [content["t"] for content, _ in still.page.messages] == ["rows", "end"]
+    assert len(still.page.frames) == 1
+
+
+@pytest.mark.parametrize("status", ["complete", "stopped"])
+def test_an_end_that_a_page_knows_is_not_said_by_itself(status: str) -> None:
+    made = Sent()
+    made.decode(2)
+    made.trace.finish(status)  # type: ignore[arg-type]
+    publisher = Publisher(made.trace, page := Page(made.clock), made.clock, made.clock.sleep, made.clock)
+    publisher._running = True
+    publisher.flush()
+    publisher._round()
+    assert page.messages == []
+    publisher.stand()
+    publisher._round()
+    assert [content["t"] for content, _ in page.messages] == ["end"]
+
+
+def test_a_wait_while_recording_is_one_sleep(still: Sent) -> None:
+    slept: list[float] = []
+    still.publisher._sleep = lambda seconds: (slept.append(seconds), still.clock.sleep(seconds))  # type: ignore[func-returns-value, assignment]
+    still.decode(1)
+    still.publisher.ask({"t": "fetch", "site": 0, "head": 0})
+    still.publisher._wait_turn(still.clock() + 0.125)
+    assert slept == [0.125]
+    still.publisher._wait_turn(still.clock())
+    assert slept == [0.125]
+
+
+def test_a_wait_ends_where_a_question_may_be_answered(still: Sent) -> None:
+    still.decode(1)
+    still.trace.finish()
+    still.clock.sleep(10)
+    until = still.clock() + 0.1
+    still.publisher._wait_turn(until)
+    assert until <= still.clock() < until + 1e-6
+    still.publisher.ask({"t": "fetch", "site": 0, "head": 0})
+    before = still.clock()
+    still.publisher._wait_turn(before + 0.1)
+    assert still.clock() == before
+    for _ in range(8):  # as many as use the turns up
+        still.publisher._send({"t": "end"}, [])
+    free_at = still.publisher._turns.free_at
+    assert free_at > before
+    still.publisher._wait_turn(before + 60)
+    assert free_at <= still.clock() <= free_at + 2 * stream.LOOK_SECONDS
+
+
+def test_what_is_read_slowly_is_read_while_it_waits(still: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+    still.decode(1)
+    read: list[float] = []
+    monkeypatch.setattr(type(still.publisher.answers), "is_reading", property(lambda _: len(read) < 3))
+    monkeypatch.setattr(still.publisher.answers, "work", lambda: (read.append(still.clock()), still.clock.sleep(0.01)))
+    still.publisher._wait_turn(still.clock() + 1)
+    assert len(read) == 1  # a model runs beside, which needs the rest of the time
+    still.trace.finish()
+    still.publisher._wait_turn(still.clock() + 1)
+    assert len(read) == 3
+
+
+def test_a_closed_publisher_does_not_wait(still: Sent) -> None:
+    still.publisher.close()
+    before = still.clock()
+    still.publisher._wait_turn(before + 60)
+    assert still.clock() == before
+
+
+@pytest.mark.parametrize(
+    ("rows_free_at", "turn_free_at", "until"),
+    [
+        (-np.inf, -np.inf, 1),
+        (1.5, -np.inf, 1.5),
+        (9, -np.inf, 2),
+        (-np.inf, 5.25, 5.25),
+        (9, 5.25, 6.25),
+        (5, 5.25, 5.25),
+    ],
+)
+def test_a_round_is_followed_by_another_within_two_turns(
+    still: Sent, monkeypatch: pytest.MonkeyPatch, rows_free_at: float, turn_free_at: float, until: float
+) -> None:
+    publisher, start, turn = still.publisher, still.clock(), 1 / MESSAGES_PER_SECOND
+    news, waited = [True, False], []
+    monkeypatch.setattr(publisher, "_waited_for_news", lambda: news.pop(0))
+    monkeypatch.setattr(publisher, "_wait_turn", waited.append)
+    monkeypatch.setattr(publisher, "_round", lambda: still.clock.sleep(0.001))
+    publisher._of_rows.free_at = start + rows_free_at * turn
+    publisher._turns.free_at = start + turn_free_at * turn
+    publisher._run()
+    assert waited == [pytest.approx(start + until * turn)]
+
+
+def test_a_frame_that_is_still_due_is_news(still: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+    still.publisher.renew_frame()
+    still.publisher._round()
+    still.publisher.renew_frame()
+    news = [True, False]
+    monkeypatch.setattr(still.publisher, "_waited_for_news", lambda: news.pop(0))
+    still.publisher._run()
+    assert (len(still.page.frames), still.publisher._news.is_set()) == (1, True)
+    news += [True, False]
+    still.clock.sleep(10)
+    still.publisher._run()
+    assert (len(still.page.frames), still.publisher._news.is_set()) == (2, False)
+
+
+def test_a_frame_that_nobody_waits_for_is_due_on_time(still: Sent) -> None:
+    still.decode(1)
+    still.publisher._round()
+    for seconds, n_frames in ((stream.LIVE_FRAME_SECONDS - 0.25, 1), (0.25, 2)):
+        still.clock.sleep(seconds)
+        still.decode(1)
+        still.publisher._round()
+        assert len(still.page.frames) == n_frames
+
+
+def test_one_thread_tells_whatever_comes(live: Trace) -> None:
+    others = set(threading.enumerate())
+    publisher = Publisher(live, page := Page(clock := Clock()), clock, clock.sleep)
+    with page.sent:  # so that it cannot send
+        for _ in range(5):
+            live.append({"cross": np.full((3, 1, 5), 0.2)}, token="die")
+        threads = [it for it in set(threading.enumerate()) - others if it.name == "attnwidget-publisher"]
+    publisher.close()
+    for thread in threads:
+        thread.join(30)
+    assert len(threads) == 1
+
+
+def test_messages_follow_each_other_only_where_nothing_is_recorded(still: Sent) -> None:
+    turn = 1 / MESSAGES_PER_SECOND
+    still.publisher._send({"t": "end"}, [])
+    still.decode(1)
+    still.clock.sleep(10)
+    still.publisher._send({"t": "end"}, [])
+    assert still.publisher._turns.free_at == pytest.approx(still.clock() + turn)
+    still.trace.finish()
+    still.clock.sleep(10)
+    for count in range(1, stream.AT_ONCE + 2):
+        still.publisher._send({"t": "end"}, [])
+        left = (count - stream.AT_ONCE + 1) * turn
+        assert still.publisher._turns.free_at == pytest.approx(still.clock() + left)
 
 
 def test_a_thread_of_its_own_tells_in_real_time(live: Trace) -> None:

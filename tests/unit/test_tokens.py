@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -80,9 +81,32 @@ def test_the_error_names_the_strip() -> None:
 
 @pytest.mark.parametrize("value", ["abc", [1, 2], ("a", 1), None])
 def test_tokens_cannot_be_made_around_the_check(value: object) -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"^tokens: "):
         Tokens(value)
 
 
 def test_a_list_becomes_a_tuple() -> None:
     assert Tokens(["a", "b"]).texts == ("a", "b")
+
+
+PICTURE, CLIP, SOUND = np.zeros((4, 4)), np.zeros((2, 4, 4)), np.zeros(8)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Tokens.image("a", (2, 2)), "image: "),
+        (lambda: Tokens.image(PICTURE, (2,)), "grid: (2,) came, rows and columns were expected, each at least 1."),
+        (lambda: Tokens.image(PICTURE, (2, 2), texts=[1, 2]), "texts: token 0 is int"),
+        (lambda: Tokens.image(PICTURE, (2, 2), before=[1]), "before: token 0 is int"),
+        (lambda: Tokens.image(PICTURE, (2, 2), after=[1]), "after: token 0 is int"),
+        (lambda: Tokens.video("a", (2, 2)), "video: "),
+        (lambda: Tokens.video(CLIP, (0, 2)), "grid: (2, 0, 2) came, frames and rows and columns were expected"),
+        (lambda: Tokens.video(CLIP, (3, 2, 2)), "grid: 3 frames of patches came, but the clip has 2 frames."),
+        (lambda: Tokens.audio(SOUND, 0), "grid: (0,) came, n_tokens were expected, each at least 1."),
+    ],
+)
+def test_what_makes_no_scene_is_named(make: Callable[[], Tokens], said: str) -> None:
+    with pytest.raises((TypeError, ValueError)) as error:
+        make()
+    assert str(error.value).startswith(said)

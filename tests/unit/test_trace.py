@@ -143,7 +143,7 @@ SAID = {
         "step 1, candidates: token 0 is int, a string was expected.": ("candidate id",),
         "step 1, candidate 0: -3.2 came, a probability between 0 and 1 was expected.": ("candidate logit",),
         "'int' object is not iterable": ("candidates no list",),
-        "could not convert string to float: 'much'": ("tolerance text",),
+        "tolerance: 'much' came, a number of at least 0 was expected.": ("tolerance text",),
         "tolerance: nan came, a number of at least 0 was expected.": ("tolerance NaN",),
         "tolerance: -1 came, a number of at least 0 was expected.": ("tolerance negative",),
         "source: it has 5 tokens already. Make a new Trace.": ("tokens again",),
@@ -154,9 +154,9 @@ SAID = {
         "strip 0 was named, a name such as 'source', 'target' or 'context' was expected.": ("strip of a number",),
         "target: token 0 is int, a string was expected.": ("ids as tokens",),
         "site 'cross' exists already; names of sites are unique in a trace.": ("site again",),
-        "site 'new' has layer 1 and 0 heads; layers start at 0, heads at 1.": ("site without heads",),
+        "site 'new' has layer 1 and 0 heads; layers start at 0, heads at 1": ("site without heads",),
         "'float' object cannot be interpreted as an integer": ("site of half a head",),
-        "site 'new' has layer -1 and 3 heads; layers start at 0, heads at 1.": ("site below 0",),
+        "site 'new' has layer -1 and 3 heads; layers start at 0, heads at 1": ("site below 0",),
         "site 'new' has kind 'self', a name and one of encoder, decoder, cross were expected.": ("site of no kind",),
         "site 'new' counts strip 'src', one of 'source', 'target' was expected. Name others with set_tokens.": (
             "site of no strip",
@@ -250,3 +250,13 @@ def test_rows_that_come_as_one_matrix_are_steps_too(weights: np.ndarray) -> None
     trace.append({"cross": weights[0]})
     trace.finish()
     assert [step.token for step in trace.steps] == ["die", "Katze", "sass", "da"]
+
+
+@pytest.mark.parametrize("rows", [np.zeros((1, 1, 9)), np.zeros((2, 1, 2)), np.zeros((1, 2, 2)), "text", None])
+def test_an_error_that_names_a_site_does_nothing_to_a_terminal(rows: object) -> None:
+    trace, name = Trace(source=["a", "b"]), "\x1b[2Jcross\x9b\u202e"
+    trace.add_site(Site(name, "cross", 0, 1, "target", "source"))
+    with pytest.raises((TypeError, ValueError), match="cross") as told:
+        trace.append({name: rows}, token="x")
+    assert str(told.value).isprintable()
+    assert not name.isprintable()

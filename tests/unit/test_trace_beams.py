@@ -64,6 +64,11 @@ def test_a_beam_that_cannot_be_is_refused(beam: Beam, said: str) -> None:
     assert trace.beams == TREE
 
 
+def test_a_path_that_won_did_so_from_its_first_beam_on() -> None:
+    with pytest.raises(ValueError, match=r"^beam 1 is on the path that won, but its parent 0 is not\.$"):
+        Trace().set_beams([Beam(0, "Once", -1, 0.6), Beam(1, "upon", 0, 0.9, chosen=True)])
+
+
 def test_the_fields_of_a_beam_become_plain() -> None:
     trace = Trace()
     trace.set_beams([Beam(0, np.array(["a"])[0], -1, np.float32(0.5), chosen=1), Beam(1, "b", 0, 1.0005)])

@@ -260,6 +260,13 @@ def test_ready_says_the_end_again(following: Heard) -> None:
     assert [message["t"] for message in following.sent] == ["end"]
 
 
+def test_ready_of_a_run_that_is_not_shown_any_more_sends_what_is(following: Heard) -> None:
+    following.told.clear()
+    following._on_message(None, {"t": "ready", "run": "another", "seq": 0}, [])
+    assert {"frame", "site", "head", "step", "last_step", "locked"} <= set(following.told)
+    assert not {"_esm", "protocol"} & set(following.told)
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -288,7 +295,6 @@ def test_ready_says_the_end_again(following: Heard) -> None:
         {"t": "heads", "site": True},
         {"t": "heads", "site": [0]},
         {"t": "fetch", "site": "../../x", "head": 0},
-        {"t": "ready", "seq": -1},
         {"t": "save", "path": "../../x"},
         {"t": ["need"], "seqs": [0]},
         {"t": "x" * 1_000_000},

@@ -1,6 +1,6 @@
 /** What a reader must know of the numbers before trusting the picture. */
 import { html, setCount, setText } from "../dom.ts";
-import { greatest } from "../matrix.ts";
+import { greatest, precisionOf } from "../matrix.ts";
 import { covers, type Large } from "../large.ts";
 import type { Store } from "../store.ts";
 import { Precision } from "../blocks.ts";
@@ -63,7 +63,9 @@ function kept(store: Store, large: Large): string[] {
   const shown = store.shown.value;
   const drawn = shown && large.planes.findLast((plane) => covers(large, plane, shown));
   const bytes = store.words.kept(store.nBytes() / 1e6, store.nKept.value / 1e6);
-  if (!drawn) return [store.words.coarse, bytes];
+  const { matrix } = store.slice.value;
+  const isRowHere = precisionOf(matrix, store.gaze.value.query) === Precision.Exact; // which is read to a person
+  if (!drawn || !isRowHere) return [store.words.coarse, bytes];
   return drawn.sampled ? [store.words.sampled, bytes] : [bytes];
 }
 

@@ -75,20 +75,22 @@ function mountStrip(host: HTMLElement, store: Store, signal: AbortSignal, strip:
       const rgb = colour(weight / top, store.dark.value);
       const text =
         to - from > 1 ? `${shown(texts[from] ?? "")} … ${shown(texts[to - 1] ?? "")}` : shown(texts[from] ?? "");
+      const isGhost = strip.ghost(from);
+      const isShaded = cells !== null && !isGhost;
       const isWritten = axis.size >= TEXT_PX || fits(text, axis.size - EDGES_PX);
       setText(node, isWritten ? text : "");
       setStyle(node, {
         left: `${cell * axis.size}px`,
         width: `${Math.max(1, axis.size - (axis.size > 12 ? 4 : 0))}px`,
-        "background-color": cells && css(rgb),
-        color: cells && ink(rgb),
+        "background-color": isShaded && css(rgb),
+        color: isShaded && ink(rgb),
       });
       set(node, {
         "data-narrow": axis.size < NARROW_PX,
-        "data-shaded": cells !== null,
+        "data-shaded": isShaded,
         "data-gaze": cell === gazed,
         "data-locked": locked.has(cell),
-        "data-ghost": strip.ghost(from),
+        "data-ghost": isGhost,
         "aria-selected": String(locked.has(cell)),
         "aria-label": isWritten ? null : text,
         "aria-description": cells && exact(weight),

@@ -21,7 +21,8 @@ export const table: View = {
     const body = html("tbody", "");
     const listed = html("table", "table-list", {}, caption, html("thead", "", {}, html("tr", "", {}, ...titles)), body);
     const note = html("p", "note");
-    const box = html("div", "table-box", {}, listed, note);
+    const scrolls = { tabindex: 0, role: "region", "aria-label": words.table }; // by keys, where it is narrow
+    const box = html("div", "table-box", scrolls, listed, note);
     host.append(button, box);
     button.addEventListener("click", () => (isOpen.value = !isOpen.value), { signal });
     store.draw(signal, () => {

@@ -147,6 +147,7 @@ export const en = {
   lost: {
     restarted: "kernel restarted: this view is a record",
     ended: "kernel ended: this view is a record",
+    unknown: "not known to this kernel: this view is a record",
   },
   stopped: (n: number) => `stopped after step ${n}`,
   weightOf: (query: string, key: string, value: string) => `${query} → ${key}: ${value}`,

@@ -138,7 +138,11 @@ export const zh: Words = {
   missing: (n) => `${n} 行尚未到达`,
   unreadable: "收到一幅无法读取的图。",
   recording: "记录中",
-  lost: { restarted: "内核已重启：此视图只是一份记录", ended: "内核已结束：此视图只是一份记录" },
+  lost: {
+    restarted: "内核已重启：此视图只是一份记录",
+    ended: "内核已结束：此视图只是一份记录",
+    unknown: "此内核不认识此视图：它只是一份记录",
+  },
   stopped: (n) => `在第 ${n} 步后停止`,
   weightOf: (query, key, value) => `${query} → ${key}：${value}`,
   cell: (q, query, k, key, value) => `第 ${q + 1} 行，${query}；第 ${k + 1} 列，${key}；权重 ${value}`,
