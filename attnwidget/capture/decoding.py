@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import torch
 
+from attnwidget.capture.attention import Weights
 from attnwidget.capture.call import Call
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.kinds import kind_in_pass
 from attnwidget.capture.passes import Pass, n_layers, row_of
 from attnwidget.capture.pieces import Piece, Rows
-from attnwidget.capture.prefixes import Key, Node, Plan, Prefixes, common
-from attnwidget.capture.readers import reads_prefix, streams_of
+from attnwidget.capture.prefixes import Key, Node, Plan, Prefixes, common, likely_tokens
+from attnwidget.capture.readers import Unread, reads_prefix, streams_of
 from attnwidget.capture.recorder import Recorder
+from attnwidget.capture.report import MORE_KEYS, NO_ROWS, READ_AT_ONCE
 from attnwidget.capture.sizes import StoreChoice
 from attnwidget.capture.streak import Streak
 from attnwidget.capture.token_text import TokenText
 from attnwidget.capture.tree import tell_modules
-from attnwidget.ledger import CONTEXT
+from attnwidget.ledger import CONTEXT, TARGET
 from attnwidget.outline import Kind
 from attnwidget.stores import Factors
 from attnwidget.trace import Trace
@@ -64,6 +67,7 @@ class Decoding(Recorder):
         self._known: dict[Key, str] = {}  # texts of candidates behind a token
         self._is_pair = bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
         self._n_layers = n_layers(model)
+        self._unread = Unread()
         self._begun = False  # whether the first token was about to be chosen
         self._outside: list[tuple[str, Piece]] = []  # encoders, which run once
         self._open: tuple[Node, Pass, int, int] | None = None  # the node whose row the streak took last, and its place
@@ -71,13 +75,21 @@ class Decoding(Recorder):
     def keep(self, call: Call, name: str, example: int) -> None:
         """Keep a call with the pass that it belongs to."""
         current = self.passes.current
+        known = name in self.sites.names
+        if current is not None and not self._is_pair and self._unread.holds(call, name, current, known=known):
+            self.notes[MORE_KEYS.format(name)] = None
+            return
         if current is not None and reads_prefix(call, current.n_read, is_pair=self._is_pair):
             self.passes.learn_hidden(current, call.attention.shape[2])
+            if (
+                call.causal is False and not call.cross and call.attention.shape[2] > 1
+            ):  # keys of earlier rows are others
+                call = replace(call, attention=Weights(call.attention.weights()))
             current.calls.append((self.placed_name(call), call))
         elif current is not None and (streams := streams_of(call, current.n_read)):
             name = self.placed_name(call)
             current.calls.extend((f"{name}#{i}" if i > 1 else name, it) for i, it in enumerate(streams, 1))
-        elif name not in self.sites.names:
+        elif not known:
             self._outside.append((self.placed_name(call), Piece.of(call, name, 0, example, factors=True)))
 
     def example_of(self, call: Call, name: str) -> int:
@@ -113,7 +125,7 @@ class Decoding(Recorder):
         if not self.passes.used and not self._tree.may_end:
             self._settle(common(keys))
         self.passes.used = True
-        likely = self._likely(scores[first : own.stop])
+        likely = likely_tokens(scores[first : own.stop], max(N_CANDIDATES, 2 * self._plan.n_beams))
         for i, key, tokens in zip(own, keys, likely, strict=True):
             self._tree.nodes[key] = self._node(it, i, row, tokens)
             if self._plan.n_beams > 1 and not self._plan.end.isdisjoint(tokens):
@@ -142,6 +154,8 @@ class Decoding(Recorder):
         """Close the trace."""
         if not self.sites.names:
             raise CaptureError(self.what_ran())
+        if all(site.query != TARGET for site in self.sites.names.values()):
+            self.notes[NO_ROWS] = None
         tell_modules(self.modules, self.trace)
         self.trace.finish()
         self.tell()
@@ -195,6 +209,8 @@ class Decoding(Recorder):
                 if kind == "decoder":
                     self._name_context(piece.n_keys)
                 self.sites.add(name, kind, piece, decoding=True)
+            elif kind == "encoder":
+                raise CaptureError(READ_AT_ONCE.format(name))
             rows[name] = self.sites.of_step(name, piece)
         return rows
 
@@ -208,14 +224,9 @@ class Decoding(Recorder):
         for name, piece in self._outside:
             if name not in self.sites.names:
                 rows = Rows([(piece, piece.n_queries)])
-                self.sites.add(name, "encoder", rows)
+                self.sites.add(name, "encoder", rows, apart=True)
                 self.sites.append_rows({name: rows})
         self._outside.clear()
-
-    def _likely(self, scores: torch.Tensor) -> list[dict[int, float]]:
-        count = min(max(N_CANDIDATES, 2 * self._plan.n_beams), scores.shape[-1])
-        values, ids = scores.float().softmax(-1).topk(count)
-        return [dict(zip(i, v, strict=True)) for i, v in zip(ids.tolist(), values.tolist(), strict=True)]
 
     def _settle(self, generated: Key) -> None:
         """Append the steps that chose these tokens and are not in the trace yet."""
