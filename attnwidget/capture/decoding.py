@@ -18,7 +18,7 @@ from attnwidget.capture.pieces import Piece, Rows
 from attnwidget.capture.prefixes import Key, Node, Plan, Prefixes, common, likely_tokens
 from attnwidget.capture.readers import Unread, reads_prefix, streams_of
 from attnwidget.capture.recorder import Recorder
-from attnwidget.capture.report import MORE_KEYS, NO_ROWS, READ_AT_ONCE
+from attnwidget.capture.report import MORE_KEYS, NO_ROWS, READ_AT_ONCE, TWO_AT_ONCE
 from attnwidget.capture.sizes import StoreChoice
 from attnwidget.capture.streak import Streak
 from attnwidget.capture.token_text import TokenText
@@ -68,6 +68,7 @@ class Decoding(Recorder):
         self._is_pair = bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
         self._n_layers = n_layers(model)
         self._unread = Unread()
+        self._n_keys: dict[str, int] = {}  # of the first row of a site
         self._begun = False  # whether the first token was about to be chosen
         self._outside: list[tuple[str, Piece]] = []  # encoders, which run once
         self._open: tuple[Node, Pass, int, int] | None = None  # the node whose row the streak took last, and its place
@@ -208,7 +209,10 @@ class Decoding(Recorder):
             if name not in self.sites.names:
                 if kind == "decoder":
                     self._name_context(piece.n_keys)
-                self.sites.add(name, kind, piece, decoding=True)
+                self.sites.add(name, kind, piece, decoding=True, apart=True)
+                self._n_keys[name] = piece.n_keys
+            elif kind == "cross" and piece.n_keys != self._n_keys[name]:
+                raise CaptureError(TWO_AT_ONCE.format(name))
             elif kind == "encoder":
                 raise CaptureError(READ_AT_ONCE.format(name))
             rows[name] = self.sites.of_step(name, piece)

@@ -51,7 +51,7 @@ class Unread(set[str]):
         """
         n_queries, n_keys = call.attention.shape[2:]
         is_own = n_queries == current.n_read and not (call.cross or says_cross(call.module))
-        if is_own and current.past is not None and call.n_keys is None:
+        if is_own and current.past is not None and call.n_keys is None and (current.past or not known):
             total = current.past + n_queries
             if n_keys > total and call.attention.looks_beyond(total):
                 self.add(name)

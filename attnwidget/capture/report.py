@@ -15,6 +15,10 @@ READ_AT_ONCE = (
     "{} read the prompt at once, looking ahead, and then token by token, which no trace can hold together. Record "
     "single passes, with `with aw.record(model)` around each."
 )
+TWO_AT_ONCE = (
+    "{} attends to another sequence and to what was read at once, so that its keys are of no one strip. Record single "
+    "passes, with `with aw.record(model)` around each."
+)
 NO_ROWS = (
     "No attention was seen of which a row chose a token: what is read looks ahead, and is more than tokens. Record "
     "single passes, with `with aw.record(model)` around each."

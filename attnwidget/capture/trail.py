@@ -97,10 +97,11 @@ class Trail:
                     self._begin(operand, axis, State.WEIGHTS)
 
     def _positive(self, name: str, result: torch.Tensor, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
+        least = args[1] if len(args) > 1 else kwargs.get("min")  # of a clamp; a tensor tells nothing
         found = self.find(args[0]) if args else None
         if found is not None and found.origin.state is State.LOGARITHM and name.startswith("exp"):
             self._begin(result, found.origin.dim if found.dim is None else found.dim, State.WEIGHTS)
-        elif not name.startswith("cl") or (args[1] if len(args) > 1 else kwargs.get("min")) == 0:
+        elif not name.startswith("cl") or (isinstance(least, (int, float)) and least == 0):
             self._begin(result, -1, State.EXPONENTIAL if name.startswith("exp") else State.POSITIVE)
 
     def _divide(

@@ -185,6 +185,8 @@ NO_ATTENTION: dict[str, Callable[[Altered, Tensor, Tensor], Tensor]] = {
     "a mean of what is seen": lambda m, s, v: (SEEN / SEEN.sum(-1, keepdim=True)) @ v,
     "standardised numbers": lambda m, s, v: ((s - s.mean(-1, keepdim=True)) / s.std(-1, keepdim=True)) @ v,
     "half of an exp": lambda m, s, v: (s.exp() / math.e) @ v,
+    "a clamp by a tensor": lambda m, s, v: s.clamp(min=torch.zeros(N_KEYS)) @ v,
+    "a number": lambda m, s, v: torch.where(torch.tensor(True), m.mix.sum().exp(), torch.tensor(0.0)) * s @ v,
     "a relu": lambda m, s, v: s.relu() @ v,
 }
 

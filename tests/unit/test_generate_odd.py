@@ -9,7 +9,7 @@ import pytest
 import torch
 import transformers as tf
 from architectures import eager, sharpened
-from decoders import IDS, N_PROMPT, SIZE, inputs
+from decoders import IDS, N_PROMPT, SIZE, built, inputs
 
 import attnwidget as aw
 
@@ -89,3 +89,22 @@ def test_what_reads_more_than_tokens_and_looks_ahead_is_named() -> None:
     with pytest.warns(UserWarning, match="No attention was seen of which a row chose a token"):
         trace = aw.generate(model, inputs("Llama"), **OPTIONS)
     assert {(site.kind, site.n_keys) for site in trace.sites} == {("encoder", N_PROMPT + 3)}
+
+
+def test_an_encoder_that_runs_again_inside_the_decoder_is_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(
+        aw.CaptureError, match=r"encoder\.layers\.0\.self_attn read the prompt at once.*Record single passes"
+    ):
+        aw.generate(built("BART"), inputs("BART"), guidance_scale=1.5, **OPTIONS)
+
+
+def test_keys_of_another_number_than_the_inputs_have_a_strip_of_their_own() -> None:
+    """Features of the encoder that are more than the tokens beside them, as of pictures in a text."""
+    model = built("BART")
+    features = torch.randn(1, N_PROMPT + 3, 32)
+    output = tf.modeling_outputs.BaseModelOutput(last_hidden_state=features)
+    trace = aw.generate(model, inputs("BART"), encoder_outputs=output, **OPTIONS | {"max_new_tokens": 3})
+    crosses = [site for site in trace.sites if site.kind == "cross"]
+    assert [(site.key, site.n_keys, site.n_queries) for site in crosses] == [
+        (f"source_{N_PROMPT + 3}", N_PROMPT + 3, 3)
+    ] * 2
