@@ -177,7 +177,8 @@ class Answers:
         return self._told(pack(self._trace, seq, blocks, self._trace.cursor, sums=sums, kept=self.sweeps.n_bytes))
 
     def _blocks(self, site: int, head: int, seq: int) -> Message:
-        return self._told(pack(self._trace, seq, [whole_block(self._trace, site, head)], self._trace.cursor))
+        block = whole_block(self._trace, self._trace.sites, site, head)
+        return self._told(pack(self._trace, seq, [block], self._trace.cursor))
 
     def _heads(self, site: int, at: int, seq: int) -> Message:
         glance = glance_from(self._trace, site, at)

@@ -98,8 +98,10 @@ class Publisher:
         self.answers.ask("stand", lambda seq: self._end() if self._ended else self.answers.standing(seq))
         self._wake()
 
-    def renew_frame(self) -> None:
-        """Renew the frame, because the selection changed."""
+    def renew_frame(self, after: float = 0.0) -> None:
+        """Renew the frame, because it lacks what is selected, or more; `after` so many seconds at the soonest."""
+        if after:
+            self._framed_at = self._clock() + after - 1 / FRAMES_PER_SECOND
         self._selected = True
         self._wake()
 

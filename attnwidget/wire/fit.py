@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from attnwidget.outline import Site
 from attnwidget.survey import Glance
 from attnwidget.sweep import Sweeps
 from attnwidget.trace import Trace
@@ -191,12 +192,12 @@ def _wanted(
     trace: Trace, site: int, head: int, step: int, budget: Budget, sweeps: Sweeps
 ) -> tuple[list[Block], list[Sums]]:
     """Return heads by interest, until they hold more weights than can fit, and sums of a head that is not whole."""
-    sites = trace.sites
+    sites = trace.sites  # as they are now: heads of which one has a row more would have no mean
     head = 0 if sites and sites[site].n_heads == 1 else head
     if not sites or not sites[site].n_queries:
-        return list(_up_to(budget.weights, _others(trace, site, head, budget.whole))), []
+        return list(_up_to(budget.weights, _others(trace, sites, site, head, budget.whole))), []
     if sites[site].n_queries * sites[site].n_keys <= budget.whole:
-        first = Part([whole_block(trace, site, head)], [])
+        first = Part([whole_block(trace, sites, site, head)], [])
     elif budget.keys is not None and sites[site].n_keys * (sites[site].n_heads if head == MEAN else 1) > budget.keys:
         first = Part([], [])
     else:
@@ -204,13 +205,14 @@ def _wanted(
         sweep.run(budget.seconds)
         first = part_of(trace, sweep, min(step, sites[site].n_queries - 1), budget.n_bytes // 4)
     left = budget.weights - sum(block.weights.size for block in first.blocks)
-    return [*first.blocks, *_up_to(left, _others(trace, site, head, budget.whole))], first.sums
+    return [*first.blocks, *_up_to(left, _others(trace, sites, site, head, budget.whole))], first.sums
 
 
-def whole_block(trace: Trace, site: int, head: int) -> Block:
-    """Return all weights of one head."""
+def whole_block(trace: Trace, sites: Sequence[Site], site: int, head: int) -> Block:
+    """Return all weights of one head, as many as there were when the sites were asked for."""
     chosen: int | Literal["mean"] = "mean" if head == MEAN else head
-    return Block.of_rows(site, head, 0, trace.weights(site, chosen))
+    size = slice(sites[site].n_queries), slice(sites[site].n_keys)
+    return Block.of_rows(site, head, 0, trace.weights(site, chosen, *size))
 
 
 def is_whole(trace: Trace, site: int) -> bool:
@@ -218,15 +220,14 @@ def is_whole(trace: Trace, site: int) -> bool:
     return trace.sites[site].n_queries * trace.sites[site].n_keys <= WHOLE_WEIGHTS
 
 
-def _others(trace: Trace, site: int, head: int, whole: int) -> Iterator[Block]:
+def _others(trace: Trace, sites: Sequence[Site], site: int, head: int, whole: int) -> Iterator[Block]:
     """Yield the heads that are not selected and not too large: neighbours in the site first, then the other sites."""
-    sites = trace.sites
     for index in sorted(range(len(sites)), key=lambda i: (i != site, abs(i - site))):
         heads = [h for h in range(sites[index].n_heads) if (index, h) != (site, head)]
         if index == site and head != MEAN:
             heads.sort(key=lambda h: abs(h - head))
         if 0 < sites[index].n_queries * sites[index].n_keys <= whole:
-            yield from (whole_block(trace, index, h) for h in heads)
+            yield from (whole_block(trace, sites, index, h) for h in heads)
 
 
 def _up_to(n_cells: int, blocks: Iterable[Block]) -> Iterator[Block]:
