@@ -117,8 +117,10 @@ def pieces(
         budget: how much goes in.
         sweeps: what was read of large heads before.
     """
+    with trace.lock:  # rows that come later are in no head: where one had a row more there would be no mean
+        now, sites = trace.cursor, trace.sites
     told = list(of_interest(trace, site, head, budget.terms))
-    wanted, sums = _wanted(trace, site, head, step, budget, sweeps or Sweeps(trace))
+    wanted, sums = _wanted(trace, sites, site, head, step, budget, sweeps or Sweeps(trace))
     n_cells = sum(block.weights.size for block in wanted)
     dtype: Dtype = "f4" if n_cells * 4 <= budget.exact else "f2" if n_cells * 2 <= budget.exact else "u1"
     if dtype == "f2" and any(np.abs(block.weights).max(initial=0) > 1 for block in wanted):
@@ -131,8 +133,10 @@ def pieces(
         blocks = _without_needless_mean(trace, chosen, dtype, budget.piece)
         first, *others = _cut(blocks, budget.piece)
         seen = heads if budget.piece is None else list(_without_pictures(trace, heads, blocks))
-        picture = pack(trace, seq, first, tokens=budget.tokens, dtype=dtype, sums=sums, terms=told, heads=seen)
-        rest = ((blocks, pack(trace, seq, blocks, trace.cursor, dtype=dtype)) for blocks in others)
+        picture = pack(
+            trace, seq, first, until=now, tokens=budget.tokens, dtype=dtype, sums=sums, terms=told, heads=seen
+        )
+        rest = ((blocks, pack(trace, seq, blocks, now, now, dtype=dtype)) for blocks in others)
         return [
             Piece(compressed(data, _n_levels(blocks, dtype), budget.level), [(b.site, b.head) for b in blocks])
             for blocks, data in ((first, picture), *rest)
@@ -189,10 +193,9 @@ def _without_pictures(
 
 
 def _wanted(
-    trace: Trace, site: int, head: int, step: int, budget: Budget, sweeps: Sweeps
+    trace: Trace, sites: Sequence[Site], site: int, head: int, step: int, budget: Budget, sweeps: Sweeps
 ) -> tuple[list[Block], list[Sums]]:
     """Return heads by interest, until they hold more weights than can fit, and sums of a head that is not whole."""
-    sites = trace.sites  # as they are now: heads of which one has a row more would have no mean
     head = 0 if sites and sites[site].n_heads == 1 else head
     if not sites or not sites[site].n_queries:
         return list(_up_to(budget.weights, _others(trace, sites, site, head, budget.whole))), []

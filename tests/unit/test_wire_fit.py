@@ -170,7 +170,7 @@ def test_one_head_is_fetched_whole(complete: Trace, weights: np.ndarray) -> None
 
 
 @pytest.mark.parametrize("budget", [FIRST, FRAME])
-def test_rows_that_come_meanwhile_are_in_no_head_of_a_frame(
+def test_rows_that_come_meanwhile_are_in_no_part_of_a_frame(
     read_picture: Reader, budget: Budget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trace = Trace(source=list("abc"))
@@ -184,6 +184,8 @@ def test_rows_that_come_meanwhile_are_in_no_head_of_a_frame(
         return read(*args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Trace, "weights", appending)
-    blocks = read_picture(zlib.decompress(frame(trace, 0, 0, MEAN, budget=budget))).blocks
-    assert len(blocks) >= 4
-    assert {weights.shape for weights in blocks.values()} == {(1, 3)}
+    picture = read_picture(zlib.decompress(frame(trace, 0, 0, MEAN, budget=budget)))
+    assert len(picture.blocks) >= 4
+    assert {weights.shape for weights in picture.blocks.values()} == {(1, 3)}
+    assert (picture.header["sites"][0]["n_queries"], len(picture.header["steps"])) == (1, 1)
+    assert trace.sites[0].n_queries > 1
