@@ -14,10 +14,10 @@ from attnwidget.trace import Trace
 from attnwidget.wire import MEAN, RefusedMessage
 from attnwidget.wire.codec import pack
 from attnwidget.wire.explain import explained
-from attnwidget.wire.fit import is_whole, whole_block
+from attnwidget.wire.fit import whole_block
 from attnwidget.wire.glances import glance_from
 from attnwidget.wire.limits import TEXTS_TOKENS
-from attnwidget.wire.parts import part_of, whole_span
+from attnwidget.wire.parts import is_whole, part_of, whole_span
 
 Message = tuple[dict[str, object], list[bytes]]
 

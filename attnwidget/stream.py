@@ -88,9 +88,8 @@ class Publisher:
 
     def resend(self, seqs: list[int]) -> None:
         """Send some rows messages again."""
-        for seq in dict.fromkeys(seqs):
-            if 0 <= seq < self.seq:
-                self.answers.ask(("rows", seq), lambda _, seq=seq: self._rows(seq))  # type: ignore[misc]
+        for seq in dict.fromkeys(seq for seq in seqs if 0 <= seq < self.seq):
+            self.answers.ask(("rows", seq), lambda _, seq=seq: self._rows(seq))  # type: ignore[misc]
         self._wake()
 
     def stand(self) -> None:
@@ -100,8 +99,7 @@ class Publisher:
 
     def renew_frame(self, after: float = 0.0) -> None:
         """Renew the frame, because it lacks what is selected, or more; `after` so many seconds at the soonest."""
-        if after:
-            self._framed_at = self._clock() + after - 1 / FRAMES_PER_SECOND
+        self._framed_at = self._clock() + after - 1 / FRAMES_PER_SECOND if after else self._framed_at
         self._selected = True
         self._wake()
 

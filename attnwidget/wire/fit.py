@@ -24,7 +24,6 @@ from attnwidget.wire.limits import (
     FRAME_WEIGHTS,
     FRAME_WHOLE,
     HEADS_WEIGHTS,
-    WHOLE_WEIGHTS,
 )
 from attnwidget.wire.parts import Part, part_of, whole_span
 
@@ -216,11 +215,6 @@ def whole_block(trace: Trace, sites: Sequence[Site], site: int, head: int) -> Bl
     chosen: int | Literal["mean"] = "mean" if head == MEAN else head
     size = slice(sites[site].n_queries), slice(sites[site].n_keys)
     return Block.of_rows(site, head, 0, trace.weights(site, chosen, *size))
-
-
-def is_whole(trace: Trace, site: int) -> bool:
-    """Tell whether heads of a site travel whole when they are asked for."""
-    return trace.sites[site].n_queries * trace.sites[site].n_keys <= WHOLE_WEIGHTS
 
 
 def _others(trace: Trace, sites: Sequence[Site], site: int, head: int, whole: int) -> Iterator[Block]:
