@@ -164,7 +164,7 @@ class Answers:
         if all(of.per <= span.per and of[:2] == span[:2] for of, span in zip(whole, (queries, keys), strict=True)):
             queries, keys = whole  # finer cells do as well, and a frame needs just these
         sweep = self.sweeps.sweep(site, None if head == MEAN else head, queries, keys)
-        cells = cells or not sweep.done
+        cells = cells or not sweep.is_begun
         if sweep.is_begun:  # a row is worth more now than a finer picture, which comes when there is time
             self._rests_until = self._clock() + REST_SECONDS
         else:
