@@ -28,11 +28,11 @@ class Doors:
         self,
         path: str | os.PathLike[str],
         *,
-        view: Literal["head", "heads"] = "head",
+        view: Literal["head", "heads", "diagram"] = "head",
         theme: Literal["light", "dark"] = "light",
         **selection: object,
     ) -> None:
-        """Write a figure for print, as SVG: one head or all heads. See `attnwidget.figure.svg`."""
+        """Write a figure for print, as SVG: one head, all heads or the network. See `attnwidget.figure.svg`."""
         from attnwidget.figure import svg, write
 
         write(path, svg(cast("Trace", self), view=view, theme=theme, **selection).encode("utf-8"))
@@ -41,7 +41,7 @@ class Doors:
         self,
         path: str | os.PathLike[str],
         *,
-        view: Literal["head", "heads"] = "head",
+        view: Literal["head", "heads", "diagram"] = "head",
         scale: float = 2.0,
         theme: Literal["light", "dark"] = "light",
         **selection: object,

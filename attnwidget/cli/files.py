@@ -48,8 +48,8 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
     _add_look(exports)
     exports.add_argument(
         "--view",
-        choices=("head", "heads"),
-        help="of .svg and .png: one head at one step (default), or all heads",
+        choices=("head", "heads", "diagram"),
+        help="of .svg and .png: one head at one step (default), all heads, or the diagram of the network",
     )
     exports.add_argument("--theme", choices=("light", "dark"), help="of .svg and .png; light is for paper")
     exports.add_argument("--scale", type=float, metavar="N", help="of .png: pixels for each point (default: 2)")

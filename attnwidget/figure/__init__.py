@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from attnwidget.disk import write_whole as write
 from attnwidget.figure.colours import DARK, LIGHT, Colours
+from attnwidget.figure.diagram import diagram
 from attnwidget.figure.heads import all_heads
 from attnwidget.figure.layout import LEAST_CELL, STILL_CELL
 from attnwidget.figure.look import look_at
@@ -20,7 +21,7 @@ __all__ = ["png", "still", "svg", "write"]
 
 _QUICK = 1 << 18  # weights of all heads of a site, of which a small figure is made
 Theme = Literal["light", "dark"]
-View = Literal["head", "heads"]
+View = Literal["head", "heads", "diagram"]
 
 
 def svg(trace: Trace, *, view: View = "head", theme: Theme = "light", **selection: object) -> str:
@@ -30,14 +31,15 @@ def svg(trace: Trace, *, view: View = "head", theme: Theme = "light", **selectio
         trace: what to show.
         view: "head" for strips, links, heatmap and strength of one head at one step, with what stands out in a
             sentence; "heads" for all heads of the sites that differ from the chosen one by their layer only, a row of
-            small heatmaps for each layer, where a head that is chosen has a frame.
+            small heatmaps for each layer, where a head that is chosen has a frame; "diagram" for the network, with
+            what the chosen site does at the step.
         theme: "light" for paper, or "dark".
         selection: how to look at it, by the names of the widget's traits, as in `step=3, head=1, rows="key"`; by
             default as the widget first shows it.
 
     Raises:
         TraitError, TypeError: no such trait, or a value that the trace does not have.
-        ValueError: no such view or theme.
+        ValueError: no such view or theme, or a diagram of a trace that has none.
     """
     if view not in get_args(View):
         raise ValueError(f"view: {view!r} came, one of {', '.join(map(repr, get_args(View)))} was expected.")
@@ -53,6 +55,8 @@ def _drawn(trace: Trace, colours: Colours, selection: dict[str, object], least: 
         page = Page("", [], [words.nothing_yet])
     elif view == "heads":
         page = all_heads(look, is_marked=not {"site", "head"}.isdisjoint(selection))
+    elif view == "diagram":
+        page = diagram(look)
     else:
         page = one_head(look, least)
     return drawn(page, trace.title or words.title, colours)

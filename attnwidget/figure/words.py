@@ -21,6 +21,10 @@ class Words:
             0 where these differ; what columns are.
         along: what the rows and the columns of a head are: a name, how many, the first token and the last.
         row_scaled, column_scaled, binned: what the colour of a cell of a head says.
+        heads, tokens, patches: of the diagram: how many there are of something.
+        so_far: the strip of what was said before.
+        towers, attention, attentions, context_vector: its blocks, by the kind of a site.
+        query_with: what asks, by `Site.asks`.
         rows: what a row is, of an encoder and of others.
         names: of the axes.
         strength_step, strength_all, strength_so_far: what bars stand for, in one line or two.
@@ -48,6 +52,15 @@ class Words:
     row_scaled: str
     column_scaled: str
     binned: Callable[[int], str]
+    heads: Callable[[int], str]
+    tokens: Callable[[int], str]
+    patches: Callable[[int], str]
+    so_far: str
+    towers: dict[str, str]
+    attention: str
+    attentions: dict[str, str]
+    context_vector: str
+    query_with: dict[str, str]
     rows: tuple[str, str]
     names: dict[str, str]
     strength_step: tuple[str, str]
@@ -92,6 +105,19 @@ _EN = Words(
     row_scaled="Each row of a tile is scaled to its largest weight.",
     column_scaled="Each column of a tile is scaled to its largest weight.",
     binned=lambda n: f"Each cell shows the maximum of up to {n} weights.",
+    heads=lambda n: f"{n} {'head' if n == 1 else 'heads'}",
+    tokens=lambda n: f"{n} {'token' if n == 1 else 'tokens'}",
+    patches=lambda n: f"{n} {'patch' if n == 1 else 'patches'}",
+    so_far="output so far",
+    towers={"encoder": "encoder", "decoder": "decoder", "cross": "decoder"},
+    attention="attention",
+    attentions={"encoder": "self-attention", "decoder": "self-attention", "cross": "cross-attention"},
+    context_vector="context",
+    query_with={
+        "": "query",
+        "before": "asks with the state before the step, s(t−1)",
+        "after": "asks with the state of the step, s(t)",
+    },
     rows=("token", "step"),
     names={"input": "input", "output": "output", "read": "read so far", "key": "looked at", "query": "looking"},
     strength_step=("strength", "in this step"),
@@ -133,6 +159,15 @@ _ZH = Words(
     row_scaled="每个小图按行缩放到各自的最大权重。",
     column_scaled="每个小图按列缩放到各自的最大权重。",
     binned=lambda n: f"每格显示至多 {n} 个权重的最大值。",
+    heads=lambda n: f"{n} 个头",
+    tokens=lambda n: f"{n} 个词元",
+    patches=lambda n: f"{n} 个图块",
+    so_far="已输出",
+    towers={"encoder": "编码器", "decoder": "解码器", "cross": "解码器"},
+    attention="注意力",
+    attentions={"encoder": "自注意力", "decoder": "自注意力", "cross": "交叉注意力"},
+    context_vector="上下文",
+    query_with={"": "查询", "before": "用本步之前的状态 s(t−1) 查询", "after": "用本步的状态 s(t) 查询"},
     rows=("个词元", "步"),
     names={"input": "输入", "output": "输出", "read": "已读内容", "key": "被关注", "query": "关注者"},
     strength_step=("强度", "本步"),

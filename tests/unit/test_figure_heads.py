@@ -218,7 +218,7 @@ def test_an_empty_trace_has_no_heads() -> None:
 
 def test_a_view_that_is_not_there_is_named() -> None:
     trace = trace_of(random_weights(2, 3))
-    with pytest.raises(ValueError, match="view: 'all' came, one of 'head', 'heads' was expected"):
+    with pytest.raises(ValueError, match="view: 'all' came, one of 'head', 'heads', 'diagram' was expected"):
         figure.svg(trace, view="all")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="view: 'all' came"):
         trace.to_png("nowhere.png", view="all")  # type: ignore[arg-type]
