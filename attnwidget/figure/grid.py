@@ -108,7 +108,7 @@ class Grid:
     def is_named(self, look: Look, along: int) -> bool:
         """Tell whether there is room to name each token along the rows (0) or the columns (1) of a tile."""
         cells = self.axes(look)[along]
-        return cells.per == 1 and cells.size >= _NAMED_CELL
+        return picture_of(look) is None and cells.per == 1 and cells.size >= _NAMED_CELL
 
     def named(self, look: Look, along: int) -> list[Name]:
         """Return the tokens that are named along the rows (0) or the columns (1) of a tile: all, two, or none."""
@@ -116,7 +116,7 @@ class Grid:
         texts = [shown(text) for text in look.texts(sides(look)[along])]
         if self.is_named(look, along):
             return [Name(text, cells.middle(i), "middle") for i, text in enumerate(texts)]
-        if length < _NAMED_TILE[along]:
+        if picture_of(look) or length < _NAMED_TILE[along]:
             return []
         return [Name(texts[0], 0.0, "start"), Name(texts[-1], length, "end")]
 
@@ -161,8 +161,22 @@ def sides(look: Look) -> tuple[Side, Side]:
     return ("key", "query") if look.turned else ("query", "key")
 
 
+def picture_of(look: Look) -> tuple[int, int] | None:
+    """Return rows and columns of the picture whose patches are all that a single query attends to; None for others.
+
+    The tile of such a head is laid out as the picture is, as on the screen.
+    """
+    scene, site = look.scene("key"), look.site
+    if scene is None or site.n_queries != 1 or look.side > 1:
+        return None
+    n_frames, rows, columns = scene.grid
+    return (rows, columns) if n_frames == 1 and rows * columns == site.n_keys else None
+
+
 def _counts(look: Look) -> tuple[int, int]:
-    """Return how many tokens the rows and the columns of a head stand for."""
+    """Return how many tokens the rows and the columns of a tile stand for."""
+    if picture := picture_of(look):
+        return picture
     counts = max(1, look.site.n_queries), max(1, look.site.n_keys)
     return counts[::-1] if look.turned else counts
 

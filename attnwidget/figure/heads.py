@@ -8,9 +8,10 @@ from functools import partial
 
 import numpy as np
 
+from attnwidget.figure.axes import Axis, pooled
 from attnwidget.figure.colour_bar import draw_colour_bar
 from attnwidget.figure.colours import Colours
-from attnwidget.figure.grid import GAP, LETTER, MOST_OVER, Grid, Line, grid_of, sides
+from attnwidget.figure.grid import GAP, LETTER, MOST_OVER, Grid, Line, grid_of, picture_of, sides
 from attnwidget.figure.heatmap import tops
 from attnwidget.figure.layout import COLOUR_BAR
 from attnwidget.figure.look import Look
@@ -70,12 +71,16 @@ def _notes(grid: Grid) -> list[str]:
     """Say how a tile is read."""
     look = grid.layers[grid.chosen]
     words, told = look.words, []
-    if grid.alike:
+    picture = picture_of(look)
+    if picture:
+        told.append(words.patches_lie(look.name("key"), shown(look.texts("query")[0], _MOST_TOKEN)))
+    elif grid.alike:
         for say, side in zip(words.along, sides(look), strict=True):
             texts = look.texts(side)
             told.append(say(look.name(side), len(texts), shown(texts[0], _MOST_TOKEN), shown(texts[-1], _MOST_TOKEN)))
     if _is_scaled(look):
-        told.append(words.column_scaled if look.turned else words.row_scaled)
+        scaled = words.column_scaled if look.turned else words.row_scaled
+        told.append(words.tile_scaled if picture else scaled)
     most = max(math.prod(axis.per for axis in grid.axes(each)) for each in grid.layers)
     return [*told, words.binned(most)] if most > 1 else told
 
@@ -154,10 +159,16 @@ def _tile(group: Group, grid: Grid, line: Line, place: int, is_marked: bool, col
 def _pixels(look: Look, grid: Grid, colours: Colours) -> np.ndarray:
     """Return the colours of a head, uint8 [row, column, 3]; what is no weight has that of a warning."""
     rows, columns = grid.axes(look)
-    cells, odd = look.cells(*((columns, rows) if look.turned else (rows, columns)))
+    picture = picture_of(look)
+    whole = Axis(1, 1, 1.0), Axis(look.site.n_keys, 1, 1.0)
+    cells, odd = look.cells(*(whole if picture else (columns, rows) if look.turned else (rows, columns)))
     with np.errstate(invalid="ignore"):
-        rgb = colours.ramp(cells / tops(cells, by_row=_is_scaled(look))[:, None])
-    rgb[odd] = tuple(bytes.fromhex(colours.warning.removeprefix("#")))
-    if look.turned:
-        rgb = rgb.swapaxes(0, 1)
+        shares = cells / tops(cells, by_row=_is_scaled(look))[:, None]
+    if picture:
+        laid = (pooled(each.reshape(picture), rows.per, 0) for each in (shares, odd))
+        shares, odd = (pooled(each, columns.per, 1) for each in laid)
+    elif look.turned:
+        shares, odd = shares.T, odd.T
+    rgb = colours.ramp(shares)
+    rgb[odd.astype(bool)] = tuple(bytes.fromhex(colours.warning.removeprefix("#")))
     return rgb.repeat(math.ceil(_FINE * rows.size), 0).repeat(math.ceil(_FINE * columns.size), 1)

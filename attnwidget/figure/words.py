@@ -20,7 +20,8 @@ class Words:
         layer_name, layers, head_axis: of a figure of all heads: the name of a layer; how many layers of how many heads,
             0 where these differ; what columns are.
         along: what the rows and the columns of a head are: a name, how many, the first token and the last.
-        row_scaled, column_scaled, binned: what the colour of a cell of a head says.
+        patches_lie: a head that is laid out as a picture: what its patches are, and what attends to them.
+        row_scaled, column_scaled, tile_scaled, binned: what the colour of a cell of a head says.
         heads, tokens, patches: of the diagram: how many there are of something.
         so_far: the strip of what was said before.
         towers, attention, attentions, context_vector: its blocks, by the kind of a site.
@@ -49,8 +50,10 @@ class Words:
     layers: Callable[[int, int], str]
     head_axis: str
     along: tuple[Callable[[str, int, str, str], str], Callable[[str, int, str, str], str]]
+    patches_lie: Callable[[str, str], str]
     row_scaled: str
     column_scaled: str
+    tile_scaled: str
     binned: Callable[[int], str]
     heads: Callable[[int], str]
     tokens: Callable[[int], str]
@@ -102,8 +105,10 @@ _EN = Words(
         lambda name, n, first, last: f"Rows of a tile: {name}, {_span(n, first, last)}.",
         lambda name, n, first, last: f"Columns of a tile: {name}, {_span(n, first, last)}.",
     ),
+    patches_lie=lambda name, query: f"A tile shows the patches of the {name} where they lie, for “{query}”.",
     row_scaled="Each row of a tile is scaled to its largest weight.",
     column_scaled="Each column of a tile is scaled to its largest weight.",
+    tile_scaled="Each tile is scaled to its largest weight.",
     binned=lambda n: f"Each cell shows the maximum of up to {n} weights.",
     heads=lambda n: f"{n} {'head' if n == 1 else 'heads'}",
     tokens=lambda n: f"{n} {'token' if n == 1 else 'tokens'}",
@@ -156,8 +161,10 @@ _ZH = Words(
         lambda name, n, first, last: f"小图的行：{name}，“{first}”" + (f"至“{last}”，共 {n} 个。" if n > 1 else "。"),
         lambda name, n, first, last: f"小图的列：{name}，“{first}”" + (f"至“{last}”，共 {n} 个。" if n > 1 else "。"),
     ),
+    patches_lie=lambda name, query: f"小图按图块在{name}中的位置排列，对应“{query}”。",
     row_scaled="每个小图按行缩放到各自的最大权重。",
     column_scaled="每个小图按列缩放到各自的最大权重。",
+    tile_scaled="每个小图缩放到自己的最大权重。",
     binned=lambda n: f"每格显示至多 {n} 个权重的最大值。",
     heads=lambda n: f"{n} 个头",
     tokens=lambda n: f"{n} 个词元",

@@ -82,7 +82,7 @@ def test_rows_are_scaled_to_their_largest_weight_as_on_the_screen() -> None:
     assert "row max" not in texts(figure.svg(trace, view="heads", scale="absolute"))
 
 
-@pytest.mark.parametrize(("n_layers", "n_heads", "n_tokens"), [(1, 1, 1), (1, 1, 40), (12, 12, 30), (32, 32, 40)])
+@pytest.mark.parametrize(("n_layers", "n_heads", "n_tokens"), [(1, 1, 1), (1, 1, 40), (12, 12, 9), (32, 32, 16)])
 def test_any_number_of_heads_is_drawn(n_layers: int, n_heads: int, n_tokens: int) -> None:
     weights = random_weights(n_layers, n_heads, n_tokens, n_tokens)
     drawn = figure.svg(aw.Trace.from_weights(weights, source=[str(i) for i in range(n_tokens)]), view="heads")
@@ -192,6 +192,25 @@ def test_layers_of_other_sizes_and_layers_without_rows_are_drawn() -> None:
     assert not [text for text in texts(drawn) if text.startswith("Rows of a tile: output")]
 
 
+@pytest.mark.parametrize("rows", ["query", "key"])
+def test_a_single_query_over_a_picture_is_laid_out_as_the_picture(rows: str) -> None:
+    pixels = np.zeros((4, 6, 3), np.uint8)
+    weights = random_weights(1, 5, 1, 6)
+    trace = aw.Trace.from_weights(weights, source=aw.Tokens.image(pixels, (2, 3)), target=["seven"])
+    drawn = figure.svg(trace, view="heads", rows=rows)
+    for cells, one in zip(tiles(drawn, (2, 3))[0], weights[0], strict=True):
+        assert np.array_equal(cells, expected(one, "row", "light").reshape(2, 3, 3))
+    notes = [
+        "A tile shows the patches of the input where they lie, for “seven”.",
+        "Each tile is scaled to its largest weight.",
+    ]
+    assert texts(drawn)[-2:] == notes
+    several = aw.Trace.from_weights(
+        random_weights(1, 5, 2, 6), source=aw.Tokens.image(pixels, (2, 3)), target=["a", "b"]
+    )
+    assert any(text.startswith("Columns of a tile: input") for text in texts(figure.svg(several, view="heads")))
+
+
 def test_special_tokens_can_be_left_out_of_all_heads() -> None:
     weights = np.array([[[0.5, 0.25, 0.25], [0.5, 0.3, 0.2]]] * 2, np.float32)
     trace = aw.Trace.from_weights(weights, source=["[CLS]", "a", "b"], target=["x", "y"])
@@ -204,9 +223,9 @@ def test_special_tokens_can_be_left_out_of_all_heads() -> None:
 
 def test_hostile_tokens_are_text_in_figures_of_all_heads(hostile_texts: list[str]) -> None:
     allowed = {"svg", "title", "desc", "g", "rect", "text", "image", "defs", "linearGradient", "stop"}
-    for first in range(0, len(hostile_texts), 8):
-        some = hostile_texts[first : first + 8]
-        trace = aw.Trace.from_weights(random_weights(2, len(some), len(some)), source=some, title=some[0])
+    for first in range(0, len(hostile_texts), 20):
+        some = hostile_texts[first : first + 20]
+        trace = aw.Trace.from_weights(random_weights(1, len(some), len(some)), source=some, title=some[0])
         root = ElementTree.fromstring(figure.svg(trace, view="heads").encode("utf-8"))
         assert {node.tag.removeprefix(SVG) for node in root.iter()} <= allowed
         assert not [name for node in root.iter() for name in node.attrib if name.startswith("on")]
@@ -214,15 +233,6 @@ def test_hostile_tokens_are_text_in_figures_of_all_heads(hostile_texts: list[str
 
 def test_an_empty_trace_has_no_heads() -> None:
     assert "No weights were recorded yet." in texts(figure.svg(aw.Trace(), view="heads"))
-
-
-def test_a_view_that_is_not_there_is_named() -> None:
-    trace = trace_of(random_weights(2, 3))
-    with pytest.raises(ValueError, match="view: 'all' came, one of 'head', 'heads', 'diagram' was expected"):
-        figure.svg(trace, view="all")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="view: 'all' came"):
-        trace.to_png("nowhere.png", view="all")  # type: ignore[arg-type]
-    assert figure.svg(trace, view="head") == figure.svg(trace)
 
 
 def test_all_heads_are_written_to_files(tmp_path: Path) -> None:
