@@ -17,7 +17,7 @@ from attnwidget.figure.words import WORDS
 if TYPE_CHECKING:
     from attnwidget.trace import Trace
 
-__all__ = ["png", "still", "svg", "write"]
+__all__ = ["View", "png", "still", "svg", "write"]
 
 _QUICK = 1 << 18  # weights of all heads of a site, of which a small figure is made
 Theme = Literal["light", "dark"]

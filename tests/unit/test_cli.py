@@ -7,6 +7,7 @@ import subprocess
 import sys
 import webbrowser
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -14,6 +15,7 @@ import attnwidget as aw
 from attnwidget import cli, models
 from attnwidget.cli import files
 from attnwidget.cli.demo import recorded
+from attnwidget.figure import View
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.filterwarnings("ignore:.*is a mask")]
 NAMES = [card.name for card in models.available()]
@@ -96,9 +98,10 @@ def test_a_recording_is_written_in_each_form(ending: str, recording: Path, capsy
     assert f"wrote {out}" in capsys.readouterr().out
 
 
-def test_all_heads_of_a_recording_are_drawn(recording: Path) -> None:
-    cli.main(["export", str(recording), str(recording.with_suffix(".svg")), "--view", "heads"])
-    aw.load(recording).to_svg(other := recording.with_name("other.svg"), view="heads")
+@pytest.mark.parametrize("view", get_args(View))
+def test_any_view_of_a_recording_is_drawn(view: View, recording: Path) -> None:
+    cli.main(["export", str(recording), str(recording.with_suffix(".svg")), "--view", view])
+    aw.load(recording).to_svg(other := recording.with_name("other.svg"), view=view)
     assert recording.with_suffix(".svg").read_text("utf-8") == other.read_text("utf-8")
 
 
