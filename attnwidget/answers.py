@@ -14,10 +14,10 @@ from attnwidget.trace import Trace
 from attnwidget.wire import MEAN, RefusedMessage
 from attnwidget.wire.codec import pack
 from attnwidget.wire.explain import explained
-from attnwidget.wire.fit import is_whole, whole_block
+from attnwidget.wire.fit import whole_block
 from attnwidget.wire.glances import glance_from
 from attnwidget.wire.limits import TEXTS_TOKENS
-from attnwidget.wire.parts import part_of, whole_span
+from attnwidget.wire.parts import is_whole, part_of, whole_span
 
 Message = tuple[dict[str, object], list[bytes]]
 
@@ -164,7 +164,7 @@ class Answers:
         if all(of.per <= span.per and of[:2] == span[:2] for of, span in zip(whole, (queries, keys), strict=True)):
             queries, keys = whole  # finer cells do as well, and a frame needs just these
         sweep = self.sweeps.sweep(site, None if head == MEAN else head, queries, keys)
-        cells = cells or not sweep.done
+        cells = cells or not sweep.is_begun
         if sweep.is_begun:  # a row is worth more now than a finer picture, which comes when there is time
             self._rests_until = self._clock() + REST_SECONDS
         else:
@@ -177,7 +177,8 @@ class Answers:
         return self._told(pack(self._trace, seq, blocks, self._trace.cursor, sums=sums, kept=self.sweeps.n_bytes))
 
     def _blocks(self, site: int, head: int, seq: int) -> Message:
-        return self._told(pack(self._trace, seq, [whole_block(self._trace, site, head)], self._trace.cursor))
+        block = whole_block(self._trace, self._trace.sites, site, head)
+        return self._told(pack(self._trace, seq, [block], self._trace.cursor))
 
     def _heads(self, site: int, at: int, seq: int) -> Message:
         glance = glance_from(self._trace, site, at)

@@ -25,25 +25,31 @@ class Doors:
         to_html(cast("Trace", self), path, **selection)
 
     def to_svg(
-        self, path: str | os.PathLike[str], *, theme: Literal["light", "dark"] = "light", **selection: object
+        self,
+        path: str | os.PathLike[str],
+        *,
+        view: Literal["head", "heads", "diagram"] = "head",
+        theme: Literal["light", "dark"] = "light",
+        **selection: object,
     ) -> None:
-        """Write a figure for print, as SVG: one head at one step. See `attnwidget.figure.svg`."""
+        """Write a figure for print, as SVG: one head, all heads or the network. See `attnwidget.figure.svg`."""
         from attnwidget.figure import svg, write
 
-        write(path, svg(cast("Trace", self), theme=theme, **selection).encode("utf-8"))
+        write(path, svg(cast("Trace", self), view=view, theme=theme, **selection).encode("utf-8"))
 
     def to_png(
         self,
         path: str | os.PathLike[str],
         *,
+        view: Literal["head", "heads", "diagram"] = "head",
         scale: float = 2.0,
         theme: Literal["light", "dark"] = "light",
         **selection: object,
     ) -> None:
-        """Write a figure for print, as PNG with `scale` pixels for each point. See `attnwidget.figure.png`."""
+        """Write the same figure as PNG, with `scale` pixels for each point. See `attnwidget.figure.png`."""
         from attnwidget.figure import png, write
 
-        write(path, png(cast("Trace", self), scale=scale, theme=theme, **selection))
+        write(path, png(cast("Trace", self), view=view, scale=scale, theme=theme, **selection))
 
     def to_npz(self, path: str | os.PathLike[str], *, progress: bool = False) -> None:
         """Write arrays for numpy. See `attnwidget.tables.to_npz`."""

@@ -88,9 +88,8 @@ class Publisher:
 
     def resend(self, seqs: list[int]) -> None:
         """Send some rows messages again."""
-        for seq in dict.fromkeys(seqs):
-            if 0 <= seq < self.seq:
-                self.answers.ask(("rows", seq), lambda _, seq=seq: self._rows(seq))  # type: ignore[misc]
+        for seq in dict.fromkeys(seq for seq in seqs if 0 <= seq < self.seq):
+            self.answers.ask(("rows", seq), lambda _, seq=seq: self._rows(seq))  # type: ignore[misc]
         self._wake()
 
     def stand(self) -> None:
@@ -98,8 +97,9 @@ class Publisher:
         self.answers.ask("stand", lambda seq: self._end() if self._ended else self.answers.standing(seq))
         self._wake()
 
-    def renew_frame(self) -> None:
-        """Renew the frame, because the selection changed."""
+    def renew_frame(self, after: float = 0.0) -> None:
+        """Renew the frame, because it lacks what is selected, or more; `after` so many seconds at the soonest."""
+        self._framed_at = self._clock() + after - 1 / FRAMES_PER_SECOND if after else self._framed_at
         self._selected = True
         self._wake()
 

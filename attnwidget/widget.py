@@ -163,7 +163,7 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
     def _complete(self) -> None:
         """Let a frame follow that holds what the first one had no time for."""
         if not fits_first(self.trace):
-            self._publisher.renew_frame()
+            self._publisher.renew_frame(after=0.05)  # what was made first is on its way to the page
 
     def _picture(self, site: int, head: int, budget: Budget, seq: int = 0) -> dict[str, object]:
         sites = self.trace.sites

@@ -46,6 +46,11 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
     _add_file(exports)
     exports.add_argument("out", type=Path, metavar="OUT", help=f"a name that ends in .{', .'.join(FORMATS)}")
     _add_look(exports)
+    exports.add_argument(
+        "--view",
+        choices=("head", "heads", "diagram"),
+        help="of .svg and .png: one head at one step (default), all heads, or the diagram of the network",
+    )
     exports.add_argument("--theme", choices=("light", "dark"), help="of .svg and .png; light is for paper")
     exports.add_argument("--scale", type=float, metavar="N", help="of .png: pixels for each point (default: 2)")
     exports.set_defaults(run=_export)
@@ -110,8 +115,8 @@ def _export(options: argparse.Namespace) -> None:
     ending = options.out.suffix.lower().removeprefix(".")
     if ending not in FORMATS:
         raise ValueError(f"{options.out} came, a name that ends in .{', .'.join(FORMATS)} was expected.")
-    given = {name: getattr(options, name) for name in ("theme", "scale") if getattr(options, name) is not None}
-    takes = {"svg": {"theme"}, "png": {"theme", "scale"}}.get(ending, set())
+    given = {name: getattr(options, name) for name in ("view", "theme", "scale") if getattr(options, name) is not None}
+    takes = {"svg": {"view", "theme"}, "png": {"view", "theme", "scale"}}.get(ending, set())
     for name in (*given, *_chosen(options)):
         if name not in takes and not (ending in _LOOKS and name in _chosen(options)):
             raise ValueError(f"--{name} says nothing about a .{ending} file: it holds the whole recording as it is.")

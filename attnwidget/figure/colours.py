@@ -86,6 +86,12 @@ DARK = Colours(
 )
 
 
+def mixed(one: str, other: str, share: float) -> str:
+    """Return a colour with this share of the first one and the rest of the other, all as CSS has them."""
+    first, second = (np.frombuffer(bytes.fromhex(colour.removeprefix("#")), np.uint8) for colour in (one, other))
+    return css(np.round(first * share + second * (1 - share)))
+
+
 def luminance(rgb: np.ndarray) -> float:
     """Return the relative luminance of a colour, 0 to 1 (WCAG 2.2)."""
     linear = [c / 3294.6 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in rgb.tolist()]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from attnwidget.figure.axes import Axis
+from attnwidget.figure.colour_bar import draw_colour_bar
 from attnwidget.figure.colours import Colours, css
-from attnwidget.figure.layout import LABELS, Layout
+from attnwidget.figure.layout import LABELS, SIDE_BARS, Layout
 from attnwidget.figure.look import Look
 from attnwidget.figure.svg import Group
 from attnwidget.figure.text import cut, short, shown, width
@@ -23,22 +24,24 @@ def draw_heatmap(group: Group, look: Look, layout: Layout, colours: Colours) -> 
     """Draw the heatmap with its axes, and return how high that is."""
     top = _labels(group, look, layout, colours)
     cells, odd = look.cells(layout.queries, layout.keys)
-    tops = _tops(look, cells, layout.queries)
+    by_row = look.choices["scale"] == "row" or (look.choices["scale"] == "auto" and look.side > 1)
+    darkest = tops(cells, by_row=by_row)
     plot = group.at(LABELS, top)
-    _cells(plot, look, layout, colours, cells / tops[:, None])
+    _cells(plot, look, layout, colours, cells / darkest[:, None])
     _hatched(plot, layout, colours, odd)
-    _step(plot, look, layout, colours, float(tops[look.step // layout.queries.per]))
-    _scale(plot.at(layout.columns.length + 12, 0), look, layout, colours)
+    _step(plot, look, layout, colours, float(darkest[look.step // layout.queries.per]))
+    beside = SIDE_BARS if look.turned else 0
+    bar = plot.at(layout.columns.length + 12 + beside, 0)
+    draw_colour_bar(bar, layout.rows.length, look.words.row_top if by_row else "1", colours)
     return top + layout.rows.length
 
 
-def _tops(look: Look, cells: np.ndarray, queries: Axis) -> np.ndarray:
-    """Return what has the darkest colour in each row of cells."""
-    by_row = look.choices["scale"] == "row" or (look.choices["scale"] == "auto" and look.side > 1)
+def tops(cells: np.ndarray, *, by_row: bool) -> np.ndarray:
+    """Return what has the darkest colour in each row of cells, [query cell, key cell]."""
     if not by_row:
-        return np.ones(queries.n_cells)
-    tops = np.where(np.isfinite(cells), cells, 0).max(1, initial=0)
-    return np.where(tops > 0, tops, 1.0)
+        return np.ones(len(cells))
+    largest = np.where(np.isfinite(cells), cells, 0).max(1, initial=0)
+    return np.where(largest > 0, largest, 1.0)
 
 
 def _cells(plot: Group, look: Look, layout: Layout, colours: Colours, shares: np.ndarray) -> None:
@@ -137,16 +140,3 @@ def _labels(group: Group, look: Look, layout: Layout, colours: Colours) -> float
         written = cut(rows[token], LABELS - 12, 12)
         group.write(written, LABELS - 8, y, 12, fill=ink, text_anchor="end", font_weight=weight)
     return top
-
-
-def _scale(group: Group, look: Look, layout: Layout, colours: Colours) -> None:
-    """Draw what colours stand for."""
-    height = min(220.0, layout.rows.length)
-    stops = group.add("defs").add("linearGradient", id="scale", x1=0, y1=1, x2=0, y2=0)
-    for i in range(17):
-        stops.add("stop", offset=i / 16, stop_color=colours.of(i / 16))
-    beside = 128 if look.turned else 0
-    group.add("rect", x=beside, width=10, height=height, fill="url(#scale)", stroke=colours.line)
-    by_row = look.choices["scale"] == "row" or (look.choices["scale"] == "auto" and look.side > 1)
-    for share, text in ((1.0, look.words.row_top if by_row else "1"), (0.0, "0")):
-        group.write(text, beside + 14, 8 + (height - 8) * (1 - share), 10, fill=colours.soft)

@@ -37,7 +37,7 @@ def pack(
         seq: number of messages that this picture includes.
         blocks: the weights to put in.
         since: leave out steps and tokens before this cursor.
-        until: leave out steps and tokens after this cursor.
+        until: leave out rows, steps and tokens after this cursor.
         tokens: how many of each strip to put in, half of them its first and half its last; all of them by default.
         dtype: how to store weights: float32, float16, or uint8 (off by at most 1/510 of the row's range).
         sums: what keys of some heads received.
@@ -103,8 +103,8 @@ def texts_of(trace: Trace, strip: str, first: int, end: int, most: int | None = 
             yield StripData(name=strip, n_tokens=len(texts), at=at, texts=texts[at:until], scene=None)
 
 
-def describe_sites(trace: Trace) -> list[SiteData]:
-    """Return what the wire says of the sites of a trace."""
+def describe_sites(trace: Trace, until: Cursor) -> list[SiteData]:
+    """Return what the wire says of the sites of a trace, with the rows that there were at a cursor."""
     return [
         SiteData(
             name=site.name,
@@ -114,8 +114,8 @@ def describe_sites(trace: Trace) -> list[SiteData]:
             query=site.query,
             key=site.key,
             asks=site.asks,
-            n_queries=site.n_queries,
-            n_keys=site.n_keys,
+            n_queries=until.n_queries.get(site.name, 0),
+            n_keys=until.n_keys.get(site.name, 0),
             flags=[{"kind": f.kind, "count": f.count, "where": [list(w) for w in f.where]} for f in site.flags],
         )
         for site in trace.sites
@@ -141,7 +141,7 @@ def _described(trace: Trace, seq: int, since: Cursor, until: Cursor, n_tokens: i
         title=trace.title,
         status=until.status,
         strips=strips,
-        sites=describe_sites(trace),
+        sites=describe_sites(trace, until),
         steps_at=since.n_steps,
         steps=[
             {

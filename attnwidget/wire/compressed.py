@@ -1,12 +1,12 @@
-"""Pictures, compressed: levels of weights otherwise than all else, in one stream that any zlib reads."""
+"""Pictures, compressed: words, numbers and levels of weights each in its own way, in one stream that any zlib reads."""
 
 from __future__ import annotations
 
 import struct
 import zlib
 
-PIECE = 1 << 18  # bytes of levels that are packed in one way
-SAMPLE = 1 << 14  # of which so many are tried
+PIECE = 1 << 18  # bytes of numbers, or of levels, that are packed in one way
+SHARE, LEAST = 16, 1 << 10  # of which one in so many is tried, and at least so many
 WAYS = (zlib.Z_DEFAULT_STRATEGY, zlib.Z_RLE, zlib.Z_HUFFMAN_ONLY)
 MEMORY = 9  # 32,768 bytes share one code, which takes some 100 bytes
 
@@ -14,24 +14,29 @@ MEMORY = 9  # 32,768 bytes share one code, which takes some 100 bytes
 def compressed(picture: bytes, n_levels: int, level: int) -> bytes:
     """Return a picture as a zlib stream.
 
-    Weights of which none is like the other have no repetitions: looking for some takes ten times as long and makes
-    them larger. Those under a causal mask have runs of 0.
+    Weights of which none is like the other have no repetitions: looking for some takes up to ten times as long and
+    makes them larger. Those under a causal mask have runs of 0.
 
     Args:
         picture: what `pack` returned.
         n_levels: how many of its last bytes are levels.
         level: of zlib.
     """
-    rest = len(picture) - n_levels
-    view = memoryview(picture)
-    pieces = [_deflated(view[:rest], level, zlib.Z_DEFAULT_STRATEGY)]
-    for at in range(rest, len(picture), PIECE):
-        piece = view[at : at + PIECE]
-        middle = max(0, len(piece) - SAMPLE) // 2
-        way = min(WAYS, key=lambda way: len(_deflated(piece[middle : middle + SAMPLE], level, way)))
-        pieces.append(_deflated(piece, level, way))
-    end = zlib.compressobj(wbits=-zlib.MAX_WBITS).flush()
-    return b"".join([b"\x78\x9c", *pieces, end, struct.pack(">I", zlib.adler32(picture))])
+    view, levels = memoryview(picture), len(picture) - n_levels
+    numbers = min(levels, 4 + int.from_bytes(view[:4], "little"))
+    pieces = [_deflated(view[:numbers], level, zlib.Z_DEFAULT_STRATEGY)]
+    for first, end in ((numbers, levels), (levels, len(picture))):
+        pieces += [_best(view[at : min(at + PIECE, end)], level) for at in range(first, end, PIECE)]
+    last = zlib.compressobj(wbits=-zlib.MAX_WBITS).flush()
+    return b"".join([b"\x78\x9c", *pieces, last, struct.pack(">I", zlib.adler32(picture))])
+
+
+def _best(piece: memoryview, level: int) -> bytes:
+    """Return a piece, deflated in the way that makes least of a sample from its middle."""
+    n_tried = min(len(piece), max(LEAST, len(piece) // SHARE))
+    middle = (len(piece) - n_tried) // 2
+    sample = piece[middle : middle + n_tried]
+    return _deflated(piece, level, min(WAYS, key=lambda way: len(_deflated(sample, level, way))))
 
 
 def _deflated(data: memoryview, level: int, way: int) -> bytes:

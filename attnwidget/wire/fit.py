@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from attnwidget.outline import Site
 from attnwidget.survey import Glance
 from attnwidget.sweep import Sweeps
 from attnwidget.trace import Trace
@@ -23,7 +24,6 @@ from attnwidget.wire.limits import (
     FRAME_WEIGHTS,
     FRAME_WHOLE,
     HEADS_WEIGHTS,
-    WHOLE_WEIGHTS,
 )
 from attnwidget.wire.parts import Part, part_of, whole_span
 
@@ -116,8 +116,10 @@ def pieces(
         budget: how much goes in.
         sweeps: what was read of large heads before.
     """
+    with trace.lock:  # rows that come later are in no head: where one had a row more there would be no mean
+        now, sites = trace.cursor, trace.sites
     told = list(of_interest(trace, site, head, budget.terms))
-    wanted, sums = _wanted(trace, site, head, step, budget, sweeps or Sweeps(trace))
+    wanted, sums = _wanted(trace, sites, site, head, step, budget, sweeps or Sweeps(trace))
     n_cells = sum(block.weights.size for block in wanted)
     dtype: Dtype = "f4" if n_cells * 4 <= budget.exact else "f2" if n_cells * 2 <= budget.exact else "u1"
     if dtype == "f2" and any(np.abs(block.weights).max(initial=0) > 1 for block in wanted):
@@ -130,8 +132,10 @@ def pieces(
         blocks = _without_needless_mean(trace, chosen, dtype, budget.piece)
         first, *others = _cut(blocks, budget.piece)
         seen = heads if budget.piece is None else list(_without_pictures(trace, heads, blocks))
-        picture = pack(trace, seq, first, tokens=budget.tokens, dtype=dtype, sums=sums, terms=told, heads=seen)
-        rest = ((blocks, pack(trace, seq, blocks, trace.cursor, dtype=dtype)) for blocks in others)
+        picture = pack(
+            trace, seq, first, until=now, tokens=budget.tokens, dtype=dtype, sums=sums, terms=told, heads=seen
+        )
+        rest = ((blocks, pack(trace, seq, blocks, now, now, dtype=dtype)) for blocks in others)
         return [
             Piece(compressed(data, _n_levels(blocks, dtype), budget.level), [(b.site, b.head) for b in blocks])
             for blocks, data in ((first, picture), *rest)
@@ -188,15 +192,14 @@ def _without_pictures(
 
 
 def _wanted(
-    trace: Trace, site: int, head: int, step: int, budget: Budget, sweeps: Sweeps
+    trace: Trace, sites: Sequence[Site], site: int, head: int, step: int, budget: Budget, sweeps: Sweeps
 ) -> tuple[list[Block], list[Sums]]:
     """Return heads by interest, until they hold more weights than can fit, and sums of a head that is not whole."""
-    sites = trace.sites
     head = 0 if sites and sites[site].n_heads == 1 else head
     if not sites or not sites[site].n_queries:
-        return list(_up_to(budget.weights, _others(trace, site, head, budget.whole))), []
+        return list(_up_to(budget.weights, _others(trace, sites, site, head, budget.whole))), []
     if sites[site].n_queries * sites[site].n_keys <= budget.whole:
-        first = Part([whole_block(trace, site, head)], [])
+        first = Part([whole_block(trace, sites, site, head)], [])
     elif budget.keys is not None and sites[site].n_keys * (sites[site].n_heads if head == MEAN else 1) > budget.keys:
         first = Part([], [])
     else:
@@ -204,29 +207,24 @@ def _wanted(
         sweep.run(budget.seconds)
         first = part_of(trace, sweep, min(step, sites[site].n_queries - 1), budget.n_bytes // 4)
     left = budget.weights - sum(block.weights.size for block in first.blocks)
-    return [*first.blocks, *_up_to(left, _others(trace, site, head, budget.whole))], first.sums
+    return [*first.blocks, *_up_to(left, _others(trace, sites, site, head, budget.whole))], first.sums
 
 
-def whole_block(trace: Trace, site: int, head: int) -> Block:
-    """Return all weights of one head."""
+def whole_block(trace: Trace, sites: Sequence[Site], site: int, head: int) -> Block:
+    """Return all weights of one head, as many as there were when the sites were asked for."""
     chosen: int | Literal["mean"] = "mean" if head == MEAN else head
-    return Block.of_rows(site, head, 0, trace.weights(site, chosen))
+    size = slice(sites[site].n_queries), slice(sites[site].n_keys)
+    return Block.of_rows(site, head, 0, trace.weights(site, chosen, *size))
 
 
-def is_whole(trace: Trace, site: int) -> bool:
-    """Tell whether heads of a site travel whole when they are asked for."""
-    return trace.sites[site].n_queries * trace.sites[site].n_keys <= WHOLE_WEIGHTS
-
-
-def _others(trace: Trace, site: int, head: int, whole: int) -> Iterator[Block]:
+def _others(trace: Trace, sites: Sequence[Site], site: int, head: int, whole: int) -> Iterator[Block]:
     """Yield the heads that are not selected and not too large: neighbours in the site first, then the other sites."""
-    sites = trace.sites
     for index in sorted(range(len(sites)), key=lambda i: (i != site, abs(i - site))):
         heads = [h for h in range(sites[index].n_heads) if (index, h) != (site, head)]
         if index == site and head != MEAN:
             heads.sort(key=lambda h: abs(h - head))
         if 0 < sites[index].n_queries * sites[index].n_keys <= whole:
-            yield from (whole_block(trace, index, h) for h in heads)
+            yield from (whole_block(trace, sites, index, h) for h in heads)
 
 
 def _up_to(n_cells: int, blocks: Iterable[Block]) -> Iterator[Block]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from attnwidget.sweep import Span, Sweep
 from attnwidget.trace import Trace
 from attnwidget.wire.blocks import Block, Dtype, Sums
-from attnwidget.wire.limits import CELLS, MEAN, ROWS_BYTES
+from attnwidget.wire.limits import CELLS, MEAN, ROWS_BYTES, WHOLE_WEIGHTS
 
 NEAR = 8  # rows before and after the one that is looked at, which will be looked at next
 NEAR_MEAN = 1  # the same for the mean, of which each row costs as much as one of every head
@@ -25,6 +25,11 @@ def whole_span(trace: Trace, site: int) -> tuple[Span, Span]:
     """Return all queries and all keys of a site, in as many cells as a screen has places for."""
     chosen = trace.sites[site]
     return Span.of(chosen.n_queries, CELLS), Span.of(chosen.n_keys, CELLS)
+
+
+def is_whole(trace: Trace, site: int) -> bool:
+    """Tell whether heads of a site travel whole when they are asked for."""
+    return trace.sites[site].n_queries * trace.sites[site].n_keys <= WHOLE_WEIGHTS
 
 
 def part_of(trace: Trace, sweep: Sweep, step: int, n_bytes: int = ROWS_BYTES, *, cells: bool = True) -> Part:

@@ -63,12 +63,12 @@ export function createHeld() {
     return more > 0 || (more === 0 && worst(ofHeads) >= worst(whole)) ? ofHeads : whole;
   };
 
-  /** The mean over heads; the same matrix until something comes of one of them. */
+  /** The mean over heads; the same matrix until something comes of one of them, and while some have more rows. */
   const meanOf = (site: number, names: string[], of: Site): Matrix | null => {
     const now = names.map((name) => heads.value.get(name));
     const known = means.get(site);
     if (known?.of.length === now.length && now.every((head, i) => head === known.of[i])) return known.mean;
-    const found = mean(names.map((name) => () => unpacked(name, of)));
+    const found = mean(names.map((name) => () => unpacked(name, of))) ?? known?.mean ?? null;
     means.set(site, { of: now, mean: found });
     return found;
   };

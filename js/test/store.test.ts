@@ -47,6 +47,18 @@ describe("the store", () => {
     expect(store.matrix(0, MEAN)?.values[0]).toBeCloseTo(0.6);
   });
 
+  it("keeps the mean while one head has more rows than another", () => {
+    const store = createStore(state(false));
+    const sites = (n: number) => header(n).sites.map((site) => ({ ...site, n_heads: 2 }));
+    const heads = [0, 1].map((head) => ({ head, rows: [peak(head)] }));
+    store.merge(picture(1, heads, { sites: sites(1) }));
+    expect(store.slice.value.matrix.nQueries).toBe(1);
+    store.merge(picture(2, [{ head: 0, at: 1, rows: [peak(2)] }], { sites: sites(2) }));
+    expect(store.slice.value.matrix.nQueries).toBe(1);
+    store.merge(picture(2, [{ head: 1, at: 1, rows: [peak(2)] }], { sites: sites(2) }));
+    expect([...store.slice.value.matrix.values.slice(5)].map((w) => Number(w.toFixed(4)))).toEqual(peak(2));
+  });
+
   it("unpacks heads again that were looked at long ago", () => {
     const store = createStore(state(false));
     const n = 2048;

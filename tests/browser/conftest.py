@@ -55,7 +55,6 @@ class Handed:
 
     def clear(self) -> None:
         """Close what was opened, and undo what a test may have set."""
-        n_errors = len(self.seen.errors)
         if self.kind == LAB:
             labkit.close_notebooks(self.page)
         else:
@@ -63,7 +62,6 @@ class Handed:
         self.page.mouse.move(0, 0)
         self.page.set_viewport_size(VIEWPORT)
         self.page.emulate_media(color_scheme="null", forced_colors="null")
-        self.seen.errors[n_errors:] = [error for error in self.seen.errors[n_errors:] if OF_CLOSING not in error]
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +81,7 @@ def page(chrome: Browser, handed_on: list[Handed], request: pytest.FixtureReques
     expected = [
         BQPLOT_RACE,
         JUPYTER_RACE,
+        OF_CLOSING,
         *(text for mark in request.node.iter_markers("console_errors") for text in mark.args),
     ]
     kind = LAB if "lab" in request.fixturenames else request.node.path.name

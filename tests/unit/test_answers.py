@@ -136,6 +136,18 @@ def test_cells_that_the_page_has_are_not_sent_again(large: Trace, read_picture: 
     assert picture.header["sums"][0]["n_steps"] == 301
 
 
+def test_a_step_that_has_a_coarse_picture_gets_its_rows_first_and_cells_in_the_end(
+    slow: None, large: Trace, read_picture: Reader
+) -> None:
+    asked = Answers(large)
+    asked.view(0, 0, *SPANS, 3)
+    asked.next(0)
+    asked.view(0, 0, *SPANS, 300, cells=False)
+    first, *_, last = messages(asked, read_picture)
+    assert [block["queries"] for block in first.header["blocks"]] == [[292, 309, 1]]
+    assert last.header["blocks"][0]["sampled"] is False
+
+
 def test_cells_that_the_kernel_has_to_read_anew_are_sent(slow: None, large: Trace, read_picture: Reader) -> None:
     asked = Answers(large)
     asked.view(0, 0, *SPANS, 300, cells=False)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import webbrowser
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -14,6 +15,7 @@ import attnwidget as aw
 from attnwidget import cli, models
 from attnwidget.cli import files
 from attnwidget.cli.demo import recorded
+from attnwidget.figure import View
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.filterwarnings("ignore:.*is a mask")]
 NAMES = [card.name for card in models.available()]
@@ -71,6 +73,7 @@ def test_without_a_name_all_models_are_listed(capsys: pytest.CaptureFixture[str]
     (["export", "run.attn", "out.pdf"], "ends in .html, .svg"),
     (["export", "run.attn", "out.csv", "--step", "1"], "--step says nothing about a .csv file"),
     (["export", "run.attn", "out.svg", "--scale", "2"], "--scale says nothing about a .svg file"),
+    (["export", "run.attn", "out.html", "--view", "heads"], "--view says nothing about a .html file"),
     (["export", "run.svg", "run.svg"], "is the recording itself"),
 ])  # fmt: skip
 def test_mistakes_are_told_in_one_sentence(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,6 +96,13 @@ def test_a_recording_is_written_in_each_form(ending: str, recording: Path, capsy
     cli.main(["export", str(recording), str(out), *look])
     assert out.stat().st_size > 100
     assert f"wrote {out}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("view", get_args(View))
+def test_any_view_of_a_recording_is_drawn(view: View, recording: Path) -> None:
+    cli.main(["export", str(recording), str(recording.with_suffix(".svg")), "--view", view])
+    aw.load(recording).to_svg(other := recording.with_name("other.svg"), view=view)
+    assert recording.with_suffix(".svg").read_text("utf-8") == other.read_text("utf-8")
 
 
 def test_a_recording_is_opened(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:

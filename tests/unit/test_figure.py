@@ -185,6 +185,15 @@ def test_mistakes_are_told() -> None:
         figure.svg(trace, stepp=7)
 
 
+def test_a_view_that_is_not_there_is_named() -> None:
+    trace = trace_of(random_weights(2, 3))
+    with pytest.raises(ValueError, match="view: 'all' came, one of 'head', 'heads', 'diagram' was expected"):
+        figure.svg(trace, view="all")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="view: 'all' came"):
+        trace.to_png("nowhere.png", view="all")  # type: ignore[arg-type]
+    assert figure.svg(trace, view="head") == figure.svg(trace)
+
+
 def test_a_png_has_as_many_pixels_as_asked_for(tmp_path: Path) -> None:
     trace = trace_of(random_weights(2, 3))
     trace.to_png(tmp_path / "a.png", scale=1.5)

@@ -56,6 +56,19 @@ def test_each_piece_is_packed_in_its_own_way(monkeypatch: pytest.MonkeyPatch) ->
     assert zlib.decompress(together) == b"".join(whole.values())
 
 
+def picture(*numbers: np.ndarray) -> bytes:
+    words = b'{"token": "word"}, ' * 4
+    return len(words).to_bytes(4, "little") + words + b"".join(each.astype("<f4").tobytes() for each in numbers)
+
+
+def test_numbers_are_packed_in_the_way_that_suits_them() -> None:
+    weights = RNG.dirichlet(np.ones(128), 128)
+    uneven, even = picture(weights), picture(np.full((128, 128), 1 / 3))
+    assert len(compressed(uneven, 0, 6)) <= in_one_way(uneven, zlib.Z_RLE) + 64
+    assert len(compressed(even, 0, 6)) < in_one_way(even, zlib.Z_RLE) / 8  # which sees no repetition of four bytes
+    assert zlib.decompress(compressed(uneven, 0, 6)) == uneven
+
+
 def test_words_are_not_taken_for_levels() -> None:
     words = b'{"token": "word", "candidates": []}, ' * 500
     data = words + RNG.integers(0, 256, 1000, np.uint8).tobytes()
@@ -63,7 +76,7 @@ def test_words_are_not_taken_for_levels() -> None:
 
 
 def test_a_middle_part_decides() -> None:
-    start = np.zeros(packer.SAMPLE // 2, np.uint8)
+    start = np.zeros(N // 8, np.uint8)
     data = np.concatenate([start, LEVELS["small numbers"]]).tobytes()
     assert (
         len(compressed(data, len(data), 6)) <= in_one_way(LEVELS["small numbers"].tobytes(), zlib.Z_HUFFMAN_ONLY) * 1.05

@@ -16,7 +16,7 @@ from attnwidget.ledger import Cursor
 from attnwidget.stores import Factors, Visible
 from attnwidget.wire import FRAME_BYTES, MEAN, MESSAGE_BYTES
 from attnwidget.wire.codec import pack
-from attnwidget.wire.fit import Budget, frame, whole_block
+from attnwidget.wire.fit import FIRST, FRAME, Budget, frame, whole_block
 from attnwidget.wire.live import limited, new_blocks
 
 Reader = Callable[[bytes], Any]
@@ -166,4 +166,26 @@ def test_a_difference_is_as_wide_as_it_was_then() -> None:
 
 
 def test_one_head_is_fetched_whole(complete: Trace, weights: np.ndarray) -> None:
-    assert np.array_equal(whole_block(complete, 1, 2).weights, weights[1, 2])
+    assert np.array_equal(whole_block(complete, complete.sites, 1, 2).weights, weights[1, 2])
+
+
+@pytest.mark.parametrize("budget", [FIRST, FRAME])
+def test_rows_that_come_meanwhile_are_in_no_part_of_a_frame(
+    read_picture: Reader, budget: Budget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = Trace(source=list("abc"))
+    trace.add_site(Site("cross", "cross", 0, 4, "target", "source"))
+    step = {"cross": np.full((4, 1, 3), 1 / 3)}
+    trace.append(step, token="x")
+    read = Trace.weights
+
+    def appending(*args: object, **kwargs: object) -> np.ndarray:
+        trace.append(step, token="x")
+        return read(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Trace, "weights", appending)
+    picture = read_picture(zlib.decompress(frame(trace, 0, 0, MEAN, budget=budget)))
+    assert len(picture.blocks) >= 4
+    assert {weights.shape for weights in picture.blocks.values()} == {(1, 3)}
+    assert (picture.header["sites"][0]["n_queries"], len(picture.header["steps"])) == (1, 1)
+    assert trace.sites[0].n_queries > 1
