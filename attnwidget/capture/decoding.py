@@ -64,7 +64,6 @@ class Decoding(Recorder):
         self._tree, self._streak = Prefixes(plan.end), Streak(self.sites)
         self._prompt: list[int] | None = None  # ids before the first token
         self._read: list[str] = []  # their texts
-        self._known: dict[Key, str] = {}  # texts of candidates behind a token
         self._is_pair = bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
         self._n_layers = n_layers(model)
         self._unread = Unread()
@@ -82,9 +81,7 @@ class Decoding(Recorder):
             return
         if current is not None and reads_prefix(call, current.n_read, is_pair=self._is_pair):
             self.passes.learn_hidden(current, call.attention.shape[2])
-            if (
-                call.causal is False and not call.cross and call.attention.shape[2] > 1
-            ):  # keys of earlier rows are others
+            if call.causal is False and not call.cross and call.attention.shape[2] > 1:  # which change with each token
                 call = replace(call, attention=Weights(call.attention.weights()))
             current.calls.append((self.placed_name(call), call))
         elif current is not None and (streams := streams_of(call, current.n_read)):
@@ -111,7 +108,7 @@ class Decoding(Recorder):
         own = range(first, first + (width if self._plan.n_beams > 1 else 1))
         read = ids[first : own.stop].tolist()
         if self._prompt is None:
-            self._begin(read[0])
+            self._prompt, self._read = read[0], [self._text.put(it) for it in read[0]]
         found = self.passes.find(ids)
         if found is None or self._prompt is None:
             return  # a draft of another model
@@ -166,11 +163,6 @@ class Decoding(Recorder):
         with suppress(Exception):  # what stopped the run is what a person must hear of
             self._streak.flush()
         super().stop()
-
-    def _begin(self, prompt: list[int]) -> None:
-        """Learn what the decoder reads before its first token."""
-        self._prompt = prompt
-        self._read = [self._text.put(it) for it in prompt]
 
     def _name_context(self, n_keys: int) -> None:
         """Name what the decoder has read before its first token; parts of an image have numbers."""
@@ -243,7 +235,7 @@ class Decoding(Recorder):
                 raise CaptureError(self.what_ran())
             likely = list(node.likely.items())[:N_CANDIDATES]
             before = generated[index - 1 : index] if index else tuple((self._prompt or ())[-1:])
-            candidates = [(self._text_of((*before, token)), probability) for token, probability in likely]
+            candidates = [(self._text.behind(before, token), probability) for token, probability in likely]
             token = self._text.put(generated[index])
             if node.rows is None:
                 self._streak.chosen.append((token, candidates))
@@ -256,9 +248,3 @@ class Decoding(Recorder):
             self._on_token()
         if self._streak.is_due:
             self._streak.flush()
-
-    def _text_of(self, ids: Key) -> str:
-        """Return the text of the last of these tokens."""
-        if ids not in self._known:
-            self._known[ids] = self._text.texts(ids)[-1]
-        return self._known[ids]
