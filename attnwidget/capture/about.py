@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 import torch
 
 from attnwidget.capture.attention import DotProduct, Weights
-from attnwidget.capture.call import Call
+from attnwidget.capture.call import SINKS, Call
 from attnwidget.capture.kinds import says_cross
 from attnwidget.capture.modules import Owner
 
-_SINKS = "Rows sum to less than 1 by design: this model lets a part of the attention go to a sink, which is no token."
 _OTHER_SEQUENCE = ("key_value_states", "encoder_hidden_states", "cross_attention_states")
 _TOLERANCE, _HALF_TOLERANCE = 1e-5, 2e-2
 _CACHES = ("past_key_values", "past_key_value", "layer_past")
@@ -86,7 +85,7 @@ class About:
             module=self.owner.path,
             route=route or call.route,
             attention=attention,
-            note=call.note if self.sinks is None else _SINKS,
+            note=call.note if self.sinks is None else SINKS,
             cross=self._cross,
             causal=None if self._cross or causal is None else bool(causal),
             sinks=self.sinks is not None,

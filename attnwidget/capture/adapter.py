@@ -45,6 +45,9 @@ class Sink(Protocol):
     def withdraw(self, call: Call) -> None:
         """Drop a call that was taken, because another adapter has a better claim."""
 
+    def leave_out(self, owner: Owner) -> None:
+        """Say that a module weighs something, which is not taken for attention."""
+
     @property
     def edits(self) -> bool:
         """Whether weights may have to be changed before they are used."""

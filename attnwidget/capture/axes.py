@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from math import prod
+from operator import mul
 
 import torch
 
-_LARGEST_MASK = 1 << 20  # in which the two numbers of a dropout are looked for
-_SUM_TOLERANCE = 2e-2  # what half precision leaves of a sum of 1
+from attnwidget.capture.functions import PRODUCTS
 
 
 def tensors(values: Iterable[object]) -> Iterator[torch.Tensor]:
@@ -19,24 +21,13 @@ def tensors(values: Iterable[object]) -> Iterator[torch.Tensor]:
             yield from tensors(value)
 
 
-def softmax_axis(n_dims: int, args: Sequence[object], kwargs: Mapping[str, object]) -> int:
+def softmax_axis(name: str, n_dims: int, args: Sequence[object], kwargs: Mapping[str, object]) -> int:
     """Return the axis of a softmax call; without `dim` torch takes 0 or 1, depending on the number of axes."""
-    dim = args[1] if len(args) > 1 else kwargs.get("dim")
+    place, default = (4, -1) if name == "gumbel_softmax" else (1, None)
+    dim = args[place] if len(args) > place else kwargs.get("dim", default)
     if isinstance(dim, int):
         return dim
     return 0 if n_dims in (0, 1, 3) else 1
-
-
-def normalised_axis(result: torch.Tensor, divisor: object) -> int | None:
-    """Return the axis along which a division made everything sum to 1, or None."""
-    if not isinstance(divisor, torch.Tensor) or not result.ndim or result.ndim != divisor.ndim:
-        return None
-    uneven = [axis for axis in range(result.ndim) if result.shape[axis] != divisor.shape[axis]]
-    axes = uneven or [result.ndim - 1]
-    if len(axes) != 1 or divisor.shape[axes[0]] != 1 or not result.is_floating_point():
-        return None
-    misses = (result.detach().sum(axes[0]) - 1).abs()
-    return axes[0] if bool((misses < _SUM_TOLERANCE).all()) else None
 
 
 def summed_axis(result: torch.Tensor, subtracted: object) -> int:
@@ -50,15 +41,6 @@ def spreads(weights: torch.Tensor, other: torch.Tensor) -> bool:
     """Tell whether each weight multiplies several values: an axis is 1 in the weights and longer in the other."""
     pairs = zip(reversed(weights.shape), reversed(other.shape), strict=False)
     return other.ndim <= weights.ndim and any(mine == 1 and theirs > 1 for mine, theirs in pairs)
-
-
-def changes_rows(other: torch.Tensor, dim: int, weights: torch.Tensor) -> bool:
-    """Tell whether a factor makes other weights of weights, key by key, as a window does and a dropout does not."""
-    axis = dim - weights.ndim
-    if -axis > other.ndim or other.shape[axis] == 1:
-        return False  # a scale
-    values = torch.unique(other.detach()) if other.numel() <= _LARGEST_MASK else other.new_empty(3)
-    return not (len(values) <= 2 and values.is_floating_point() and 0 in values and values.max() > 1)
 
 
 def drops(args: Sequence[object], kwargs: Mapping[str, object]) -> bool:
@@ -84,34 +66,77 @@ def counts_examples(
     return operand.ndim > 2 and operand.shape[0] == weights.shape[0]
 
 
-def by_equation(equation: object, weights: torch.Tensor, *, dim: int, index: int) -> torch.Tensor | None:
+def weighs(name: str, operand: torch.Tensor, others: Sequence[torch.Tensor], *, repeated: bool) -> bool:
+    """Tell whether a product weighs several values, or only masks or scales the weights.
+
+    Args:
+        name: of the torch function.
+        operand: the weights.
+        others: what they are multiplied with.
+        repeated: whether they were repeated for the values that they weigh.
+    """
+    if name in PRODUCTS and not repeated:
+        return any(spreads(operand, other) for other in others)
+    return bool(others)
+
+
+def kept_axis(args: Sequence[object], operand: torch.Tensor, *, dim: int | None) -> int | None:
+    """Return where an einsum leaves the key axis while it mixes another one, as heads that talk; None where it weighs.
+
+    Args:
+        args: of the einsum.
+        operand: the weights, one of these.
+        dim: the key axis.
+    """
+    terms, result = _terms(args[0])
+    index = next((i for i, it in enumerate(tensors(args)) if it is operand), 0)
+    if dim is None or len(terms) != 2 or len(result) != operand.ndim or len(terms[index]) != operand.ndim:
+        return None
+    mine, theirs = terms[index], terms[1 - index]
+    mixes = operand.ndim > 2 and mine[dim] in result and mine[dim] not in theirs and mine[0] not in theirs
+    return result.index(mine[dim]) if mixes else None
+
+
+def _terms(equation: object) -> tuple[list[str], str]:
+    if not isinstance(equation, str) or "." in equation:
+        return [], ""
+    terms, _, result = equation.replace(" ", "").partition("->")
+    return terms.split(","), result
+
+
+def by_equation(equation: object, weights: torch.Tensor, *, dim: int, index: int, n_heads: int) -> torch.Tensor | None:
     """Bring weights to [batch, head, query, key] as an einsum equation names their axes; None where it does not.
 
     The key axis is that of the softmax, queries are axes that the weights have alone, and of those that they share
-    with the values the first is the batch and the rest are heads.
+    with the values the first there is the batch and the rest are heads. Heads that share values are axes that the
+    weights have alone, too: as many of these as the module has heads.
 
     Args:
         equation: the first argument of einsum.
         weights: in the order of their term.
         dim: the axis of the softmax.
         index: which term is theirs.
+        n_heads: how many heads the module tells of; 1 where it tells nothing.
     """
-    if not isinstance(equation, str) or "." in equation:
+    terms, _ = _terms(equation)
+    if not terms:
         return None
-    terms = equation.replace(" ", "").partition("->")[0].split(",")
     mine = terms[index]
     theirs = "".join(term for i, term in enumerate(terms) if i != index)
-    key = mine[dim]
-    shared = [letter for letter in mine if letter in theirs and letter != key]
-    queries = [letter for letter in mine if letter not in theirs]
-    if key not in theirs or len(set(mine)) != weights.ndim:
+    if len(set(mine)) != weights.ndim or mine[dim] not in theirs:
         return None
-    order = [*shared, *queries, key]
-    if len(shared) == 1 and len(queries) < 2:  # [batch, query, key], or heads folded into the batch
-        named = weights.permute([mine.index(letter) for letter in order])
-        return named if queries else named[:, None]
-    sizes = {letter: weights.shape[axis] for axis, letter in enumerate(mine)}
+    key, sizes = mine[dim], {letter: weights.shape[axis] for axis, letter in enumerate(mine)}
+    shared = sorted((letter for letter in mine if letter in theirs and letter != key), key=theirs.index)
+    alone = [letter for letter in mine if letter not in theirs]
+    counts = list(
+        accumulate((sizes[letter] for letter in alone[:-1]), mul, initial=prod(sizes[letter] for letter in shared[1:]))
+    )
+    if n_heads in counts[1:]:
+        end = counts.index(n_heads, 1)
+        shared, alone = shared + alone[:end], alone[end:]
+    named = weights.permute([mine.index(letter) for letter in (*shared, *alone, key)])
+    if len(shared) == 1 and len(alone) < 2:  # [batch, query, key], or heads folded into the batch
+        return named if alone else named[:, None]
     n_examples = sizes[shared[0]] if shared else 1
-    n_queries = torch.Size([sizes[letter] for letter in queries]).numel()
-    named = weights.permute([mine.index(letter) for letter in order])
+    n_queries = torch.Size([sizes[letter] for letter in alone]).numel()
     return named.reshape(n_examples, -1, n_queries, sizes[key])  # [batch, head, query, key]

@@ -9,6 +9,7 @@ import torch
 from attnwidget.capture.attention import Attention, Weights
 from attnwidget.capture.modules import Owner
 
+SINKS = "Rows sum to less than 1 by design: this model lets a part of the attention go to a sink, which is no token."
 BEFORE_DROPOUT = "Dropout is on: the weights shown are before dropout. model.eval() shows what inference uses."
 _AS_HEADS = (
     "{} attends in {} maps, which are shown as {} heads. If some of them are blocks of a sequence, queries and keys of "
@@ -75,7 +76,7 @@ def to_call(
         note: what a person must know about them.
         causal: a query sees no later key; None where that is not known.
     """
-    n_heads = _n_heads(owner) if weights.ndim == 3 and len(weights) > 1 else 1
+    n_heads = n_heads_of(owner) if weights.ndim == 3 and len(weights) > 1 else 1
     if weights.ndim == 1:
         weights = weights[None, None, None]  # [1, 1, 1, key]
     elif weights.ndim == 2:
@@ -91,6 +92,7 @@ def to_call(
     return Call(name or owner.path, route, Weights(weights), note, causal=causal)
 
 
-def _n_heads(owner: Owner) -> int:
+def n_heads_of(owner: Owner) -> int:
+    """Return how many heads a module, or its parent, tells of; 1 where neither does."""
     counts = (getattr(module, name, None) for module in (owner.module, owner.parent) for name in HEAD_COUNTS)
     return next((n for n in counts if isinstance(n, int) and not isinstance(n, bool)), 1)

@@ -38,7 +38,7 @@ class Counted:
             texts = [_START] if n_read == 1 else [str(i + 1) for i in range(n_read)]
             self._trace.set_tokens(CONTEXT, texts)
 
-    def of(self, strip: str, site: str, count: int, *, whole: bool) -> str:
+    def of(self, strip: str, site: str, count: int, *, whole: bool, apart: bool) -> str:
         """Return the strip that an axis counts: what has another length than the source has tokens of its own.
 
         Args:
@@ -46,6 +46,7 @@ class Counted:
             site: its name.
             count: how long the axis is.
             whole: whether all of a sequence came at once.
+            apart: whether nobody can be asked for other tokens where they do not fit.
         """
         if strip != SOURCE:
             return strip
@@ -56,7 +57,7 @@ class Counted:
             return strip
         own = tower if tower not in ("", "encoder", "decoder") else ""
         # Rows of a language model may be fewer than its keys; and tokens that fit nowhere are to be complained of.
-        if not own and not (whole and self._n_source):
+        if not own and not apart and not (whole and self._n_source):
             return strip
         own = own or f"{SOURCE}_{count}"
         own = own if n_tokens.get(own, 0) in (0, count) else f"{own}_{count}"

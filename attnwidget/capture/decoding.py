@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import torch
 
+from attnwidget.capture.attention import Weights
 from attnwidget.capture.call import Call
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.kinds import kind_in_pass
 from attnwidget.capture.passes import Pass, n_layers, row_of
 from attnwidget.capture.pieces import Piece, Rows
-from attnwidget.capture.prefixes import Key, Node, Plan, Prefixes, common
-from attnwidget.capture.readers import reads_prefix, streams_of
+from attnwidget.capture.prefixes import Key, Node, Plan, Prefixes, common, likely_tokens
+from attnwidget.capture.readers import Unread, reads_prefix, streams_of
 from attnwidget.capture.recorder import Recorder
+from attnwidget.capture.report import MORE_KEYS, NO_ROWS, READ_AT_ONCE, TWO_AT_ONCE
 from attnwidget.capture.sizes import StoreChoice
 from attnwidget.capture.streak import Streak
 from attnwidget.capture.token_text import TokenText
 from attnwidget.capture.tree import tell_modules
-from attnwidget.ledger import CONTEXT
+from attnwidget.ledger import CONTEXT, TARGET
 from attnwidget.outline import Kind
 from attnwidget.stores import Factors
 from attnwidget.trace import Trace
@@ -61,9 +64,10 @@ class Decoding(Recorder):
         self._tree, self._streak = Prefixes(plan.end), Streak(self.sites)
         self._prompt: list[int] | None = None  # ids before the first token
         self._read: list[str] = []  # their texts
-        self._known: dict[Key, str] = {}  # texts of candidates behind a token
         self._is_pair = bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
         self._n_layers = n_layers(model)
+        self._unread = Unread()
+        self._n_keys: dict[str, int] = {}  # of the first row of a site
         self._begun = False  # whether the first token was about to be chosen
         self._outside: list[tuple[str, Piece]] = []  # encoders, which run once
         self._open: tuple[Node, Pass, int, int] | None = None  # the node whose row the streak took last, and its place
@@ -71,13 +75,19 @@ class Decoding(Recorder):
     def keep(self, call: Call, name: str, example: int) -> None:
         """Keep a call with the pass that it belongs to."""
         current = self.passes.current
+        known = name in self.sites.names
+        if current is not None and not self._is_pair and self._unread.holds(call, name, current, known=known):
+            self.notes[MORE_KEYS.format(name)] = None
+            return
         if current is not None and reads_prefix(call, current.n_read, is_pair=self._is_pair):
             self.passes.learn_hidden(current, call.attention.shape[2])
+            if call.causal is False and not call.cross and call.attention.shape[2] > 1:  # which change with each token
+                call = replace(call, attention=Weights(call.attention.weights()))
             current.calls.append((self.placed_name(call), call))
         elif current is not None and (streams := streams_of(call, current.n_read)):
             name = self.placed_name(call)
             current.calls.extend((f"{name}#{i}" if i > 1 else name, it) for i, it in enumerate(streams, 1))
-        elif name not in self.sites.names:
+        elif not known:
             self._outside.append((self.placed_name(call), Piece.of(call, name, 0, example, factors=True)))
 
     def example_of(self, call: Call, name: str) -> int:
@@ -98,7 +108,7 @@ class Decoding(Recorder):
         own = range(first, first + (width if self._plan.n_beams > 1 else 1))
         read = ids[first : own.stop].tolist()
         if self._prompt is None:
-            self._begin(read[0])
+            self._prompt, self._read = read[0], [self._text.put(it) for it in read[0]]
         found = self.passes.find(ids)
         if found is None or self._prompt is None:
             return  # a draft of another model
@@ -113,7 +123,7 @@ class Decoding(Recorder):
         if not self.passes.used and not self._tree.may_end:
             self._settle(common(keys))
         self.passes.used = True
-        likely = self._likely(scores[first : own.stop])
+        likely = likely_tokens(scores[first : own.stop], max(N_CANDIDATES, 2 * self._plan.n_beams))
         for i, key, tokens in zip(own, keys, likely, strict=True):
             self._tree.nodes[key] = self._node(it, i, row, tokens)
             if self._plan.n_beams > 1 and not self._plan.end.isdisjoint(tokens):
@@ -142,6 +152,8 @@ class Decoding(Recorder):
         """Close the trace."""
         if not self.sites.names:
             raise CaptureError(self.what_ran())
+        if all(site.query != TARGET for site in self.sites.names.values()):
+            self.notes[NO_ROWS] = None
         tell_modules(self.modules, self.trace)
         self.trace.finish()
         self.tell()
@@ -151,11 +163,6 @@ class Decoding(Recorder):
         with suppress(Exception):  # what stopped the run is what a person must hear of
             self._streak.flush()
         super().stop()
-
-    def _begin(self, prompt: list[int]) -> None:
-        """Learn what the decoder reads before its first token."""
-        self._prompt = prompt
-        self._read = [self._text.put(it) for it in prompt]
 
     def _name_context(self, n_keys: int) -> None:
         """Name what the decoder has read before its first token; parts of an image have numbers."""
@@ -194,7 +201,12 @@ class Decoding(Recorder):
             if name not in self.sites.names:
                 if kind == "decoder":
                     self._name_context(piece.n_keys)
-                self.sites.add(name, kind, piece, decoding=True)
+                self.sites.add(name, kind, piece, decoding=True, apart=True)
+                self._n_keys[name] = piece.n_keys
+            elif kind == "cross" and piece.n_keys != self._n_keys[name]:
+                raise CaptureError(TWO_AT_ONCE.format(name))
+            elif kind == "encoder":
+                raise CaptureError(READ_AT_ONCE.format(name))
             rows[name] = self.sites.of_step(name, piece)
         return rows
 
@@ -208,14 +220,9 @@ class Decoding(Recorder):
         for name, piece in self._outside:
             if name not in self.sites.names:
                 rows = Rows([(piece, piece.n_queries)])
-                self.sites.add(name, "encoder", rows)
+                self.sites.add(name, "encoder", rows, apart=True)
                 self.sites.append_rows({name: rows})
         self._outside.clear()
-
-    def _likely(self, scores: torch.Tensor) -> list[dict[int, float]]:
-        count = min(max(N_CANDIDATES, 2 * self._plan.n_beams), scores.shape[-1])
-        values, ids = scores.float().softmax(-1).topk(count)
-        return [dict(zip(i, v, strict=True)) for i, v in zip(ids.tolist(), values.tolist(), strict=True)]
 
     def _settle(self, generated: Key) -> None:
         """Append the steps that chose these tokens and are not in the trace yet."""
@@ -228,7 +235,7 @@ class Decoding(Recorder):
                 raise CaptureError(self.what_ran())
             likely = list(node.likely.items())[:N_CANDIDATES]
             before = generated[index - 1 : index] if index else tuple((self._prompt or ())[-1:])
-            candidates = [(self._text_of((*before, token)), probability) for token, probability in likely]
+            candidates = [(self._text.behind(before, token), probability) for token, probability in likely]
             token = self._text.put(generated[index])
             if node.rows is None:
                 self._streak.chosen.append((token, candidates))
@@ -241,9 +248,3 @@ class Decoding(Recorder):
             self._on_token()
         if self._streak.is_due:
             self._streak.flush()
-
-    def _text_of(self, ids: Key) -> str:
-        """Return the text of the last of these tokens."""
-        if ids not in self._known:
-            self._known[ids] = self._text.texts(ids)[-1]
-        return self._known[ids]

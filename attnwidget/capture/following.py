@@ -20,9 +20,10 @@ class State(Enum):
     """What a tensor may still become."""
 
     POSITIVE = 1  # becomes weights when divided by its sum
-    LOG_SUM = 2  # makes a logarithm of weights of what it is taken from
-    LOGARITHM = 3  # becomes weights by exp
-    WEIGHTS = 4
+    EXPONENTIAL = 2  # likewise, also when divided by more than its sum, of which a part goes to no key then
+    LOG_SUM = 3  # makes a logarithm of weights of what it is taken from
+    LOGARITHM = 4  # becomes weights by exp
+    WEIGHTS = 5
 
 
 @dataclass
@@ -38,6 +39,8 @@ class Origin:
     forgotten: bool = False  # another adapter has it
     edited: torch.Tensor | None = None  # what stands for the weights, in their layout
     path: Path | None = None  # what the scores came of, until it is taken
+    sinks: bool = False  # whether a part went to what is no key
+    cut: bool = False  # whether the key that is none was cut off, so that what is left are the weights
 
 
 class Made(NamedTuple):
@@ -57,10 +60,12 @@ class Followed:
     tensor: weakref.ref[torch.Tensor]
     origin: Origin
     kept: torch.Tensor | None = None  # the weights, which the product needs even if the model drops them
-    moved: bool = False  # its axes are not those of the weights
+    moved: bool = False  # its axes may not be those of the weights
     repeated: bool = False  # along an axis in which it weighs several values
     changed: bool = False  # it is the weights now: some of their numbers were replaced on the way
     made: Made | None = None  # held only where weights are edited
+    dim: int | None = None  # the key axis; None where it is not known
+    order: tuple[int, ...] | None = None  # which axis of the weights each of its own is; None where that is not known
 
     def weights(self) -> torch.Tensor | None:
         """Return the weights that this tensor came of, with the numbers that were replaced on the way."""

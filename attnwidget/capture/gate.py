@@ -4,7 +4,7 @@ Soft masks of this kind are the attention of many networks for images, also wher
 once for all channels (Woo et al. 2018, arXiv 1807.06521). Gates are everywhere in networks that attend to nothing, so a
 mask counts only if it has rows and columns, multiplies numbers that have the same ones and do not gate themselves, and
 is made in a module whose class or name, or that of one around it, speaks of attention or of a mask. That module must
-hold a convolution: gated heads of text, [batch, head, query, d_head], have four axes too.
+hold a convolution of images: gated heads of text, [batch, head, query, d_head], have four axes too.
 """
 
 from __future__ import annotations
@@ -139,9 +139,10 @@ def _is_activation(mask: _Mask, other: torch.Tensor) -> bool:
     if other.shape != mask.weights.shape or not has_numbers(Weights(mask.weights)):
         return False
     order = other.detach().flatten(2).argsort(-1)
-    steps = mask.weights.flatten(2).gather(-1, order).diff(dim=-1)  # [batch, channel, pixel]
+    ordered = mask.weights.flatten(2).gather(-1, order).float()  # [batch, channel, pixel]
     rounding = _ROUNDING * torch.finfo(mask.weights.dtype).eps
-    rises, falls = (steps > rounding).any(-1), (steps < -rounding).any(-1)
+    rises = (ordered - ordered.cummin(-1).values > rounding).any(-1)  # in all, where each step is less than rounding
+    falls = (ordered.cummax(-1).values - ordered > rounding).any(-1)
     return mask.is_half or bool((rises | falls).any() and not (rises & falls).any())
 
 
@@ -150,7 +151,9 @@ def _speaking(model: torch.nn.Module, path: str) -> str | None:
     while True:
         module = model.get_submodule(path)
         if _SPEAKS.search(type(module).__name__) or _SPEAKS.search(path.rpartition(".")[2]):
-            return path if any(isinstance(it, _ConvNd) for it in module.modules()) else None
+            return (
+                path if any(isinstance(it, _ConvNd) and len(it.kernel_size) == 2 for it in module.modules()) else None
+            )
         if not path:
             return None
         path = path.rpartition(".")[0]

@@ -138,6 +138,11 @@ def _decode(
         with opened(recorder, edits):
             output = model.generate(**tensors, **kwargs)
             sequences = output if isinstance(output, torch.Tensor) else output["sequences"]
+            if sequences.ndim != 2:
+                raise CaptureError(
+                    f"{type(model).__name__} returned {tuple(sequences.shape)} where [batch, token] was expected: "
+                    "its output is no text. Call its generate inside `with aw.record(model)`."
+                )
             recorder.end(sequences[index * (len(sequences) // count)].tolist())
 
 

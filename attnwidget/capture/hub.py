@@ -102,7 +102,7 @@ class Hub(TorchFunctionMode):
                 proven[modules.model] = proof.called_with(modules.inputs, modules.shapes)
             elif signature == modules.inventory.signature:
                 concerned = frozenset(it.name for it in self._adapters if it.is_concerned)
-                found = modules.ran, modules.gave, modules.inputs, modules.shapes
+                found = modules.ran, modules.gave, modules.inputs, modules.shapes, modules.left_out
                 proven[modules.model] = Proof.of(signature, concerned, *found)
 
     def _proves(self) -> bool:
@@ -154,6 +154,10 @@ class Hub(TorchFunctionMode):
     def withdraw(self, call: Call) -> None:
         """Drop a call that was taken."""
         self._recorder.withdraw(self._shown.get(call, call))
+
+    def leave_out(self, owner: Owner) -> None:
+        """Say that a module weighs something, which is not taken for attention."""
+        self._recorder.modules.left_out[owner.path] = type(owner.module).__name__
 
     @property
     def edits(self) -> bool:

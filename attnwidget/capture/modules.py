@@ -15,7 +15,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.proof import Inputs, Proof, inputs_of
-from attnwidget.capture.report import COMPILED, nothing_found, silent, stateful_modules, without_attention
+from attnwidget.capture.report import COMPILED, nothing_found, silent, stateful_modules, weighs_aside, without_attention
 from attnwidget.capture.tree import shape_of
 
 # Modules that only carry a function; what happens in them belongs to the module that called them.
@@ -60,6 +60,7 @@ class RunningModules:
         self.compiled = False  # whether compiled code was asked for, in whose place its Python code runs
         self.n_forwards = 0  # of the model itself
         self.ran_elsewhere = False  # in another thread, where a capture sees nothing
+        self.left_out: dict[str, str] = {}  # path -> class, of what weighs something and is called no attention
         self.others: set[str] = set()  # classes of other models whose attention was left out
         self.on_forward: Callable[[], None] = lambda: None  # called before each pass of the model itself
 
@@ -156,7 +157,7 @@ class RunningModules:
     def notes(self) -> list[str]:
         """Say what a recording does not show, and what was run otherwise than without it."""
         ran = self.known
-        notes = [silent(ran, self.gave)]
+        notes = [silent(ran, self.gave), weighs_aside(self.proof.left_out if self.proof else self.left_out)]
         if stateful_modules(ran):
             layers = [path for path, it in self._modules.items() if isinstance(it, torch.nn.ModuleList)]
             notes += [without_attention(path, ran, self.gave) for path in layers]
@@ -215,6 +216,14 @@ def _is_compiled() -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def is_aside(owner: Owner) -> bool:
+    """Tell whether a module is of Transformers, where attention is called so, and is called otherwise."""
+    if not type(owner.module).__module__.startswith("transformers."):
+        return False
+    kinds = [type(it).__name__ for it in (owner.module, owner.parent) if it is not None]
+    return not _ATTENTION.search(" ".join(kinds))
 
 
 def is_router(owner: Owner) -> bool:

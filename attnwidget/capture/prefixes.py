@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from attnwidget.capture.token_text import TokenText
 from attnwidget.outline import Beam
@@ -123,3 +124,9 @@ def common(keys: Sequence[Key]) -> Key:
         if any(key[index] != token for key in keys):
             return shortest[:index]
     return shortest
+
+
+def likely_tokens(scores: torch.Tensor, count: int) -> list[dict[int, float]]:
+    """Return the most probable tokens of each row of [batch, token], best first."""
+    values, ids = scores.float().softmax(-1).topk(min(count, scores.shape[-1]))
+    return [dict(zip(i, v, strict=True)) for i, v in zip(ids.tolist(), values.tolist(), strict=True)]

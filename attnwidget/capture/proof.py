@@ -24,6 +24,7 @@ class Proof(NamedTuple):
         alike: for each path in `ran` the first of those that read alike, as a layer reads what the first of them read.
         inputs: what the model was called with; None where that does not say what its modules read.
         shapes: what these read then.
+        left_out: classes of the modules, by path, that weigh something and are called no attention.
     """
 
     signature: object
@@ -33,6 +34,7 @@ class Proof(NamedTuple):
     alike: Mapping[str, str]
     inputs: Inputs | None
     shapes: Shapes
+    left_out: Mapping[str, str]
 
     @classmethod
     def of(
@@ -43,13 +45,14 @@ class Proof(NamedTuple):
         gave: Mapping[str, str],
         inputs: Inputs | None,
         shapes: Shapes,
+        left_out: Mapping[str, str],
     ) -> Proof:
         """Return a proof; the arguments are as above."""
         first: dict[tuple[object, ...], str] = {}
         sorts = {path: (re.sub(r"\d+", "", path), kind) for path, kind in ran.items()}
         alike = {path: first.setdefault((*sort, shapes.get(path)), path) for path, sort in sorts.items()}
         decides = len(first) == len(set(sorts.values()))  # experts read what they are given, each another number
-        return cls(signature, concerned, ran, gave, alike, inputs if decides else None, shapes)
+        return cls(signature, concerned, ran, gave, alike, inputs if decides else None, shapes, left_out)
 
     def called_with(self, inputs: Inputs | None, shapes: Shapes) -> Proof:
         """Return the proof of a model that was called otherwise, and of what those read that stand for the others."""

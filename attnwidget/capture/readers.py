@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from attnwidget.capture.call import Call
+from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.kinds import says_cross, tower_of
+from attnwidget.capture.passes import Pass
+from attnwidget.capture.report import MORE_KEYS
 
 _SENSES = ("vision", "visual", "image", "audio", "speech")  # towers that read no tokens
 
@@ -20,8 +23,8 @@ def reads_prefix(call: Call, n_read: int | None, *, is_pair: bool) -> bool:
     """
     n_queries, n_keys = call.attention.shape[2:]
     n_read = n_queries if n_read is None else n_read
-    if call.causal is False and not call.cross and n_queries > 1:
-        return False
+    if call.causal is False and not call.cross and n_queries > 1:  # an encoder, or text that is read anew each time
+        return not is_pair and n_queries == n_read == n_keys and tower_of(call.module) not in _SENSES
     if n_queries <= n_read or call.causal is not None:
         return n_queries == n_read or (n_queries > n_read and bool(call.causal))
     # It may put an image before its tokens, and what these see is all that tells.
@@ -29,6 +32,32 @@ def reads_prefix(call: Call, n_read: int | None, *, is_pair: bool) -> bool:
         return False
     text = call.attention.part(slice(None), slice(n_queries - n_read, n_queries))
     return not text.looks_ahead(n_queries - n_read)
+
+
+class Unread(set[str]):
+    """The modules of a decoder that attend to keys which are no tokens, as to summaries of earlier ones."""
+
+    def holds(self, call: Call, name: str, current: Pass, *, known: bool) -> bool:
+        """Tell whether a call comes of such a module.
+
+        Args:
+            call: what an adapter saw.
+            name: the module.
+            current: the pass in which it runs.
+            known: whether rows of it were taken before.
+
+        Raises:
+            CaptureError: rows of it were taken before, when its keys were tokens.
+        """
+        n_queries, n_keys = call.attention.shape[2:]
+        is_own = n_queries == current.n_read and not (call.cross or says_cross(call.module))
+        if is_own and current.past is not None and call.n_keys is None and (current.past or not known):
+            total = current.past + n_queries
+            if n_keys > total and call.attention.looks_beyond(total):
+                self.add(name)
+        if name in self and known:
+            raise CaptureError(MORE_KEYS.format(name))
+        return name in self
 
 
 def streams_of(call: Call, n_read: int | None) -> list[Call]:

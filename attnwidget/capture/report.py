@@ -11,6 +11,22 @@ COMPILED = (
     "Compiled model: running its eager code while recording, so outputs may differ from the compiled ones in the last "
     "bits."
 )
+READ_AT_ONCE = (
+    "{} read the prompt at once, looking ahead, and then token by token, which no trace can hold together. Record "
+    "single passes, with `with aw.record(model)` around each."
+)
+TWO_AT_ONCE = (
+    "{} attends to another sequence and to what was read at once, so that its keys are of no one strip. Record single "
+    "passes, with `with aw.record(model)` around each."
+)
+NO_ROWS = (
+    "No attention was seen of which a row chose a token: what is read looks ahead, and is more than tokens. Record "
+    "single passes, with `with aw.record(model)` around each."
+)
+MORE_KEYS = (
+    "{} attends to keys that are no tokens, such as summaries of earlier ones, so that nobody knows which key is which "
+    "token: it is left out. `with aw.record(model)` around one pass shows all of its keys, numbered."
+)
 _ATTENTION = re.compile(r"att(entio)?n(?!.*(output|bias|norm|mask|embed|conv|proj))", re.IGNORECASE)
 # Layers that carry a state from token to token: they attend to nothing.
 _RECURRENT = re.compile(
@@ -97,6 +113,16 @@ def silent(ran: Mapping[str, str], gave: Collection[str]) -> str:
     return (
         f"{_counted(kinds.values())} ran but the weights could not be read, so they are missing here. "
         "Call aw.mark(weights) where the weights are."
+    )
+
+
+def weighs_aside(left_out: Mapping[str, str]) -> str:
+    """Name the modules whose matrices of weights were left out, because they are called no attention."""
+    if not left_out:
+        return ""
+    return (
+        f"{_counted(left_out.values())} made matrices by a softmax that are not taken for attention, because "
+        "Transformers calls attention so. Call aw.mark(weights) where they are to see them too."
     )
 
 

@@ -14,13 +14,9 @@ import numpy as np
 import torch
 
 from attnwidget.capture.axes import tensors
+from attnwidget.capture.functions import MATRIX_PRODUCTS, PRODUCTS
 from attnwidget.seen import Seen
 
-MATRIX_PRODUCTS = frozenset(
-    {"matmul", "bmm", "mm", "mv", "__matmul__", "__rmatmul__", "einsum", "baddbmm", "addbmm", "addmm", "dot", "inner"}
-    | {"tensordot", "linalg_matmul"}
-)
-PRODUCTS = frozenset({"mul", "__mul__", "__rmul__", "multiply"})
 _TANH = frozenset({"tanh", "tanh_"})
 _SUMS = frozenset({"add", "__add__", "__radd__"})
 WATCHED = MATRIX_PRODUCTS | PRODUCTS | _TANH | _SUMS | {"linear"}

@@ -86,7 +86,16 @@ class Sites:
         elif call.attention.dtype in (torch.float16, torch.bfloat16):
             self.tolerances.setdefault(name, HALF_SUM_TOLERANCE)
 
-    def add(self, name: str, kind: Kind, rows: Rows, *, decoding: bool = False, alone: bool = False) -> None:
+    def add(
+        self,
+        name: str,
+        kind: Kind,
+        rows: Rows,
+        *,
+        decoding: bool = False,
+        alone: bool = False,
+        apart: bool = False,
+    ) -> None:
         """Add a site.
 
         Args:
@@ -95,13 +104,14 @@ class Sites:
             rows: its first rows.
             decoding: rows come step by step, so that a decoder's keys are what it has read so far.
             alone: there is one strip only, as in a language model that reads.
+            apart: what does not fit a strip has tokens of its own, and is not complained of.
         """
         query, key = (SOURCE, SOURCE) if alone and kind == "decoder" else STRIPS_OF[kind]
         if decoding and kind == "decoder":
             key = CONTEXT
             self._strips.begin_context(rows.n_keys, taken=any(site.key == SOURCE for site in self.names.values()))
         query, key = (
-            self._strips.of(strip, name, count, whole=kind != "decoder" or rows.n_queries == rows.n_keys)
+            self._strips.of(strip, name, count, whole=kind != "decoder" or rows.n_queries == rows.n_keys, apart=apart)
             for strip, count in ((query, rows.n_queries), (key, rows.n_keys))
         )
         layer = self._n_layers[kind, tower_of(name)]

@@ -48,6 +48,7 @@ class TokenText:
         self._switches = {} if tokenizer is None else _switches(tokenizer.decode)
         self._names = _special_names(tokenizer)
         self._known: dict[int, bool] = {}
+        self._behind: dict[tuple[int, ...], str] = {}
         self._ids: list[int] = []
         self._done = ""  # the text up to the last finished character
         # What a token adds shows in a window of ids: one finished group before those whose text is still open.
@@ -64,6 +65,13 @@ class TokenText:
         """Return one text for each token of a whole sequence. What was put before does not count."""
         fresh = TokenText(self._tokenizer)
         return [fresh.put(token_id) for token_id in ids]
+
+    def behind(self, before: tuple[int, ...], token_id: int) -> str:
+        """Return the text that a token would have behind others; it is remembered, as candidates come again."""
+        ids = (*before, token_id)
+        if ids not in self._behind:
+            self._behind[ids] = self.texts(ids)[-1]
+        return self._behind[ids]
 
     def put(self, token_id: int) -> str:
         """Take the next token, and return its text.

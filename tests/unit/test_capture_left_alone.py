@@ -77,7 +77,7 @@ def test_following_holds_nothing_after_many_steps(monkeypatch: pytest.MonkeyPatc
         for step in range(MANY_STEPS):
             model(x).softmax(-1).relu().exp()
             aw.step(str(step))
-            sizes.append(len(seen[0]._followed))  # type: ignore[attr-defined]
+            sizes.append(len(seen[0]._trail.followed))  # type: ignore[attr-defined]
     assert max(sizes) == 0
     assert len(trace.steps) == MANY_STEPS
 

@@ -131,13 +131,15 @@ def test_a_gate_of_a_network_without_attention_is_none(image: Tensor) -> None:
 
 
 class GatedAttention(nn.Module):
-    """Heads of text whose output is gated, number by number: four axes, and no image."""
+    """Heads of text whose output is gated, number by number: four axes, a convolution along the text, and no image."""
 
     def __init__(self) -> None:
         super().__init__()
         self.project, self.gate = nn.Linear(8, 24), nn.Linear(8, 8)
+        self.mix = nn.Conv1d(8, 8, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        x = self.mix(x.mT).mT
         query, key, value = self.project(x).unflatten(2, (2, 12)).transpose(1, 2).chunk(3, -1)
         gate = self.gate(x).unflatten(2, (2, 4)).transpose(1, 2)
         return torch.sigmoid(gate) * nn.functional.scaled_dot_product_attention(query, key, value)
@@ -197,6 +199,24 @@ def test_features_that_gate_themselves_are_no_mask(
     layer = MaskedConv().to(dtype)
     with pytest.raises(aw.CaptureError, match="no attention was found"), aw.record(layer):
         layer(image.to(dtype))
+
+
+@pytest.mark.filterwarnings("error:.*is a mask")
+@pytest.mark.parametrize("seed", range(8))
+def test_a_gate_that_rises_in_steps_below_rounding_is_no_mask(seed: int, image: Tensor) -> None:
+    torch.manual_seed(seed)
+
+    class MaskedConv(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, N_CHANNELS, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return quick_gelu(self.conv(x))
+
+    layer = MaskedConv().to(torch.bfloat16)
+    with pytest.raises(aw.CaptureError, match="no attention was found"), aw.record(layer):
+        layer(image.to(torch.bfloat16))
 
 
 def test_a_mask_that_is_the_same_everywhere_is_one(image: Tensor) -> None:
