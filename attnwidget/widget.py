@@ -179,8 +179,7 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         return min(self.site, max(len(sites) - 1, 0)) if self._site_is_chosen else first_shown(sites)
 
     def _last_step(self, site: int) -> int:
-        sites = self.trace.sites
-        return max(sites[site].n_queries - 1, 0) if sites else 0
+        return max([0, *(it.n_queries - 1 for it in self.trace.sites[site : site + 1])])
 
     def _fitting_head(self, site: int) -> int:
         sites = self.trace.sites
@@ -223,8 +222,7 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
     def _on_selection(self, change: traitlets.Bunch) -> None:
         self._site_is_chosen |= change.name == "site" and change.new != self._wanted_site()
         last_step = self._last_step(self.site)
-        sites = self.trace.sites
-        n_keys = sites[self.site].n_keys if sites else 0
+        n_keys = sum(site.n_keys for site in self.trace.sites[self.site : self.site + 1])
         self._set(
             {
                 "head": self._fitting_head(self.site),
@@ -243,6 +241,8 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             with self._turn:
                 self.send_state({*CHOICES, "frame", "last_step"})  # the page missed that another trace is shown
         elif kind == "ready":
+            if content.get("step") != self.step:
+                self.send_state("step")  # a view that was made late has not followed
             self._publisher.stand()
         elif is_same and kind == "need" and isinstance(numbers, list) and all(type(seq) is int for seq in numbers):
             self._publisher.resend(numbers)

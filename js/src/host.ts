@@ -143,7 +143,7 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
   /** Asks how far the run has come, until an answer tells. */
   const ready = (times = ASK_TIMES) => {
     clearTimeout(unanswered);
-    send({ t: "ready", run: run(), seq: expected });
+    send({ t: "ready", run: run(), seq: expected, step: store.selection.value.step });
     if (times > 1) unanswered = setTimeout(() => ready(times - 1), ASK_EVERY);
   };
 

@@ -213,6 +213,7 @@ export interface ReadyMessage {
   /** its type */ t: "ready";
   /** which recording */ run: string;
   /** the first message that it lacks */ seq: number;
+  /** the step that it shows; where the kernel's is another one, that is sent too */ step: number;
 }
 
 /** page -> kernel: send these rows messages again. */

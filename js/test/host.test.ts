@@ -94,7 +94,7 @@ describe("the page", () => {
   it("draws the frame and tells the kernel that it is there", async () => {
     const { model, store } = await opened(header(2, { seq: 2 }), [{ rows: [peak(0), peak(1)] }]);
     expect(nRows(store)).toBe(2);
-    expect(model.sent[0]).toEqual({ t: "ready", run: "a", seq: 2 });
+    expect(model.sent[0]).toEqual({ t: "ready", run: "a", seq: 2, step: 0 });
   });
 
   it("takes rows as they come, and a second copy changes nothing", async () => {
@@ -148,7 +148,7 @@ describe("the page", () => {
     message(model, rows(0, "new"), part(0, "new"));
     message(model, rows(1, "new"), part(1, "new"));
     await settled();
-    expect(model.sent).toEqual([{ t: "ready", run: "a", seq: 0 }]);
+    expect(model.sent).toEqual([{ t: "ready", run: "a", seq: 0, step: 0 }]);
   });
 
   it("asks how far the run has come once the kernel rests, after news and while the end is open", async () => {
@@ -159,10 +159,10 @@ describe("the page", () => {
       return model.sent;
     };
     expect(asked(10)).toEqual([]);
-    expect(asked(1000)).toEqual([{ t: "ready", run: "a", seq: 0 }]);
+    expect(asked(1000)).toEqual([{ t: "ready", run: "a", seq: 0, step: 0 }]);
     message(model, rows(0), part(0));
     await settled();
-    expect(asked(10)).toEqual([{ t: "ready", run: "a", seq: 1 }]);
+    expect(asked(10)).toEqual([{ t: "ready", run: "a", seq: 1, step: 0 }]);
     expect(asked(10)).toEqual([]);
     const crc = crc32(Float32Array.from(peak(0)));
     message(model, { t: "end", run: "a", count: 1, digests: [{ site: 0, head: 0, crc }] });

@@ -110,6 +110,13 @@ def test_a_reload_in_mid_run_ends_with_every_row(page: Page, lab: labkit.Lab) ->
     expect(page.locator(WIDGET)).to_have_attribute("data-verified", digests(page, 3), timeout=LONG_MS)
 
 
+def test_a_view_that_is_made_afterwards_shows_the_last_step(page: Page, lab: labkit.Lab) -> None:
+    labkit.write_notebook(lab.root / "late.ipynb", SETUP, "decode(trace, 9, pause=0.1)", SHOW)
+    labkit.open_notebook(page, lab, "late.ipynb")
+    labkit.run_all(page)
+    expect(page.locator(".attnwidget-step-label")).to_have_text("step 9 of 9")
+
+
 def test_the_figure_grows_to_its_whole_width(page: Page, lab: labkit.Lab) -> None:
     labkit.write_notebook(lab.root / "figure.ipynb", SETUP, "aw.show(trace)", "decode(trace, 9, pause=0.1)")
     labkit.open_notebook(page, lab, "figure.ipynb")

@@ -260,6 +260,13 @@ def test_ready_says_the_end_again(following: Heard) -> None:
     assert [message["t"] for message in following.sent] == ["end"]
 
 
+@pytest.mark.parametrize(("step", "told"), [(2, []), (0, ["step"]), (None, ["step"])])
+def test_a_view_that_has_not_followed_is_told_the_step(following: Heard, step: object, told: list[str]) -> None:
+    following.told.clear()
+    following._on_message(None, {"t": "ready", "run": following.trace.run, "seq": 0, "step": step}, [])
+    assert (following.step, list(following.told)) == (2, told)
+
+
 def test_ready_of_a_run_that_is_not_shown_any_more_sends_what_is(following: Heard) -> None:
     following.told.clear()
     following._on_message(None, {"t": "ready", "run": "another", "seq": 0}, [])
