@@ -13,7 +13,7 @@ from attnwidget.trace import Trace
 from attnwidget.wire import MEAN, Traits
 
 MAX_HEADS = 1024  # how far a head may be chosen before there is a site to choose it from
-_KERNEL_ONLY = ("protocol", "frame", "last_step", "selector")  # traits that are not a person's choice
+_KERNEL_ONLY = ("protocol", "frame", "last_step", "follows", "selector")  # traits that are not a person's choice
 CHOICES = tuple(name for name in Traits.class_traits(sync=True) if name not in _KERNEL_ONLY)
 
 

@@ -138,13 +138,13 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         last_step, sites = self._last_step(self.site), self.trace.sites
         follows = self.step >= self.last_step and (not sites or first_step(sites[self.site]) >= last_step)
         self._follows_at = time.monotonic() + 1 / FRAMES_PER_SECOND
-        self.set_trait("last_step", last_step)
         if follows:
             self._quiet_in = threading.get_ident()
             try:
                 self.set_trait("step", last_step)
             finally:
                 self._quiet_in = None
+        self.set_trait("last_step", last_step)
 
     def get_state(self, key: object = None, drop_defaults: bool = False) -> dict[str, object]:
         """Return the state; all of it is for a page that has rows already, where a step that follows is the last."""
@@ -241,8 +241,6 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             with self._turn:
                 self.send_state({*CHOICES, "frame", "last_step"})  # the page missed that another trace is shown
         elif kind == "ready":
-            if content.get("step") != self.step:
-                self.send_state("step")  # a view that was made late has not followed
             self._publisher.stand()
         elif is_same and kind == "need" and isinstance(numbers, list) and all(type(seq) is int for seq in numbers):
             self._publisher.resend(numbers)

@@ -140,3 +140,16 @@ def by_equation(equation: object, weights: torch.Tensor, *, dim: int, index: int
     n_examples = sizes[shared[0]] if shared else 1
     n_queries = torch.Size([sizes[letter] for letter in alone]).numel()
     return named.reshape(n_examples, -1, n_queries, sizes[key])  # [batch, head, query, key]
+
+
+def order_by_heads(shape: Sequence[int], dim: int, n_heads: int) -> tuple[int, ...]:
+    """Return the order of axes that has the heads before the queries, as far as their number tells which they are.
+
+    Args:
+        shape: of weights; of four axes the first counts examples.
+        dim: the axis of the softmax.
+        n_heads: as the module tells.
+    """
+    places = tuple(range(len(shape)))
+    is_turned = len(shape) == 4 and dim == 3 and shape[2] == n_heads != shape[1]
+    return (0, 2, 1, 3) if is_turned else places

@@ -105,7 +105,7 @@ class SoftmaxAdapter(Adapter):
             self.sink.leave_out(origin.owner)
             return
         owner, index = origin.owner, next((i for i, it in enumerate(axes.tensors(args)) if it is operand), 0)
-        order = source.order or tuple(range(weights.ndim))
+        order = source.order or axes.order_by_heads(weights.shape, origin.dim, n_heads_of(owner))
         dim = order.index(origin.dim)
         among_queries = dim == weights.ndim - 2 and not (product or source.moved or index or equation)
         axis = -1 if among_queries else dim

@@ -122,5 +122,5 @@ def _trait_ts(trait: object) -> str:
     values = getattr(trait, "values", None)
     if values:
         return " | ".join(f'"{value}"' for value in values)
-    kinds = {"Int": "number", "Unicode": "string", "Bytes": "DataView", "List": "number[]"}
+    kinds = {"Bool": "boolean", "Int": "number", "Unicode": "string", "Bytes": "DataView", "List": "number[]"}
     return kinds[type(trait).__name__]

@@ -43,7 +43,6 @@ class ReadyMessage(TypedDict):
     t: Literal["ready"]
     run: Annotated[str, "which recording"]
     seq: Annotated[int, "the first message that it lacks"]
-    step: Annotated[int, "the step that it shows; where the kernel's is another one, that is sent too"]
 
 
 class NeedMessage(TypedDict):

@@ -25,6 +25,9 @@ class Traits(traitlets.HasTraits):
     )
     step = traitlets.Int(0, help="selected query row, from 0").tag(sync=True, page_writes=True)
     last_step = traitlets.Int(0, help="the largest step of the selected site; written by the kernel").tag(sync=True)
+    follows = traitlets.Bool(
+        True, help="whether the step is the last one, which a view that is made later shows; written by the kernel"
+    ).tag(sync=True)
     site = traitlets.Int(0, help="selected site, index into sites").tag(sync=True, page_writes=True)
     head = traitlets.Int(MEAN, help="selected head; -1 for the mean over heads").tag(sync=True, page_writes=True)
     locked = traitlets.List(traitlets.Int(), help="inputs that were clicked: indices of keys").tag(
@@ -69,6 +72,10 @@ class Traits(traitlets.HasTraits):
                     f"expected: {value} came for key {key}, a number of at least 0 was expected."
                 )
         return list(proposal.value)
+
+    @traitlets.observe("step", "last_step")
+    def _note_whether_it_follows(self, _: traitlets.Bunch) -> None:
+        self.set_trait("follows", self.step >= self.last_step)
 
     @traitlets.observe("expected")
     def _own(self, change: traitlets.Bunch) -> None:

@@ -50,7 +50,7 @@ export function connect(model: Model, store: Store, signal: AbortSignal): Return
   };
 
   const inbox = createInbox(store, send, signal);
-  store.select(read(SELECTED), true);
+  store.select({ ...read(SELECTED), ...(model.get("follows") === true && { step: Number.MAX_SAFE_INTEGER }) }, true);
   for (const name of SELECTED) on(`change:${name}`, () => store.select(read([name]), true));
   store.onSelect((change, quiet) => {
     if (signal.aborted) return;
@@ -58,6 +58,7 @@ export function connect(model: Model, store: Store, signal: AbortSignal): Return
       const value = change[name];
       if (value !== undefined && model.get(name) !== value) model.set(name, value as never);
     }
+    if (change.step !== undefined) model.set("follows", change.step >= store.nSteps.value - 1);
     if (!quiet && !isGone(store)) model.save_changes();
   });
 
@@ -143,7 +144,7 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
   /** Asks how far the run has come, until an answer tells. */
   const ready = (times = ASK_TIMES) => {
     clearTimeout(unanswered);
-    send({ t: "ready", run: run(), seq: expected, step: store.selection.value.step });
+    send({ t: "ready", run: run(), seq: expected });
     if (times > 1) unanswered = setTimeout(() => ready(times - 1), ASK_EVERY);
   };
 

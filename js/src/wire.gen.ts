@@ -213,7 +213,6 @@ export interface ReadyMessage {
   /** its type */ t: "ready";
   /** which recording */ run: string;
   /** the first message that it lacks */ seq: number;
-  /** the step that it shows; where the kernel's is another one, that is sent too */ step: number;
 }
 
 /** page -> kernel: send these rows messages again. */
@@ -275,6 +274,7 @@ export type ToKernel = ReadyMessage | NeedMessage | FetchMessage | TextsMessage 
 export interface Traits {
   /** expected strength: 1, number of queries / number of keys, none, or what `expected` says; auto is 1 where keys are words that share out a sum and are no output of the decoder itself, else none */ expectation: "auto" | "one" | "ratio" | "none" | "own";
   /** strength that is expected of each key where `expectation` is own */ expected: number[];
+  /** whether the step is the last one, which a view that is made later shows; written by the kernel */ follows: boolean;
   /** zlib of a packed picture: the whole trace, weights of the selection first */ frame: DataView;
   /** selected head; -1 for the mean over heads */ head: number;
   /** what the page speaks: English, Chinese, or the language of the page around it */ language: "auto" | "en" | "zh";

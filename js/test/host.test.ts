@@ -58,7 +58,7 @@ interface Opened {
   link: Link;
 }
 
-async function opened(data: PictureData = header(0), blocks: Rows[] = []): Promise<Opened> {
+async function opened(data: PictureData = header(0), blocks: Rows[] = [], traits: object = {}): Promise<Opened> {
   end = new AbortController();
   const frame = await deflate(pack(data, blocks));
   const model = new FakeModel({
@@ -70,6 +70,7 @@ async function opened(data: PictureData = header(0), blocks: Rows[] = []): Promi
     scale: "absolute",
     expectation: "one",
     selector: "",
+    ...traits,
   });
   const store = createStore(state(false));
   const link = connect(model as unknown as Model, store, end.signal);
@@ -94,7 +95,24 @@ describe("the page", () => {
   it("draws the frame and tells the kernel that it is there", async () => {
     const { model, store } = await opened(header(2, { seq: 2 }), [{ rows: [peak(0), peak(1)] }]);
     expect(nRows(store)).toBe(2);
-    expect(model.sent[0]).toEqual({ t: "ready", run: "a", seq: 2, step: 0 });
+    expect(model.sent[0]).toEqual({ t: "ready", run: "a", seq: 2 });
+  });
+
+  it.each([
+    [true, 2],
+    [false, 0],
+  ])("shows the last step in a view that is made late where the kernel follows it: %s", async (follows, step) => {
+    const all = Array.from({ length: 3 }, (_, q) => peak(q));
+    const { model, store } = await opened(header(3), [{ rows: all }], { follows });
+    expect([store.selection.value.step, model.get("step")]).toEqual([step, step]);
+  });
+
+  it("notes for later views whether the last step is chosen", async () => {
+    const { model, store } = await opened(header(3), [{ rows: [peak(0), peak(1), peak(2)] }], { follows: true });
+    store.select({ step: 1 });
+    expect(model.get("follows")).toBe(false);
+    store.select({ step: 2 });
+    expect(model.get("follows")).toBe(true);
   });
 
   it("takes rows as they come, and a second copy changes nothing", async () => {
@@ -148,7 +166,7 @@ describe("the page", () => {
     message(model, rows(0, "new"), part(0, "new"));
     message(model, rows(1, "new"), part(1, "new"));
     await settled();
-    expect(model.sent).toEqual([{ t: "ready", run: "a", seq: 0, step: 0 }]);
+    expect(model.sent).toEqual([{ t: "ready", run: "a", seq: 0 }]);
   });
 
   it("asks how far the run has come once the kernel rests, after news and while the end is open", async () => {
@@ -159,10 +177,10 @@ describe("the page", () => {
       return model.sent;
     };
     expect(asked(10)).toEqual([]);
-    expect(asked(1000)).toEqual([{ t: "ready", run: "a", seq: 0, step: 0 }]);
+    expect(asked(1000)).toEqual([{ t: "ready", run: "a", seq: 0 }]);
     message(model, rows(0), part(0));
     await settled();
-    expect(asked(10)).toEqual([{ t: "ready", run: "a", seq: 1, step: 0 }]);
+    expect(asked(10)).toEqual([{ t: "ready", run: "a", seq: 1 }]);
     expect(asked(10)).toEqual([]);
     const crc = crc32(Float32Array.from(peak(0)));
     message(model, { t: "end", run: "a", count: 1, digests: [{ site: 0, head: 0, crc }] });

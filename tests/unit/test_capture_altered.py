@@ -179,6 +179,21 @@ def test_groups_of_heads_of_an_einsum_are_heads_where_the_module_has_as_many() -
     np.testing.assert_allclose(recorded(model).weights(), model.used[1], atol=1e-6)
 
 
+@pytest.mark.parametrize("n_heads", [N_HEADS, None])
+def test_heads_that_stand_behind_queries_are_told_by_their_number(n_heads: int | None) -> None:
+    """Points that are sampled for each query and head (Zhu et al. 2020, arXiv 2010.04159, equation 2)."""
+
+    def attend(m: Altered, scores: Tensor, values: Tensor) -> Tensor:
+        weights = m.use(scores.permute(0, 2, 1, 3).softmax(-1))  # [batch, query, head, point]
+        folded = weights.transpose(1, 2).reshape(N_EXAMPLES * N_HEADS, 1, N_QUERIES, N_KEYS)
+        sampled = values.reshape(N_EXAMPLES * N_HEADS, N_KEYS, D_HEAD).mT[:, :, None] * torch.ones(N_QUERIES, 1)
+        return (sampled * folded).sum(-1)
+
+    model = Altered(attend, n_heads)
+    weights = recorded(model).weights()
+    np.testing.assert_allclose(weights, model.used[1] if n_heads is None else SCORES[1].softmax(-1), atol=1e-6)
+
+
 NO_ATTENTION: dict[str, Callable[[Altered, Tensor, Tensor], Tensor]] = {
     "a layer behind a softmax": lambda m, s, v: m.layer(s.softmax(-1)),
     "a softmax beside what flows on": lambda m, s, v: (s + s.softmax(-1)) @ v,

@@ -89,7 +89,7 @@ def test_a_step_that_follows_is_not_told_the_page(following: Heard) -> None:
 def test_a_step_that_is_chosen_is_told_the_page(following: Heard) -> None:
     following.told.clear()
     following.step = 1
-    assert following.told == ["step"]
+    assert following.told == ["step", "follows"]
 
 
 def test_what_an_observer_of_the_step_sets_is_told_the_page(following: Heard) -> None:
@@ -260,11 +260,13 @@ def test_ready_says_the_end_again(following: Heard) -> None:
     assert [message["t"] for message in following.sent] == ["end"]
 
 
-@pytest.mark.parametrize(("step", "told"), [(2, []), (0, ["step"]), (None, ["step"])])
-def test_a_view_that_has_not_followed_is_told_the_step(following: Heard, step: object, told: list[str]) -> None:
+def test_whether_the_step_follows_is_told_once(following: Heard) -> None:
     following.told.clear()
-    following._on_message(None, {"t": "ready", "run": following.trace.run, "seq": 0, "step": step}, [])
-    assert (following.step, list(following.told)) == (2, told)
+    more(following)
+    assert (following.follows, "follows" in following.told) == (True, False)
+    following.step = 1
+    more(following)
+    assert (following.follows, following.step, following.told.count("follows")) == (False, 1, 1)
 
 
 def test_ready_of_a_run_that_is_not_shown_any_more_sends_what_is(following: Heard) -> None:
