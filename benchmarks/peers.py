@@ -72,7 +72,7 @@ def built(library: str, shape: Shape, times: int, *, causal: bool = False) -> di
     )
     told = json.loads(run.stdout.splitlines()[-1])
     seconds = told.pop("seconds")
-    showing = told.pop("showing", 0.0)
+    showing = median(told.pop("showing", [0.0]))
     return {**told, "ms": 1e3 * median(seconds[1:] or seconds), "showing": 1e3 * showing}  # the first one imports
 
 

@@ -6,7 +6,7 @@ import struct
 import zlib
 
 PIECE = 1 << 18  # bytes of numbers, or of levels, that are packed in one way
-SHARE, LEAST = 16, 1 << 10  # of which one in so many is tried, and at least so many
+SHARE, LEAST = 32, 1 << 10  # of which one in so many is tried, and at least so many
 WAYS = (zlib.Z_DEFAULT_STRATEGY, zlib.Z_RLE, zlib.Z_HUFFMAN_ONLY)
 MEMORY = 9  # 32,768 bytes share one code, which takes some 100 bytes
 

@@ -138,7 +138,7 @@ def main() -> None:
             settled(built)
     told: dict[str, object] = {"seconds": seconds}
     if not isinstance(built, str):
-        told["showing"] = showing(built)
+        told["showing"] = [showing(built) for _ in range(options.times)]
     if isinstance(built, str):
         told["notebook"] = told["export"] = len(json.dumps(built))
         body = built
