@@ -1,9 +1,10 @@
 /** What the page asks the kernel for: what somebody looks at and has not come. Without a kernel nothing answers. */
 import { effect, signal as state } from "@preact/signals-core";
 import { Precision, type Span } from "./blocks.ts";
-import { precisionOf, worst, type Matrix } from "./matrix.ts";
-import { UNKNOWN } from "./outline.ts";
+import { isDrawn, isExact, nextRow } from "./lacking.ts";
 import { covers, type Shown } from "./large.ts";
+import { worst, type Matrix } from "./matrix.ts";
+import { UNKNOWN } from "./outline.ts";
 import type { Store } from "./store.ts";
 import { MEAN, WHOLE_WEIGHTS, type ToKernel } from "./wire.gen.ts";
 import type { Picture } from "./wire.ts";
@@ -14,37 +15,19 @@ const PATIENCE = 3000;
 const MAX_TRIES = 5;
 /** Rows of a head that is shown while it is recorded that are on their way. */
 const MAX_LATE = 512;
-/** Rows before and after the one that is looked at that should be here when somebody steps on. */
-const MAX_STRIDE = 3;
+/** Milliseconds after what had to be waited for, before what may be wanted next is asked for: another wait comes first. */
+const PAUSE = 100;
 
 export interface Asking {
   /** Asks for all weights of a head, once for each number of rows. */
   fetch: (site: number, head: number) => void;
-  /** Hears that an answer came, with these tokens. */
-  answered: (strips?: Picture["strips"]) => void;
+  /** Hears that an answer came; without one, that none will. */
+  answered: (picture?: Picture) => void;
   /** Forgets what was asked for: another run is shown. */
   reset: () => void;
 }
 
 const asSpan = ({ first, end, per }: Span) => [first, end, per];
-
-/** Tells whether the cells of a view of a large head are here, of rows before `end`; others come by themselves. */
-function isDrawn(matrix: Matrix | null, { queries, keys }: Shown, end: number): boolean {
-  const large = matrix?.large;
-  const due = { keys, queries: { ...queries, end: Math.min(queries.end, end) } };
-  return large?.planes.some((plane) => covers(large, plane, due)) ?? false;
-}
-
-const isExact = (matrix: Matrix | null, query: number) =>
-  matrix !== null && precisionOf(matrix, query) === Precision.Exact;
-
-/** The nearest row to one that is here which is not; null where some steps on all are. */
-function nextRow(matrix: Matrix | null, query: number, end: number): number | null {
-  if (!isExact(matrix, query)) return null; // too long to come whole
-  for (let n = 1; n <= MAX_STRIDE; n++)
-    for (const q of [query + n, query - n]) if (q >= 0 && q < end && !isExact(matrix, q)) return q;
-  return null;
-}
 
 export function createAsking(store: Store, tell: (message: ToKernel) => void, signal: AbortSignal): Asking {
   const asked = new Map<string, string>(); // with the rows that there were then
@@ -52,8 +35,9 @@ export function createAsking(store: Store, tell: (message: ToKernel) => void, si
   const early = new Set<string>(); // rows and heads that were asked for before anybody looked at them
   let latest = ""; // the view that was asked for last
   let scouting = ""; // what nobody looks at yet and is on its way
-  let waiting = false; // for the answer to a view; meanwhile only the latest other one is of interest
+  let waiting: { site: number; head: number; step: number } | null = null; // of a view; meanwhile only the latest counts
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let pause: ReturnType<typeof setTimeout> | undefined;
   const run = () => store.outline.value.run;
 
   const again = state(0); // grows when answers should be there by now; what is lacking then is asked for again
@@ -110,13 +94,16 @@ export function createAsking(store: Store, tell: (message: ToKernel) => void, si
     if (!shown || nQueries * nKeys <= WHOLE_WEIGHTS || query >= nQueries) return false;
     const matrix = store.matrix(site, head);
     if (shown.queries.end > nQueries || shown.keys.end > nKeys || isComing(matrix, nQueries)) return false;
-    const isSeen = isDrawn(matrix, shown, due(nQueries)) && store.received.value.nSteps > 0;
-    if (isSeen && (query >= due(nQueries) || isExact(matrix, query))) return false;
+    const isSeen = isDrawn(matrix, shown, due(nQueries));
+    const isHere = query >= due(nQueries) || isExact(matrix, query);
+    if (isSeen && isHere && store.received.value.nSteps > 0) return false;
     const name = [nQueries, site, head, ...asSpan(shown.queries), ...asSpan(shown.keys), query, again.value].join(":");
     if (waiting || name === latest) return false;
-    waiting = true;
+    waiting = { site, head, step: query };
     latest = name;
-    timer = setTimeout(answered, PATIENCE);
+    clearTimeout(pause);
+    pause = undefined;
+    timer = setTimeout(() => answered(), PATIENCE);
     early.delete(scouting); // which the kernel may leave for this
     look(site, head, shown, query, isSeen);
     return true;
@@ -142,7 +129,7 @@ export function createAsking(store: Store, tell: (message: ToKernel) => void, si
     const matrix = store.matrix(site, head);
     const large = matrix?.large;
     const drawn = shown && large?.planes.findLast((plane) => covers(large, plane, shown));
-    if (scouting || waiting || !drawn) return;
+    if (scouting || waiting || pause || !drawn) return;
     const { sites } = store.outline.value;
     const of = sites[site];
     const { query } = store.gaze.value;
@@ -166,13 +153,28 @@ export function createAsking(store: Store, tell: (message: ToKernel) => void, si
     look(s, h, shown, step, step === row);
   };
 
-  const answered = (strips: Picture["strips"] = []) => {
-    const known = strips
+  const rested = () => {
+    pause = undefined;
+    ahead();
+  };
+
+  /** Tells whether a picture has the row that is waited for, which others can overtake. */
+  const isAwaited = ({ blocks }: Picture) =>
+    blocks.some(
+      ({ site, head, queries: { first, end } }) =>
+        site === waiting?.site && head === waiting.head && first <= waiting.step && waiting.step < end,
+    );
+
+  const answered = (picture?: Picture) => {
+    const known = (picture?.strips ?? [])
       .filter(({ name, at }) => asked.has(`texts ${name} ${at}`))
       .map(({ name, at, texts }) => [name, at + texts.length] as const);
     if (known.length) whole.value = new Map([...whole.value, ...known]);
-    clearTimeout(timer);
-    waiting = false;
+    if (waiting && (!picture || isAwaited(picture))) {
+      clearTimeout(timer);
+      waiting = null;
+      pause = setTimeout(rested, PAUSE);
+    }
     scouting = "";
     if (!view()) ahead();
   };
@@ -212,7 +214,7 @@ export function createAsking(store: Store, tell: (message: ToKernel) => void, si
   ].map((ask) => effect(ask));
   signal.addEventListener(
     "abort",
-    () => (clearTimeout(timer), clearTimeout(retry), effects.forEach((stop) => stop())),
+    () => (clearTimeout(timer), clearTimeout(pause), clearTimeout(retry), effects.forEach((stop) => stop())),
     { once: true },
   );
 
@@ -225,8 +227,10 @@ export function createAsking(store: Store, tell: (message: ToKernel) => void, si
       early.clear();
       latest = "";
       scouting = "";
-      waiting = false;
+      waiting = null;
       clearTimeout(timer);
+      clearTimeout(pause);
+      pause = undefined;
     },
   };
 }

@@ -194,9 +194,9 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
           arrived(content.seq);
           if (expected <= content.seq || store.nMissing.value) ask(Math.max(content.seq, end?.count ?? 0), ASK_TIMES);
         } else if (content.t === "blocks") {
-          const { seq, strips } = take(toBytes(buffers[0])).picture;
-          lacks(seq);
-          asking.answered(strips);
+          const { picture } = take(toBytes(buffers[0]));
+          lacks(picture.seq);
+          asking.answered(picture);
         } else if (content.t === "refused") store.problem.value = String(content.reason);
         else if (content.t === "end" && isCount(content.count, expected) && Array.isArray(content.digests)) {
           end = content;

@@ -1,19 +1,23 @@
 import { signal as state } from "@preact/signals-core";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createAsking } from "../src/asking.ts";
 import { createStore, type Store } from "../src/store.ts";
 import { remarksOf } from "../src/views/flags.ts";
 import type { PictureData, ToKernel } from "../src/wire.gen.ts";
-import { readPicture } from "../src/wire.ts";
+import { readPicture, type Picture } from "../src/wire.ts";
 import { header, pack, packRaw } from "./picture.ts";
 
 const N = 1024;
-const end = new AbortController();
-afterEach(() => vi.useRealTimers());
+const site = header(0).sites[0] ?? expect.fail("no site");
+let end = new AbortController();
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => {
+  vi.useRealTimers();
+  end.abort();
+  end = new AbortController();
+});
 
 function large(change: Partial<PictureData> = {}): PictureData {
-  const [site] = header(0).sites;
-  if (!site) throw new Error("no site");
   const texts = ["a", "b"];
   return header(0, {
     status: "complete",
@@ -23,11 +27,7 @@ function large(change: Partial<PictureData> = {}): PictureData {
   });
 }
 
-const small = () => {
-  const [site] = header(0).sites;
-  if (!site) throw new Error("no site");
-  return { ...site, n_queries: 2, n_keys: 1 };
-};
+const small = { ...site, n_queries: 2, n_keys: 1 };
 
 function opened(data = large()): { store: Store; sent: ToKernel[]; asking: ReturnType<typeof createAsking> } {
   const store = createStore(state(false));
@@ -43,7 +43,7 @@ function opened(data = large()): { store: Store; sent: ToKernel[]; asking: Retur
 const NEAR = 8;
 
 /** What the kernel answers to a view: its cells, and rows around its step. */
-function answer(store: Store, step: number, head = -1, nHeads = 2): void {
+function answer(store: Store, step: number, head = -1, nHeads = 2): Picture {
   const [first, last] = [Math.max(0, step - NEAR), Math.min(N, step + NEAR + 1)];
   const cells = new Uint8Array(Float32Array.from({ length: 128 * 128 }, () => 0.5).buffer);
   const row = new Uint8Array(new Float32Array((last - first) * N).buffer);
@@ -55,8 +55,13 @@ function answer(store: Store, step: number, head = -1, nHeads = 2): void {
   const sums = [{ site: 0, head, n_steps: step + 1, offset: cells.byteLength }];
   const data = large();
   const sites = data.sites.map((one) => ({ ...one, n_heads: nHeads }));
-  store.merge(readPicture(packRaw({ ...data, sites, blocks, sums }, [cells, row])));
+  const picture = readPicture(packRaw({ ...data, sites, blocks, sums }, [cells, row]));
+  store.merge(picture);
+  return picture;
 }
+
+/** Longer than the page waits, after what was asked for came, before it asks for what may be wanted next. */
+const later = () => vi.advanceTimersByTime(200);
 
 const views = (sent: ToKernel[]) => sent.filter((message) => message.t === "view");
 
@@ -71,8 +76,8 @@ describe("what the page asks for", () => {
     const { store, sent, asking } = opened();
     for (const step of [25, 26, 27]) store.select({ step });
     expect(views(sent)).toHaveLength(1);
-    answer(store, 0);
-    asking.answered();
+    asking.answered(answer(store, 0));
+    later();
     expect(views(sent).map((view) => view.step)).toEqual([0, 27]);
   });
 
@@ -85,18 +90,49 @@ describe("what the page asks for", () => {
     expect(isTold()).toBe(false);
   });
 
+  it("is nothing early for a moment after something that had to be waited for", () => {
+    const { store, sent, asking } = opened();
+    asking.answered(answer(store, 0));
+    expect(views(sent)).toHaveLength(1);
+    store.select({ step: 500 });
+    expect(views(sent).map((view) => view.step)).toEqual([0, 500]);
+    asking.answered(answer(store, 500));
+    later();
+    expect(views(sent).map((view) => [view.head, view.step])).toEqual([
+      [-1, 0],
+      [-1, 500],
+      [0, 500],
+    ]);
+  });
+
+  it("is the next view when the one before came, not when another picture overtakes it", () => {
+    const { store, sent, asking } = opened();
+    asking.answered(answer(store, 0));
+    later();
+    store.select({ step: 500 });
+    store.select({ step: 900 });
+    asking.answered(answer(store, 0, 0)); // of the head beside, which was asked for before
+    expect(views(sent).map((view) => [view.head, view.step])).toEqual([
+      [-1, 0],
+      [0, 0],
+      [-1, 500],
+    ]);
+    asking.answered(answer(store, 500));
+    expect(views(sent).at(-1)).toMatchObject({ head: -1, step: 900, cells: 0 });
+  });
+
   it("is nothing where all is here", () => {
     const { store, sent, asking } = opened();
-    answer(store, 0);
-    asking.answered();
+    asking.answered(answer(store, 0));
+    later();
     store.focus.value = { query: null, key: 3 };
     expect(views(sent).filter(({ head }) => head === -1)).toHaveLength(1);
   });
 
   it("is another part when the window moves, and another head when that is chosen", () => {
     const { store, sent, asking } = opened();
-    answer(store, 0);
-    asking.answered();
+    asking.answered(answer(store, 0));
+    later();
     store.shown.value = { queries: { first: 64, end: 128, per: 1 }, keys: { first: 0, end: N, per: 8 } };
     asking.answered();
     store.select({ head: 1 });
@@ -109,7 +145,6 @@ describe("what the page asks for", () => {
   });
 
   it("is asked again where no answer came", () => {
-    vi.useFakeTimers();
     const { store, sent } = opened();
     store.select({ step: 9 });
     vi.advanceTimersByTime(5000);
@@ -117,8 +152,7 @@ describe("what the page asks for", () => {
   });
 
   it("is asked again where no answer came, a few times, and no more once it is there", () => {
-    vi.useFakeTimers();
-    const { store, sent } = opened(large({ sites: [{ ...small(), n_heads: 2 }] }));
+    const { store, sent } = opened(large({ sites: [{ ...small, n_heads: 2 }] }));
     const fetches = () => sent.filter((message) => message.t === "fetch").length;
     expect(fetches()).toBe(1);
     vi.advanceTimersByTime(4000);
@@ -128,7 +162,7 @@ describe("what the page asks for", () => {
     store.select({ head: 1 });
     expect(fetches()).toBe(7);
     const rows = [{ at: 0, rows: [[1], [1]], head: 1 }];
-    store.merge(readPicture(pack(large({ sites: [{ ...small(), n_heads: 2 }] }), rows)));
+    store.merge(readPicture(pack(large({ sites: [{ ...small, n_heads: 2 }] }), rows)));
     vi.advanceTimersByTime(3_600_000);
     expect(fetches()).toBe(7);
   });
@@ -136,18 +170,18 @@ describe("what the page asks for", () => {
   it("is the heads beside it once it is read to its end", () => {
     const { store, sent, asking } = opened();
     store.select({ head: 0 });
-    answer(store, 0);
-    asking.answered();
-    answer(store, 0, 0);
-    asking.answered();
+    asking.answered(answer(store, 0));
+    later();
+    asking.answered(answer(store, 0, 0));
+    later();
     expect(views(sent).map((view) => view.head)).toEqual([-1, 0, 1]);
   });
 
   it("is the next heads also behind one that was here before anybody looked at it", () => {
     const { store, sent, asking } = opened();
     for (const head of [-1, 0]) {
-      answer(store, 0, head);
-      asking.answered();
+      asking.answered(answer(store, 0, head));
+      later();
     }
     store.select({ head: 0 });
     expect(views(sent).map((view) => view.head)).toEqual([-1, 0, 1]);
@@ -156,8 +190,8 @@ describe("what the page asks for", () => {
   it("is rows without cells where the cells are here, before somebody steps to them", () => {
     const { store, sent, asking } = opened();
     for (const head of [-1, 0]) {
-      answer(store, 0, head);
-      asking.answered();
+      asking.answered(answer(store, 0, head));
+      later();
     }
     store.select({ step: NEAR - 3 });
     expect(views(sent)).toHaveLength(2);
@@ -169,10 +203,9 @@ describe("what the page asks for", () => {
   });
 
   it("is rows of the only head, which is its own mean", () => {
-    const [site] = large().sites;
-    const { store, sent, asking } = opened(large({ sites: site ? [{ ...site, n_heads: 1 }] : [] }));
-    answer(store, 0, 0, 1);
-    asking.answered();
+    const { store, sent, asking } = opened(large({ sites: [{ ...site, n_queries: N, n_keys: N, n_heads: 1 }] }));
+    asking.answered(answer(store, 0, 0, 1));
+    later();
     expect(store.slice.value.absent).toBe(false);
     store.select({ step: NEAR - 2 });
     expect(views(sent).map((view) => [view.head, view.step, view.cells])).toEqual([
@@ -208,7 +241,7 @@ describe("what the page asks for", () => {
     const answer = (at: number, texts: string[]) => {
       const picture = readPicture(pack(large({ strips: strip(at, texts) })));
       store.merge(picture);
-      asking.answered(picture.strips);
+      asking.answered(picture);
     };
     expect(asked()).toEqual([1]);
     answer(1, ["…", "…", "…", "…"]);

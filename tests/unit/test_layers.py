@@ -76,7 +76,7 @@ JS_LAYERS = [
     {"heads", "blocks", "words"},
     {"wire", "large", "pictured"},
     {"matrix"},
-    {"held", "outline", "selection", "special"},
+    {"held", "lacking", "outline", "selection", "special"},
     {"slice"},
     {"store"},
     {"views", "asking", "kernel"},
