@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Mapping
 
 import anywidget
@@ -11,16 +10,17 @@ import traitlets
 
 from attnwidget.built import widget_script
 from attnwidget.figure import still
+from attnwidget.latest import Latest, last_step
 from attnwidget.outline import first_shown, first_step
 from attnwidget.selection import CHOICES, check, checked
 from attnwidget.stream import Publisher
 from attnwidget.subshell import keep_subshell
 from attnwidget.trace import Trace
-from attnwidget.wire import FRAMES_PER_SECOND, MEAN, Traits
+from attnwidget.wire import MEAN, Traits
 from attnwidget.wire.fit import FIRST, FRAME, Budget, fits_first, frame
 
 
-class AttentionWidget(anywidget.AnyWidget, Traits):
+class AttentionWidget(Latest, anywidget.AnyWidget):
     """The picture of a trace, which grows while the trace does.
 
     Setting `trace` shows another one. How it is looked at are traits: observe them, set them, or link them to other
@@ -48,13 +48,11 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         unknown = [name for name in traits if not self.has_trait(name)]
         if unknown:
             raise TypeError(f"AttentionWidget has no trait {unknown[0]!r}; it has {', '.join(Traits.class_traits())}.")
-        self._quiet_in: int | None = None  # the thread in which a new step is not told to the page
-        self._follows_at = 0.0  # when the last step is told next, though no frame is
         self._turn = threading.RLock()  # the page's changes and ours, one at a time
         with self._turn:
             self._publisher = Publisher(checked(Trace() if trace is None else trace), self, shown=self._shown)
             self._site_is_chosen = site is not None
-            site = first_shown(self.trace.sites) if site is None else site
+            site = self._given = first_shown(self.trace.sites) if site is None else site
             try:
                 check(self.trace, "site", site, site)
                 check(self.trace, "head", head, site)
@@ -79,7 +77,7 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
                 return
             self._publisher.close()
             self._publisher = Publisher(trace, self, shown=self._shown)
-            site = self._wanted_site()
+            site = self._given = self._wanted_site()
             self._set({"locked": [], **self._picture(site, self._fitting_head(site), FIRST)})
             self._complete()
 
@@ -109,15 +107,11 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         with self._turn:
             if self.comm is not None:
                 self.send(content, buffers)
-            if content["t"] == "rows" and time.monotonic() >= self._follows_at:
-                self._follow()
+            if content["t"] == "rows" and self.is_due:
+                self.follow(self.trace.sites)
 
     def update_frame(self, trace: Trace, seq: int) -> None:
-        """Renew `frame` and what follows from it; a step that was the last one stays the last one.
-
-        Views follow the last step by themselves. So the new step is not told them: it could overtake a step that a
-        person chose while the kernel was too busy to hear of it.
-        """
+        """Renew `frame` and what follows from it; a step that was the last one stays the last one."""
         with self._turn:
             old, site = self.site, self._wanted_site()
             head = self._fitting_head(site)
@@ -125,40 +119,21 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         with self._turn:
             if not picture or trace is not self.trace or self.site != old:
                 return  # another trace or site was chosen meanwhile, and its frame is due
-            if site != old:
-                self._set({"locked": [], **picture})
+            if site != old:  # views have rows that came meanwhile, of which the last is the step
+                self._given = site
+                self._set({"locked": [], **picture, **self._first(site)})
                 return
             with self.hold_sync():
                 self.set_trait("head", self._fitting_head(site))
                 self.set_trait("frame", picture["frame"])
-                self._follow()
-
-    def _follow(self) -> None:
-        """Renew the last step, and stay there if that is where the step is, and where a picture begins."""
-        last_step, sites = self._last_step(self.site), self.trace.sites
-        follows = self.step >= self.last_step and (not sites or first_step(sites[self.site]) >= last_step)
-        self._follows_at = time.monotonic() + 1 / FRAMES_PER_SECOND
-        if follows:
-            self._quiet_in = threading.get_ident()
-            try:
-                self.set_trait("step", last_step)
-            finally:
-                self._quiet_in = None
-        self.set_trait("last_step", last_step)
+                self.follow(self.trace.sites)
 
     def get_state(self, key: object = None, drop_defaults: bool = False) -> dict[str, object]:
         """Return the state; all of it is for a page that has rows already, where a step that follows is the last."""
         if key is None and hasattr(self, "_publisher"):
             with self._turn:
-                self._follow()
+                self.follow(self.trace.sites)
         return dict(super().get_state(key, drop_defaults))
-
-    def notify_change(self, change: traitlets.Bunch) -> None:
-        """Tell observers and, unless the change is quiet, the page."""
-        if change.name == "step" and self._quiet_in == threading.get_ident():
-            traitlets.HasTraits.notify_change(self, change)
-        else:
-            super().notify_change(change)
 
     def _complete(self) -> None:
         """Let a frame follow that holds what the first one had no time for."""
@@ -166,20 +141,21 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             self._publisher.renew_frame(after=0.05)  # what was made first is on its way to the page
 
     def _picture(self, site: int, head: int, budget: Budget, seq: int = 0) -> dict[str, object]:
+        first = self._first(site)
+        data = frame(self.trace, seq, site, head, first["step"], budget, self._publisher.answers.sweeps)
+        return {"site": site, "head": head, **first, "frame": data}
+
+    def _first(self, site: int) -> dict[str, int]:
         sites = self.trace.sites
-        step = first_step(sites[site]) if sites else 0
-        data = frame(self.trace, seq, site, head, step, budget, self._publisher.answers.sweeps)
-        return {"site": site, "head": head, "last_step": self._last_step(site), "step": step, "frame": data}
+        return {"last_step": last_step(sites, site), "step": first_step(sites[site]) if sites else 0}
 
     def _shown(self) -> tuple[int, int]:
         return self.site, self.head
 
     def _wanted_site(self) -> int:
         sites = self.trace.sites
-        return min(self.site, max(len(sites) - 1, 0)) if self._site_is_chosen else first_shown(sites)
-
-    def _last_step(self, site: int) -> int:
-        return max([0, *(it.n_queries - 1 for it in self.trace.sites[site : site + 1])])
+        is_chosen = self._site_is_chosen or self.site != self._given  # just now, by another thread
+        return min(self.site, max(len(sites) - 1, 0)) if is_chosen else first_shown(sites)
 
     def _fitting_head(self, site: int) -> int:
         sites = self.trace.sites
@@ -199,8 +175,10 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             return
         with self._turn:
             site = sync_data.get("site")
-            site = site if self._may_be("site", site, site) else self.site
+            site = site if isinstance(site, int) and self._may_be("site", site, site) else self.site
             accepted = {name: value for name, value in sync_data.items() if self._may_be(name, value, site)}
+            if sync_data.get("follows") is False:  # there were later rows already when the step was chosen
+                self.set_trait("last_step", last_step(self.trace.sites, site))
             if accepted:
                 super().set_state(accepted)
 
@@ -220,17 +198,20 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
         return proposal.value
 
     def _on_selection(self, change: traitlets.Bunch) -> None:
-        self._site_is_chosen |= change.name == "site" and change.new != self._wanted_site()
-        last_step = self._last_step(self.site)
-        n_keys = sum(site.n_keys for site in self.trace.sites[self.site : self.site + 1])
-        self._set(
-            {
-                "head": self._fitting_head(self.site),
-                "locked": [key for key in self.locked if key < n_keys],
-                "step": min(self.step, last_step),
-                "last_step": last_step,
-            }
-        )
+        with self._turn:
+            self._site_is_chosen |= change.name == "site" and change.new != self._given
+            sites = self.trace.sites
+            before: int = change.old if change.name == "site" else self.site
+            self.stay_last(sites, before)
+            last, n_keys = last_step(sites, self.site), sum(it.n_keys for it in sites[self.site : self.site + 1])
+            self._set(
+                {
+                    "head": self._fitting_head(self.site),
+                    "locked": [key for key in self.locked if key < n_keys],
+                    "step": min(self.step, last),
+                    "last_step": last,
+                }
+            )
         self._publisher.renew_frame()
 
     def _on_message(self, _: object, content: object, buffers: object) -> None:
@@ -238,8 +219,9 @@ class AttentionWidget(anywidget.AnyWidget, Traits):
             return
         kind, numbers, is_same = content.get("t"), content.get("seqs"), content.get("run") == self.trace.run
         if kind == "ready" and not is_same:
-            with self._turn:
-                self.send_state({*CHOICES, "frame", "last_step"})  # the page missed that another trace is shown
+            with self._turn:  # the page missed that another trace is shown
+                self.follow(self.trace.sites)
+                self.send_state({*CHOICES, "frame", "last_step", "follows"})
         elif kind == "ready":
             self._publisher.stand()
         elif is_same and kind == "need" and isinstance(numbers, list) and all(type(seq) is int for seq in numbers):

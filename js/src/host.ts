@@ -165,7 +165,7 @@ function createInbox(store: Store, send: (message: ToKernel) => void, signal: Ab
     rested: (busy: number) => {
       // The last messages may have been lost, of which no later one tells. Answers to this are no reason to ask again.
       const isOpen = !store.verified.value && !isOver(store.outline.value) && busy > ANSWER_MS;
-      if (isNews || isOpen) ready();
+      if (isNews || isOpen) enqueue(() => ready()); // by then what came first is read, and says which run this is
       isNews = false;
     },
     frame: (value: unknown) =>

@@ -58,7 +58,7 @@ interface Opened {
   link: Link;
 }
 
-async function opened(data: PictureData = header(0), blocks: Rows[] = [], traits: object = {}): Promise<Opened> {
+async function started(data: PictureData = header(0), blocks: Rows[] = [], traits: object = {}): Promise<Opened> {
   end = new AbortController();
   const frame = await deflate(pack(data, blocks));
   const model = new FakeModel({
@@ -74,8 +74,14 @@ async function opened(data: PictureData = header(0), blocks: Rows[] = [], traits
   });
   const store = createStore(state(false));
   const link = connect(model as unknown as Model, store, end.signal);
-  await vi.waitFor(() => expect(store.outline.value.run).toBe("a"));
   return { model, store, link };
+}
+
+/** The same, once the frame is read. */
+async function opened(...about: Parameters<typeof started>): Promise<Opened> {
+  const page = await started(...about);
+  await vi.waitFor(() => expect(page.store.outline.value.run).toBe("a"));
+  return page;
 }
 
 const rows = (seq: number, run = "a") => ({ t: "rows", run, seq });
@@ -171,21 +177,29 @@ describe("the page", () => {
 
   it("asks how far the run has come once the kernel rests, after news and while the end is open", async () => {
     const { model, link } = await opened(header(0, { status: "recording" }));
-    const asked = (busy: number) => {
+    const asked = async (busy: number) => {
       model.sent.length = 0;
       link.rested(busy);
+      await settled();
       return model.sent;
     };
-    expect(asked(10)).toEqual([]);
-    expect(asked(1000)).toEqual([{ t: "ready", run: "a", seq: 0 }]);
+    expect(await asked(10)).toEqual([]);
+    expect(await asked(1000)).toEqual([{ t: "ready", run: "a", seq: 0 }]);
     message(model, rows(0), part(0));
     await settled();
-    expect(asked(10)).toEqual([{ t: "ready", run: "a", seq: 1 }]);
-    expect(asked(10)).toEqual([]);
+    expect(await asked(10)).toEqual([{ t: "ready", run: "a", seq: 1 }]);
+    expect(await asked(10)).toEqual([]);
     const crc = crc32(Float32Array.from(peak(0)));
     message(model, { t: "end", run: "a", count: 1, digests: [{ site: 0, head: 0, crc }] });
     await settled();
-    expect(asked(1000)).toEqual([]); // which would ask again for ever: the answer is work, too
+    expect(await asked(1000)).toEqual([]); // which would ask again for ever: the answer is work, too
+  });
+
+  it("asks how far the run has come once its first picture is read, which says what run it is", async () => {
+    const { model, link } = await started(header(0, { status: "recording" }));
+    link.rested(1000);
+    await vi.waitFor(() => expect(model.sent.length).toBeGreaterThan(1));
+    expect(model.sent.map(({ run }) => run)).toEqual(["a", "a"]);
   });
 
   it("asks how far the run has come until an answer comes", async () => {

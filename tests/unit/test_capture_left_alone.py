@@ -103,10 +103,10 @@ def test_weights_that_the_model_drops_are_held_until_the_product_only() -> None:
 
 def test_hooks_of_many_modules_attach_and_leave_in_a_second() -> None:
     model = nn.Sequential(Model(), *(nn.Identity() for _ in range(MANY_MODULES)))
-    start = time.perf_counter()
+    start = time.thread_time()  # of this thread alone, whatever else the machine does
     with aw.record(model):
         model[0](inputs())
-    assert time.perf_counter() - start < ATTACH_SECONDS
+    assert time.thread_time() - start < ATTACH_SECONDS
     assert not any(module._forward_pre_hooks for module in model.modules())
 
 

@@ -41,7 +41,7 @@ PYTHON_LAYERS = [
     {"folder"},
     {"follower"},
     {"file", "wire"},
-    {"answers", "selection"},
+    {"answers", "latest", "selection"},
     {"figure", "stream"},
     {"widget"},
     {"dashboard", "export"},

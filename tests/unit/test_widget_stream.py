@@ -35,63 +35,6 @@ def more(widget: AttentionWidget) -> None:
     widget._publisher.flush()
 
 
-def test_the_step_follows_the_last_one(following: Heard) -> None:
-    more(following)
-    assert (following.step, following.last_step) == (3, 3)
-
-
-def test_the_last_step_is_told_with_rows_too(following: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "LIVE_FRAME_SECONDS", 1e9)
-    following._follows_at = 0.0
-    following.trace.append({"cross": ROWS}, token="da")
-    frame = following.frame
-    following._publisher._round()
-    assert (following.step, following.last_step, following.frame is frame) == (3, 3, True)
-
-
-def test_the_step_follows_while_rows_come_faster_than_pictures(
-    following: Heard, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    picture = following._picture
-
-    def overtaken(*about: int) -> dict[str, object]:
-        made = picture(*about)
-        following.trace.append({"cross": ROWS}, token="!")
-        return made
-
-    monkeypatch.setattr(following, "_picture", overtaken)
-    more(following)
-    more(following)
-    last = following.trace.sites[0].n_queries - 1
-    assert (following.step, following.last_step) == (last, last)
-
-
-def test_a_page_that_asks_for_everything_is_told_the_last_step(following: Heard) -> None:
-    following.trace.append({"cross": ROWS}, token="da")
-    assert following.get_state()["step"] == 3
-    following.step = 1
-    following.trace.append({"cross": ROWS}, token="!")
-    assert following.get_state()["step"] == 1
-
-
-def test_a_step_that_was_chosen_stays(following: Heard) -> None:
-    following.step = 1
-    more(following)
-    assert (following.step, following.last_step) == (1, 3)
-
-
-def test_a_step_that_follows_is_not_told_the_page(following: Heard) -> None:
-    following.told.clear()
-    more(following)
-    assert "step" not in following.told
-
-
-def test_a_step_that_is_chosen_is_told_the_page(following: Heard) -> None:
-    following.told.clear()
-    following.step = 1
-    assert following.told == ["step", "follows"]
-
-
 def test_what_an_observer_of_the_step_sets_is_told_the_page(following: Heard) -> None:
     following.observe(lambda _: setattr(following, "locked", [2]), "step")
     following.told.clear()
@@ -258,15 +201,6 @@ def test_ready_says_the_end_again(following: Heard) -> None:
     following._on_message(None, {"t": "ready", "run": following.trace.run, "seq": 0}, [])
     following._publisher._round()
     assert [message["t"] for message in following.sent] == ["end"]
-
-
-def test_whether_the_step_follows_is_told_once(following: Heard) -> None:
-    following.told.clear()
-    more(following)
-    assert (following.follows, "follows" in following.told) == (True, False)
-    following.step = 1
-    more(following)
-    assert (following.follows, following.step, following.told.count("follows")) == (False, 1, 1)
 
 
 def test_ready_of_a_run_that_is_not_shown_any_more_sends_what_is(following: Heard) -> None:
