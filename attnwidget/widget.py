@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from typing import Any
 
 import anywidget
 import traitlets
@@ -41,6 +42,7 @@ class AttentionWidget(Latest, anywidget.AnyWidget):
     """
 
     _esm = widget_script()
+    _anywidget_id = traitlets.Unicode("attnwidget.widget.AttentionWidget").tag(sync=True)
 
     def __init__(
         self, trace: Trace | None = None, *, site: int | None = None, head: int = MEAN, **traits: object
@@ -93,6 +95,12 @@ class AttentionWidget(Latest, anywidget.AnyWidget):
         if bundle and picture:
             bundle[0]["image/svg+xml"] = picture
         return bundle
+
+    def add_traits(self, **traits: traitlets.TraitType[Any, Any]) -> None:
+        """Add traits that there are not yet: anywidget would make each widget a class of its own, which takes long."""
+        new = {name: trait for name, trait in traits.items() if not self.has_trait(name)}
+        if new:
+            super().add_traits(**new)
 
     def close(self) -> None:
         """Close the widget and stop watching its trace."""

@@ -249,3 +249,11 @@ def test_numbers_of_ones_own_are_the_expectation(widget: Heard) -> None:
     widget.expected = [1, 0, 1, 1, 1]
     assert widget.expectation == "own"
     assert AttentionWidget(widget.trace, expected=[1.0]).expectation == "own"
+
+
+def test_all_widgets_are_of_one_class(complete: Trace) -> None:
+    made = AttentionWidget(complete), AttentionWidget(complete)
+    assert {type(widget) for widget in made} == {AttentionWidget}
+    assert all(widget._esm and widget._anywidget_id for widget in made)
+    made[0].add_traits(note=traitlets.Unicode("mine"))
+    assert (made[0].note, made[1].has_trait("note")) == ("mine", False)
