@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import traitlets
 
@@ -38,6 +38,24 @@ class Latest(Traits):
             self._go_to(last)
         self._due_at = time.monotonic() + 1 / FRAMES_PER_SECOND
         self.set_trait("last_step", last)
+
+    def is_last(self, choices: Mapping[str, object], follows: object) -> bool:
+        """Tell whether the step that a page tells is the last one that it has, and goes with its rows.
+
+        A page tells all that changed since it told something, also a step that nobody chose; and what it tells is told
+        it again (ipywidgets' echo), when it has come further.
+
+        Args:
+            choices: what the page tells.
+            follows: what it says of `follows`; None where that is as before.
+        """
+        as_before = self.follows and len(choices) > 1
+        return "step" in choices and (follows is True or (follows is None and as_before))
+
+    def go_to_last(self, sites: Sequence[Site]) -> None:
+        """Go to the last step that there is, where a page is."""
+        self._go_to(last_step(sites, self.site))
+        self.follow(sites)
 
     def stay_last(self, sites: Sequence[Site], before: int) -> None:
         """Go to the last step of the site if it was that of another that is as long, as a page does that follows."""

@@ -185,10 +185,15 @@ class AttentionWidget(Latest, anywidget.AnyWidget):
             site = sync_data.get("site")
             site = site if isinstance(site, int) and self._may_be("site", site, site) else self.site
             accepted = {name: value for name, value in sync_data.items() if self._may_be(name, value, site)}
-            if sync_data.get("follows") is False:  # there were later rows already when the step was chosen
+            follows = sync_data.get("follows")
+            if is_last := self.is_last(accepted, follows):
+                del accepted["step"]
+            elif follows is False:  # there were later rows already when the step was chosen
                 self.set_trait("last_step", last_step(self.trace.sites, site))
             if accepted:
                 super().set_state(accepted)
+            if is_last:
+                self.go_to_last(self.trace.sites)
 
     def _may_be(self, name: str, value: object, site: object) -> bool:
         if name not in Traits.class_traits(page_writes=True):

@@ -215,11 +215,13 @@ class Trials:
         return self._true(picture, "marked", seconds, HOST_S)
 
     def _true(self, picture: dict[str, Any], verdict: str, seconds: float, limit: float) -> tuple[str, float]:
-        """Hold the numbers that are shown against the rows that the decoder made."""
+        """Hold the step and the numbers that are shown against the rows that the decoder made."""
         n_rows = picture["rows"]
         if n_rows:
             ofs = self._sums.mean(0)[None] if picture["head"] < 0 else self._sums[picture["head"]][None]
             step = int(picture["step"].split()[1])
+            if step != n_rows:  # nobody chose one
+                return f"stays behind, at step {step}: {picture}", seconds
             expected = ofs[0, step - 1]
             if len(picture["strengths"]) != N_KEYS or np.abs(expected - picture["strengths"]).max() > 0.011:
                 return f"wrong numbers at step {step}: {picture}, expected {expected.round(2).tolist()}", seconds

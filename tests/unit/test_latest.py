@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -155,9 +156,27 @@ def test_a_step_that_is_not_the_last_one_of_the_page_does_not_follow(ahead: Hear
 
 def test_the_last_step_of_the_page_follows(ahead: Heard) -> None:
     ahead.step = 0
-    ahead.set_state({"step": 4, "follows": True})
+    ahead.set_state({"step": 3, "follows": True})  # there was no later one in the page
+    assert (ahead.step, ahead.last_step, ahead.follows) == (4, 4, True)
     more(ahead)
     assert (ahead.step, ahead.last_step, ahead.follows) == (5, 5, True)
+
+
+def test_a_step_that_goes_with_rows_is_not_told_the_page_again(ahead: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    echoes: list[dict[str, Any]] = []
+    monkeypatch.setattr(ahead, "_send", lambda message, buffers=None: echoes.append(message["state"]))
+    ahead.set_state({"step": 3, "head": 1})  # nobody chose the step: it goes along with the head that somebody chose
+    assert (ahead.step, ahead.head, ahead.follows) == (4, 1, True)
+    assert echoes == [{"head": 1}]
+    ahead.set_state({"step": 4, "follows": True})
+    assert echoes == [{"head": 1}]
+    ahead.set_state({"step": 2, "follows": False, "head": 2})
+    assert (ahead.step, echoes[1:]) == (2, [{"step": 2, "head": 2}])
+
+
+def test_a_step_that_is_told_alone_was_chosen(ahead: Heard) -> None:
+    ahead.set_state({"step": 1})
+    assert (ahead.step, ahead.follows) == (1, False)
 
 
 @pytest.fixture
