@@ -289,7 +289,7 @@ def test_a_header_without_a_diagram_is_a_trace(complete: Trace, path: Path) -> N
 
 def test_a_version_that_never_was_asks_for_no_update(complete: Trace, path: Path) -> None:
     rewritten(complete, path, LIES["below 1"])
-    with pytest.raises(TraceError, match="this package reads 1 to 2$"):
+    with pytest.raises(TraceError, match=r"this package reads 1 to 2$"):
         load(path)
 
 
