@@ -14,6 +14,7 @@ SUM_TOLERANCE = 1e-3
 HALF_SUM_TOLERANCE = 2e-2
 
 _HALF = ("float16", "bfloat16", "float8")
+_MOST_AXES = 64  # of any array; a list that holds itself has no end
 _REAL = "fiub"  # numpy's kinds of dtype: float, int, unsigned int, bool
 
 
@@ -50,7 +51,10 @@ def as_array(value: object, *, name: str) -> tuple[np.ndarray, float]:
     if "bfloat16" in str(array.dtype) or "float8" in str(array.dtype):
         array = array.astype(np.float32)
     if array.dtype.kind not in _REAL:
-        raise TypeError(f"{name}: numbers of dtype {array.dtype} came, real numbers were expected.")
+        raise TypeError(
+            f"{name}: numbers of dtype {array.dtype} with shape {array.shape} came, real numbers were expected. "
+            "Turn them into an array of floats first."
+        )
     tolerance = HALF_SUM_TOLERANCE if dtype.rpartition(".")[2].startswith(_HALF) else SUM_TOLERANCE
     with np.errstate(over="ignore"):
         return np.array(array, dtype=np.float32, order="C"), tolerance
@@ -64,14 +68,20 @@ def _numpy_of(value: object, name: str) -> np.ndarray:
         raise TypeError(f"{name}: a sparse tensor came, a dense one was expected. Call .to_dense() on it.")
     try:
         tensor = tensor.detach().cpu()
-        tensor = tensor.float() if tensor.is_floating_point() else tensor.resolve_conj()
+        if getattr(tensor, "is_quantized", False):
+            tensor = tensor.dequantize()
+        if hasattr(tensor, "resolve_neg"):  # views that torch has not computed yet
+            tensor = tensor.resolve_conj().resolve_neg()
+        tensor = tensor.float() if tensor.is_floating_point() else tensor
         return np.asarray(tensor.numpy())
     except (RuntimeError, TypeError) as error:
         raise TypeError(f"{name}: a tensor came that does not turn into numpy. Pass a dense, plain one.") from error
 
 
 def _first_leaf(value: object) -> object:
-    while isinstance(value, (list, tuple)) and value:
+    for _ in range(_MOST_AXES):
+        if not isinstance(value, (list, tuple)) or not value:
+            break
         value = value[0]
     return value
 

@@ -155,6 +155,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
+def brief(text: str, most: int = 60) -> str:
+    """Return the beginning of a text, at most so many characters, for a line that is to stay one."""
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 def first_shown(sites: Sequence[Site]) -> int:
     """Return the site that is shown before anybody chose one: cross-attention, else of a decoder, else the first."""
     kinds = [site.kind for site in sites]

@@ -15,7 +15,7 @@ from attnwidget.checks import as_indices
 from attnwidget.heads import STATISTICS, Head, Heads
 from attnwidget.late import Late
 from attnwidget.ledger import SOURCE, TARGET, Cursor
-from attnwidget.outline import Beam, Flag, Site, Status, Step, merged
+from attnwidget.outline import Beam, Flag, Site, Status, Step, brief, merged
 from attnwidget.survey import Survey
 from attnwidget.terms import Terms, Why, why
 from attnwidget.tokens import Tokens
@@ -46,7 +46,7 @@ class Reading(Late):
                 *([" and ".join(kinds)] if kinds else []),
                 f"{self.n_bytes / 1e6:.1f} MB",
             )
-        name = f"Trace {self.title!r}" if self.title else "Trace"
+        name = f"Trace {brief(self.title)!r}" if self.title else "Trace"
         return f"{name}: {', '.join(parts)}"
 
     @property

@@ -56,7 +56,8 @@ def read_header(text: str) -> dict[str, Any]:
     header = json.loads(text, object_pairs_hook=unique, parse_constant=_refuse)
     version = _field(header, "version", int)
     if not 1 <= version <= VERSION:
-        raise ValueError(f"it has version {version}, this package reads 1 to {VERSION}; update attnwidget")
+        remedy = "; update attnwidget" if version > VERSION else ""
+        raise ValueError(f"it has version {version}, this package reads 1 to {VERSION}{remedy}")
     _one_of(_field(header, "status", str), Status, "its status is unknown")
     for name, kind in (("title", str), ("strips", dict), ("known", list), ("steps", list), ("sites", list)):
         _field(header, name, kind)

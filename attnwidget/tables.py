@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from attnwidget.disk import replacing
-from attnwidget.outline import printable
+from attnwidget.outline import brief, printable
 
 if TYPE_CHECKING:
     from attnwidget.outline import Site
@@ -84,14 +84,14 @@ def summary(trace: Trace) -> str:
     lines = [re.sub(r"\s+", " ", printable(repr(trace))), "", "tokens"]
     for name, tokens in trace.tokens.items():
         if tokens.texts:
-            first = " ".join(_quoted(text) for text in tokens.texts[:_MOST_TOKENS])
+            first = " ".join(_quoted(brief(text)) for text in tokens.texts[:_MOST_TOKENS])
             more = " ..." if len(tokens.texts) > _MOST_TOKENS else ""
-            lines.append(f"  {printable(name)} ({len(tokens.texts)}): {first}{more}")
+            lines.append(f"  {printable(brief(name))} ({len(tokens.texts)}): {first}{more}")
     head = ("#", "name", "kind", "layer", "heads", "queries x keys", "kept as")
     rows = [
         (
             str(i),
-            printable(site.name),
+            printable(brief(site.name)),
             site.kind,
             str(site.layer),
             str(site.n_heads),
@@ -104,7 +104,7 @@ def summary(trace: Trace) -> str:
     lines += ["", "places of attention"]
     for row in (head, *rows):
         lines.append("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    flags = [f"  {printable(site.name)}: {flag}" for site in trace.sites for flag in site.flags]
+    flags = [f"  {printable(brief(site.name))}: {flag}" for site in trace.sites for flag in site.flags]
     return "\n".join([*lines, *(["", "unusual", *flags] if flags else [])])
 
 

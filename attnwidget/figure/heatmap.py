@@ -10,7 +10,7 @@ from attnwidget.figure.colours import Colours, css
 from attnwidget.figure.layout import LABELS, SIDE_BARS, Layout
 from attnwidget.figure.look import Look
 from attnwidget.figure.svg import Group
-from attnwidget.figure.text import cut, short, shown, width
+from attnwidget.figure.text import BOLD, cut, short, shown, width
 
 _GHOST = 0.16  # of its colour that a row keeps which the step has not reached
 _GAP, _HATCH = 8.0, 4.0  # cells smaller than these have no gaps, no hatching
@@ -116,10 +116,10 @@ def _labels(group: Group, look: Look, layout: Layout, colours: Colours) -> float
     widest = max(width(text, _LETTER) for text in columns[:: layout.columns.per])
     upright = widest + 6 > layout.columns.size
     top = min(_UPRIGHT, widest + 6) if upright else 18.0
-    top = max(top, 30.0)
+    top = max(top, 32.0)
     for number, side in enumerate((down, over)):
         name = f"{look.name('key' if side == 'key' else 'query')} {'↓→'[number]}"
-        group.write(name, LABELS - 8, top - 16 + 12 * number, 10, fill=colours.soft, text_anchor="end")
+        group.write(name, LABELS - 8, top - 20 + 12 * number, 10, fill=colours.soft, text_anchor="end")
     every = max(1, int(np.ceil((_LETTER + 2) / layout.columns.size))) if upright else 1
     for cell in range(0, layout.columns.n_cells, every):
         text, x = columns[cell * layout.columns.per], LABELS + (cell + 0.5) * layout.columns.size
@@ -137,6 +137,6 @@ def _labels(group: Group, look: Look, layout: Layout, colours: Colours) -> float
         ink = colours.accent if chosen else colours.soft if pale else colours.text
         y = top + (cell + 0.5) * layout.rows.size + 4
         weight = "bold" if chosen else None
-        written = cut(rows[token], LABELS - 12, 12)
+        written = cut(rows[token], LABELS - 12, 12 * BOLD if chosen else 12)
         group.write(written, LABELS - 8, y, 12, fill=ink, text_anchor="end", font_weight=weight)
     return top

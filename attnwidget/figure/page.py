@@ -9,7 +9,7 @@ from attnwidget.figure.colours import Colours
 from attnwidget.figure.layout import MARGIN, WIDTH
 from attnwidget.figure.look import Look
 from attnwidget.figure.svg import Group, finished, picture
-from attnwidget.figure.text import cut, shown, width
+from attnwidget.figure.text import BOLD, cut, shown, width
 from attnwidget.outline import Flag
 
 _ROOM = WIDTH - 2 * MARGIN
@@ -52,11 +52,11 @@ def drawn(page: Page, title: str, colours: Colours) -> str:
     """Return a figure as SVG: as wide as what it shows and what it says, but no wider than a page."""
     title = shown(title, 200)
     lines = [page.place, *page.warnings, *page.notes]
-    texts = max(width(title, _TITLE), *(width(line, _LETTER) for line in lines))
+    texts = max(width(title, _TITLE * BOLD), *(width(line, _LETTER) for line in lines))
     room = max(page.width, min(_ROOM, texts))
     group = picture(title, " ".join(page.notes), colours.ground, colours.text)
     body = group.at(MARGIN, MARGIN)
-    body.write(cut(title, room, _TITLE), 0, 13, _TITLE, font_weight="bold")
+    body.write(cut(title, room, _TITLE * BOLD), 0, 13, _TITLE, font_weight="bold")
     y = 26.0
     if page.place:
         body.write(cut(page.place, room, _LETTER), 0, 32, _LETTER, fill=colours.soft)

@@ -28,7 +28,7 @@ def draw_strength(group: Group, look: Look, layout: Layout, colours: Colours) ->
     bars = group if look.turned else group.at(LABELS, 0)
     inset = keys.size * 0.2 if keys.size > 20 else 0.5 if keys.size > 4 else 0.0
     for cell, value in enumerate(values.tolist()):
-        long, start = REACH * value / top, cell * keys.size + inset
+        long, start = REACH * max(0.0, value) / top, cell * keys.size + inset
         broad = max(0.5, keys.size - 2 * inset)
         box = (0.0, start, long, broad) if look.turned else (start, REACH - long, broad, long)
         verdict = verdicts[cell]

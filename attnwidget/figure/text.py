@@ -8,23 +8,45 @@ import unicodedata
 from decimal import ROUND_HALF_UP, Context
 
 _NAMED = {"\n": "⏎", "\t": "⇥", "\r": "␍"}
-_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]")
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff]")
 _HIDDEN = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn", "Zs")
+# What Unicode lets programs draw as nothing (Default_Ignorable_Code_Point), and an empty Braille cell.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+_STYLED = re.compile("[#*0-9\u203c\u2049\u2139\u2190-\u21ff\u25fb-\u25fe\u2934\u2935\u3030]")
+_MOST_MARKS = 4  # on one letter; more would reach into other lines
 MAX_SHOWN = 60
 _ONE_DIGIT = Context(prec=1, rounding=ROUND_HALF_UP)
 _ALL_DIGITS = Context(prec=400, rounding=ROUND_HALF_UP)  # any float64 has fewer before its point
-WIDTH = 0.58  # of a character, in heights of the letters; of those of East Asia 1
+# How wide characters are, in heights of the letters, in the widest of the fonts that a figure names.
+_LETTERS, _LATER, _SIGNS, _SQUARE, _CUNEIFORM = 0.64, 0.78, 0.88, 1.0, 3.0
+_EMS = {
+    c: ems
+    for letters, ems in (
+        (" !'(),-./:;I[\\]`fijlrt|“”‘’·", 0.4),
+        ("&ACDGHKNOPQRTUVXY", 0.78),
+        ("#+<=>^w~", 0.88),
+        ("MWm@%—…", 1.0),
+        ("ЖМФШЩЪЫЮжмфшщъыю", 1.2),
+        ("\ufdfd", 11.0),
+    )
+    for c in letters
+}
+BOLD = 1.13
 
 
 def shown(text: str, limit: int = MAX_SHOWN) -> str:
     """Return a token so that it can be told from any other by eye: hidden characters get a sign, long ones are cut."""
     if not text:
         return "∅"
-    written = ""
+    written, n_marks = "", 0
     for i, c in enumerate(text[:limit]):
+        kind = unicodedata.category(c)
+        n_marks = n_marks + 1 if kind[0] == "M" else 0
         if c == " ":
             written += "␣" if i in (0, len(text) - 1) or text[i - 1] == " " else " "
-        elif unicodedata.category(c) in _HIDDEN and not _joins(text, i):
+        elif (kind in _HIDDEN or _INVISIBLE.match(c) or n_marks > _MOST_MARKS) and not _pictured(text, i):
             written += _NAMED.get(c, f"⟨{ord(c):X}⟩")
         else:
             written += c
@@ -32,27 +54,44 @@ def shown(text: str, limit: int = MAX_SHOWN) -> str:
     return f"\u2068{written}\u2069" if _RIGHT_TO_LEFT.search(written) else written  # it must not move its neighbours
 
 
-def _joins(text: str, i: int) -> bool:
-    """Tell a joiner between two pictographs, which makes one of them."""
-    around = (text[i - 1 : i], text[i + 1 : i + 2])
-    return text[i] == "\u200d" and all(
-        c and (ord(c) >= 0x1F000 or c == "\ufe0f" or unicodedata.category(c) == "So") for c in around
-    )
+def _pictured(text: str, i: int) -> bool:
+    """Tell a joiner between two pictographs, which makes one of them, and what says in which style one is drawn."""
+    before, after = text[i - 1 : i] if i else "", text[i + 1 : i + 2]
+    if text[i] in "\ufe0e\ufe0f":
+        return bool(_STYLED.match(before)) or _is_pictograph(before)
+    return text[i] == "\u200d" and all(c == "\ufe0f" or _is_pictograph(c) for c in (before, after))
+
+
+def _is_pictograph(c: str) -> bool:
+    return c != "" and (ord(c) >= 0x1F000 or unicodedata.category(c) == "So")
 
 
 def width(text: str, size: float) -> float:
-    """Return how wide a text is, more or less, for letters of a size; both in CSS pixels."""
-    ems = (1.0 if unicodedata.east_asian_width(c) in "WF" else WIDTH for c in text if not unicodedata.combining(c))
-    return size * sum(ems)
+    """Return how wide a text is at most, more or less, for letters of a size; both in CSS pixels."""
+    return size * sum(map(_ems, text))
+
+
+def _ems(c: str) -> float:
+    if unicodedata.combining(c) or c in "\u2068\u2069":
+        return 0.0
+    if unicodedata.east_asian_width(c) in "WF":
+        return _SQUARE
+    code = ord(c)
+    other = _LETTERS if code < 0x250 else _LATER if code < 0x2000 else _SIGNS if code < 0x12000 else _CUNEIFORM
+    return _EMS.get(c, other)
 
 
 def cut(text: str, room: float, size: float) -> str:
     """Return as much of a text as fits."""
     if width(text, size) <= room:
         return text
-    kept = text
-    while kept and width(kept, size) + size > room:
-        kept = kept[:-1]
+    left, kept = room - width("…", size), ""
+    for c in text:
+        left -= width(c, size)
+        if left < 0:
+            break
+        kept += c
+    kept += "\u2069" * (kept.count("\u2068") - kept.count("\u2069"))
     return f"{kept}…" if kept else ""
 
 
@@ -66,8 +105,8 @@ def short(value: float) -> str:
 
 
 def percent(value: float) -> str:
-    """Return a weight as a percentage."""
-    if not math.isfinite(value):
+    """Return a weight as a percentage, and as a number where it is far from being a share."""
+    if not abs(value) < 10:
         return short(value)
     if 0 < value < 0.001:
         return "< 0.1 %"

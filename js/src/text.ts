@@ -14,9 +14,10 @@ export const short = (value: number): string =>
     ? (Math.abs(value) >= 1000 ? value.toExponential(0) : value.toFixed(2)).replace("-", "−")
     : exact(value);
 
+/** A weight as a percentage, and as a number where it is far from being a share. */
 export const percent = (value: number): string =>
-  !Number.isFinite(value)
-    ? exact(value)
+  !(Math.abs(value) < 10)
+    ? short(value)
     : value > 0 && value < 0.001
       ? "< 0.1 %"
       : `${(value * 100).toFixed(value > 0 && value < 0.0995 ? 1 : 0).replace("-", "−")} %`;
@@ -27,12 +28,15 @@ const CHARACTER_PX = 9;
 /** Tells whether a text can be read in so many pixels. */
 export const fits = (text: string, size: number): boolean => text.length * CHARACTER_PX <= size;
 
-const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}]|(?! )\p{Zs}/u;
+const HIDDEN = /[\p{C}\p{DI}\p{Zl}\p{Zp}\u2800]|(?! )\p{Zs}/u;
 const NAMED: Record<string, string> = { "\n": "⏎", "\t": "⇥", "\r": "␍" };
 const PLAIN = /^[!-~]+$/;
 const MAX_SHOWN = 60;
 
-const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+
+/** Marks on one letter: more would reach into other lines. */
+const MOST_MARKS = 4;
 
 /** A token so that it can be told from any other by eye: hidden characters get a sign, long ones are cut. */
 export function shown(text: string, limit = MAX_SHOWN): string {
@@ -41,12 +45,18 @@ export function shown(text: string, limit = MAX_SHOWN): string {
   const characters = [...text];
   const pictographic = /\p{Extended_Pictographic}|\p{Emoji_Modifier}|\ufe0f/u;
   let result = "";
+  let marks = 0;
   for (const [i, c] of characters.slice(0, limit).entries()) {
+    const before = characters[i - 1] ?? "";
     const edge = i === 0 || i === characters.length - 1;
-    const joins =
-      c === "\u200d" && pictographic.test(characters[i - 1] ?? "") && pictographic.test(characters[i + 1] ?? "");
-    if (c === " ") result += edge || characters[i - 1] === " " ? "␣" : " ";
-    else if (HIDDEN.test(c) && !joins) result += NAMED[c] ?? `⟨${(c.codePointAt(0) ?? 0).toString(16).toUpperCase()}⟩`;
+    const pictured =
+      c === "\u200d"
+        ? pictographic.test(before) && pictographic.test(characters[i + 1] ?? "")
+        : /[\ufe0e\ufe0f]/.test(c) && /\p{Emoji}/u.test(before);
+    marks = /\p{M}/u.test(c) ? marks + 1 : 0;
+    if (c === " ") result += edge || before === " " ? "␣" : " ";
+    else if ((HIDDEN.test(c) || marks > MOST_MARKS) && !pictured)
+      result += NAMED[c] ?? `⟨${(c.codePointAt(0) ?? 0).toString(16).toUpperCase()}⟩`;
     else result += c;
   }
   if (characters.length > limit) result += "…";

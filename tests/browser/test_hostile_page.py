@@ -14,6 +14,7 @@ from attnwidget.architecture import Module
 
 CORPUS = json.loads((Path(__file__).parents[1] / "data" / "hostile_tokens.json").read_text("utf-8"))
 TEXTS = [token["text"] * token.get("repeat", 1) for token in CORPUS["tokens"]]
+LINES = "(it) => { const all = new Range(); all.selectNodeContents(it); return all.getClientRects().length; }"
 GROUP = 12  # tokens in one page: few enough for each to be written out
 
 
@@ -76,3 +77,14 @@ def test_the_control_would_notice_a_script_that_runs(page: Page) -> None:
     page.goto("about:blank")
     page.evaluate("document.body.innerHTML = '<img src=x onerror=__pwn(1)>'")
     page.wait_for_function("() => window.ran.length === 1")
+
+
+def test_a_number_beside_a_long_token_is_not_broken(page: Page, tmp_path: Path) -> None:
+    open_page(page, ["Z" + "\u0301" * 40, "\U000e0100" * 40, "x" * 60], tmp_path)
+    panel = page.locator(".attnwidget-reading")
+    numbers = panel.locator("dd").all()
+    assert any(number.inner_text() == "1.00" for number in numbers)  # the strength of a token with a long name
+    for number in numbers:
+        if "“" not in number.inner_text():
+            assert number.evaluate(LINES) == 1
+    assert panel.evaluate("(it) => it.scrollWidth <= it.clientWidth")

@@ -147,16 +147,6 @@ def test_numbers_beyond_float32_become_infinite() -> None:
     ("value", "said"),
     [
         (None, "w: None came, weights were expected. Did the model return them?"),
-        ("abc", "w: numbers of dtype <U3 came, real numbers were expected."),
-        (["a", "b"], "w: numbers of dtype <U1 came, real numbers were expected."),
-        ([[0.5, None]], "w: numbers of dtype object came, real numbers were expected."),
-        (object(), "w: numbers of dtype object came, real numbers were expected."),
-        (NUMBERS.astype(complex), "w: numbers of dtype complex128 came, real numbers were expected."),
-        (T.to(torch.complex64), "w: numbers of dtype complex64 came, real numbers were expected."),
-        (torch.conj(T.to(torch.complex64)), "w: numbers of dtype complex64 came, real numbers were expected."),
-        (np.ma.masked_array(["a"]), "w: numbers of dtype <U1 came, real numbers were expected."),
-        (np.zeros(2, "M8[s]"), "w: numbers of dtype datetime64[s] came, real numbers were expected."),
-        (np.zeros(2, [("a", "f4")]), "w: numbers of dtype [('a', '<f4')] came, real numbers were expected."),
         (T.to("meta"), "w: a tensor on the meta device holds no numbers. Run the model on a real device."),
         (T.to_sparse(), "w: a sparse tensor came, a dense one was expected. Call .to_dense() on it."),
         ([T, None], "w[1]: None came, weights were expected. Did the model return them?"),
@@ -170,6 +160,43 @@ def test_what_holds_no_real_numbers_is_refused(value: object, said: str) -> None
     with pytest.raises(TypeError) as error:
         as_array(value, name="w")
     assert str(error.value) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("abc", "<U3 with shape ()"),
+        (["a", "b"], "<U1 with shape (2,)"),
+        ([[0.5, None]], "object with shape (1, 2)"),
+        (object(), "object with shape ()"),
+        (NUMBERS.astype(complex), "complex128 with shape (2, 3)"),
+        (T.to(torch.complex64), "complex64 with shape (2, 3)"),
+        (torch.conj(T.to(torch.complex64)), "complex64 with shape (2, 3)"),
+        (np.ma.masked_array(["a"]), "<U1 with shape (1,)"),
+        (np.zeros(2, "M8[s]"), "datetime64[s] with shape (2,)"),
+        (np.zeros(2, [("a", "f4")]), "[('a', '<f4')] with shape (2,)"),
+    ],
+)
+def test_what_holds_other_things_than_real_numbers_is_refused_with_its_shape(value: object, kind: str) -> None:
+    with pytest.raises(TypeError) as error:
+        as_array(value, name="w")
+    remedy = "Turn them into an array of floats first."
+    assert str(error.value) == f"w: numbers of dtype {kind} came, real numbers were expected. {remedy}"
+
+
+@pytest.mark.filterwarnings("ignore:.*quantized tensor creation")
+def test_what_torch_has_not_computed_yet_is_computed() -> None:
+    assert np.array_equal(as_array(torch._neg_view(T), name="w")[0], -NUMBERS)
+    assert np.array_equal(as_array(torch.quantize_per_tensor(T, 0.25, 0, torch.qint8), name="w")[0], NUMBERS)
+    steps = torch.quantize_per_channel(T, torch.tensor([0.25, 0.5]), torch.zeros(2), 0, torch.qint8)
+    assert np.array_equal(as_array(steps, name="w")[0], [[0.25, 0.75, 0], [0.5, 0, 0.5]])
+
+
+def test_a_list_without_an_end_is_refused() -> None:
+    endless: list[object] = []
+    endless.append(endless)
+    with pytest.raises(ValueError, match=r"^w: nested lists of different lengths came"):
+        as_array(endless, name="w")
 
 
 def test_a_tensor_that_numpy_cannot_hold_is_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import tempfile
 import webbrowser
 from pathlib import Path
 from typing import get_args
@@ -19,6 +20,12 @@ from attnwidget.figure import View
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.filterwarnings("ignore:.*is a mask")]
 NAMES = [card.name for card in models.available()]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages without a name of their own go to the folder of the test."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -42,12 +49,14 @@ def test_one_cell_with_another_name_shows_another_system(name: str) -> None:
     assert trace.sites
 
 
-def test_a_demo_opens_what_was_typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_demo_opens_what_was_typed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     opened: list[str] = []
     monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) or True)
     cli.main(["demo", "reverse", "--input", "abc"])
     (address,) = opened
-    assert address.startswith("file://")
+    assert address.startswith(tmp_path.as_uri())
     assert address.endswith("/reverse.html")
     assert "a b c -> c b a" in capsys.readouterr().out
 

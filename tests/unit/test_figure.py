@@ -95,6 +95,16 @@ def test_what_is_unusual_is_said_and_hatched() -> None:
     assert hatched.attrib["d"].count("M") == 2
 
 
+@pytest.mark.parametrize("rows", ["query", "key"])
+@pytest.mark.parametrize("strength", ["sum", "step"])
+def test_strength_below_zero_has_no_bar_and_its_number(rows: str, strength: str) -> None:
+    weights = np.array([[-0.75, 0.5, 1.25], [-0.25, 0.5, 0.75]], np.float32)
+    drawn = figure.svg(trace_of(weights, source=WORDS), rows=rows, strength=strength)
+    boxes = [node.attrib for node in ElementTree.fromstring(drawn).iter(f"{SVG}rect") if node.get("height") != "100%"]
+    assert min(float(box[side]) for box in boxes for side in ("width", "height")) == 0
+    assert ("−1.00" if strength == "sum" else "−0.25") in {text.split(" ")[0] for text in texts(drawn)}
+
+
 def test_special_tokens_can_be_left_out() -> None:
     weights = np.array([[0.5, 0.25, 0.25], [0.5, 0.3, 0.2]], np.float32)
     said = texts(figure.svg(trace_of(weights, source=["[CLS]", "a", "b"]), special="omit"))

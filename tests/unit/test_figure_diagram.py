@@ -89,7 +89,10 @@ def numbers(path: str) -> list[float]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['name']}, {case['width']}")
-def test_blocks_and_lines_are_where_the_page_puts_them(case: dict[str, list[list[object]]]) -> None:
+def test_blocks_and_lines_are_where_the_page_puts_them(
+    case: dict[str, list[list[object]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attnwidget.figure.diagram_layout.width", lambda text, size: len(text) * size * 0.58)
     boxes = {str(face[0]): Box(*face) for face in case["faces"]}  # type: ignore[arg-type]
     edges = [Edge(*edge) for edge in case["edges"]]  # type: ignore[arg-type]
     assert place(list(boxes.values()), edges, float(case["width"])) == pytest.approx(case["taken"], abs=0.01)  # type: ignore[arg-type]

@@ -210,7 +210,7 @@ REASONS = {
     "a field of its header stands twice": ("twice",),
     "its header holds NaN, which is no number": ("NaN",),
     "it has version 3, this package reads 1 to 2; update attnwidget": ("newer",),
-    "it has version 0, this package reads 1 to 2; update attnwidget": ("below 1",),
+    "it has version 0, this package reads 1 to 2": ("below 1",),
     "its status is unknown": ("status",),
     "tokens: token 0 is int, a string was expected.": ("token number",),
     "cross.0: weights have 5 keys but strip 'source' has 4 tokens.": ("token short", "unnamed and short"),
@@ -285,6 +285,12 @@ def test_a_header_that_tells_the_truth_is_a_trace(complete: Trace, path: Path) -
 def test_a_header_without_a_diagram_is_a_trace(complete: Trace, path: Path) -> None:
     rewritten(complete, path, drop("architecture"))
     assert load(path).architecture == complete.architecture
+
+
+def test_a_version_that_never_was_asks_for_no_update(complete: Trace, path: Path) -> None:
+    rewritten(complete, path, LIES["below 1"])
+    with pytest.raises(TraceError, match=r"this package reads 1 to 2$"):
+        load(path)
 
 
 def test_a_newer_version_says_what_to_do(complete: Trace, path: Path) -> None:

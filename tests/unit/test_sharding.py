@@ -34,7 +34,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("ranks")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", SCRIPT, folder]
     paths = os.pathsep.join([str(SCRIPT.parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {name: it for name, it in (os.environ | ALONE | {"PYTHONPATH": paths}).items() if it}
+    environment = {
+        name: it for name, it in (os.environ | ALONE | {"PYTHONPATH": paths, "TMPDIR": str(folder)}).items() if it
+    }
     with (folder / "printed").open("w") as printed:
         process = subprocess.Popen(
             command, env=environment, stdout=printed, stderr=subprocess.STDOUT, start_new_session=True

@@ -60,3 +60,14 @@ def test_a_summary_can_be_shown_in_a_terminal(trace: aw.Trace) -> None:
     assert all(c.isprintable() or c == "\n" for c in said)
     for part in ("3 x 12", "cross", "do not sum to 1", "source (12)"):
         assert part in said
+
+
+def test_a_summary_of_long_names_stays_short() -> None:
+    long = "n" * 100_000
+    trace = aw.Trace(source=[long, "b"], title=long)
+    trace.set_tokens(f"s{long}", ["a"])
+    trace.add_site(aw.Site(long, "encoder", 0, 1, "source", "source"))
+    trace.append({long: [[[0.5, -0.5], [0.5, 0.5]]]})
+    assert len(said := tables.summary(trace)) < 1500
+    assert said.count("n" * 59 + "…") == 6  # title, token, strip, site and its two flags
+    assert len(repr(trace)) < 200

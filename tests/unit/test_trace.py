@@ -135,7 +135,7 @@ SAID = {
         "cross: weights of shape (3, 5) came, [head, query, key] with 3 heads "
         "and at least one query and key was expected.": ("rank",),
         "cross: None came, weights were expected. Did the model return them?": ("nothing",),
-        "cross: numbers of dtype <U1 came, real numbers were expected.": ("text",),
+        "cross: numbers of dtype <U1 with shape (1, 1, 1) came, real numbers were expected.": ("text",),
         "step 1: token 0 is int, a string was expected.": ("token id",),
         "step 1, candidate 0: str came, a pair (token, probability) was expected.": ("candidate no pair",),
         "step 1, candidate 1: str came, a pair (token, probability) was expected.": ("candidate of two letters",),
