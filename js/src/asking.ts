@@ -35,7 +35,7 @@ export function createAsking(store: Store, tell: (message: ToKernel) => void, si
   const early = new Set<string>(); // rows and heads that were asked for before anybody looked at them
   let latest = ""; // the view that was asked for last
   let scouting = ""; // what nobody looks at yet and is on its way
-  let waiting: { site: number; head: number; step: number } | null = null; // of a view; meanwhile only the latest counts
+  let waiting: [site: number, head: number, step: number] | null = null; // of a view; meanwhile only the latest counts
   let timer: ReturnType<typeof setTimeout> | undefined;
   let pause: ReturnType<typeof setTimeout> | undefined;
   const run = () => store.outline.value.run;
@@ -99,7 +99,7 @@ export function createAsking(store: Store, tell: (message: ToKernel) => void, si
     if (isSeen && isHere && store.received.value.nSteps > 0) return false;
     const name = [nQueries, site, head, ...asSpan(shown.queries), ...asSpan(shown.keys), query, again.value].join(":");
     if (waiting || name === latest) return false;
-    waiting = { site, head, step: query };
+    waiting = [site, head, query];
     latest = name;
     clearTimeout(pause);
     pause = undefined;
@@ -159,18 +159,15 @@ export function createAsking(store: Store, tell: (message: ToKernel) => void, si
   };
 
   /** Tells whether a picture has the row that is waited for, which others can overtake. */
-  const isAwaited = ({ blocks }: Picture) =>
-    blocks.some(
-      ({ site, head, queries: { first, end } }) =>
-        site === waiting?.site && head === waiting.head && first <= waiting.step && waiting.step < end,
-    );
+  const isAwaited = ({ blocks }: Picture, [s, h, step]: [number, number, number]) =>
+    blocks.some(({ site, head, queries }) => site === s && head === h && queries.first <= step && step < queries.end);
 
   const answered = (picture?: Picture) => {
     const known = (picture?.strips ?? [])
       .filter(({ name, at }) => asked.has(`texts ${name} ${at}`))
       .map(({ name, at, texts }) => [name, at + texts.length] as const);
     if (known.length) whole.value = new Map([...whole.value, ...known]);
-    if (waiting && (!picture || isAwaited(picture))) {
+    if (waiting && (!picture || isAwaited(picture, waiting))) {
       clearTimeout(timer);
       waiting = null;
       pause = setTimeout(rested, PAUSE);
