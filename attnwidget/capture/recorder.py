@@ -15,7 +15,7 @@ import torch
 
 from attnwidget.capture.attention import has_numbers
 from attnwidget.capture.call import Call
-from attnwidget.capture.editing import Edit
+from attnwidget.capture.edit import Edit
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.kinds import kind_of

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from attnwidget.capture.copying import copied
-from attnwidget.capture.editing import Edit
+from attnwidget.capture.edit import Edit
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.generating import generate, runs
 from attnwidget.trace import Trace
