@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 import torch
@@ -74,12 +74,23 @@ class Editor:
                 rows.change(edit, heads, queries, keys)
         return None if rows is None or not rows.changed else rows.weights
 
-    def check(self) -> list[str]:
+    def check(self, mixed: Collection[str]) -> list[str]:
         """Complain of edits that met no call, and return what must be said of those that met only some.
 
+        Args:
+            mixed: modules that attended several times in the first step, of which nobody knew then.
+
         Raises:
-            CaptureError: an edit changed nothing, because nothing in the model is what it names.
+            CaptureError: an edit changed nothing, because nothing in the model is what it names, or it names one of
+                several sites of a module that could not be told apart in the first step.
         """
+        named = [edit for edit in self.edits if edit.site is not None or edit.query is not None]
+        for name in mixed:
+            if any(self._is_meant(edit.site, site) for edit in named for site in self._sites if _is_of(site, name)):
+                raise CaptureError(
+                    f"{name} attends several times a step, which nobody can know in the first one: an edit of one of "
+                    "its sites, or of a query, would miss there. Have each of them in a module of its own."
+                )
         both = list(zip(self.edits, self._met, strict=True))
         missed = [str(edit) for edit, met in both if not met or _missed(edit, met, "head")]
         if missed:
@@ -206,6 +217,10 @@ def _visible(call: Call, weights: torch.Tensor) -> torch.Tensor:
         return everything
     begun = used.any(1, keepdim=True).cumsum(-1) > 0  # from the first key that any head sees
     return begun.tril(diagonal) | used
+
+
+def _is_of(site: str, module: str) -> bool:
+    return site.partition("#")[0] == module
 
 
 def _chosen(which: int | Iterable[int] | slice | None, first: int, count: int) -> list[int]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from attnwidget.capture.call import Call
-from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.kinds import says_cross, tower_of
 from attnwidget.capture.passes import Pass
-from attnwidget.capture.report import MORE_KEYS
 
 _SENSES = ("vision", "visual", "image", "audio", "speech")  # towers that read no tokens
 
@@ -44,10 +42,7 @@ class Unread(set[str]):
             call: what an adapter saw.
             name: the module.
             current: the pass in which it runs.
-            known: whether rows of it were taken before.
-
-        Raises:
-            CaptureError: rows of it were taken before, when its keys were tokens.
+            known: whether rows of it were taken before, when its keys were tokens.
         """
         n_queries, n_keys = call.attention.shape[2:]
         is_own = n_queries == current.n_read and not (call.cross or says_cross(call.module))
@@ -55,8 +50,6 @@ class Unread(set[str]):
             total = current.past + n_queries
             if n_keys > total and call.attention.looks_beyond(total):
                 self.add(name)
-        if name in self and known:
-            raise CaptureError(MORE_KEYS.format(name))
         return name in self
 
 

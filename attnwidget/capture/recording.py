@@ -104,8 +104,9 @@ def opened(recorder: Recorder, edits: Iterable[Edit]) -> Iterator[None]:
         with recorder.sites.sharding.together(recorder.terms(changes)):
             with uncompiled(), recorder.passes.watching(), Hub(recorder, ADAPTERS, editor).watching():
                 yield
+            recorder.check()
             if editor is not None:
-                recorder.notes.update(dict.fromkeys(editor.check()))
+                recorder.notes.update(dict.fromkeys(editor.check(recorder.mixed)))
             recorder.finish()
     except BaseException:
         recorder.stop()

@@ -61,6 +61,8 @@ def _call(
     mask = attn_mask if materialize is None else materialize(query.device)
     note, causal = BEFORE_DROPOUT if dropout_p else "", is_causal or None
     if query.ndim == 4 and not query.is_nested:
+        n_examples = max(len(query), len(key), len(value))
+        query = query.expand(n_examples, -1, -1, -1) if len(query) == 1 else query
         scale = query.shape[-1] ** -0.5 if scale is None else scale
         product = DotProduct(query, key, scale, mask, diagonal=0 if is_causal else None)
         return Call(owner.path, route, product, note, causal=causal)
