@@ -138,7 +138,7 @@ class SoftmaxAdapter(Adapter):
             call = to_call(last, owner=owner, route=self.name, batched=batched, note=origin.note)
             return replace(call, sinks=origin.sinks)
 
-        call = brought(weights.detach())
+        call = brought(weights if self.sink.edits else weights.detach())  # gradients flow through what is edited
         if origin.path is not None:
             scores = brought(origin.path.scores.detach()).attention.weights()
             call = replace(call, attention=Weights(call.attention.weights(), replace(origin.path, scores=scores)))

@@ -188,3 +188,25 @@ def test_a_map_over_two_halves_of_the_values_is_one_site(more: dict[str, Any]) -
     assert logits[0, N_PROMPT - 1 :].argmax(-1).tolist() == list(map(int, trace.tokens["target"]))
     for site in trace.sites:
         np.testing.assert_allclose(trace.weights(site), whole.weights(site.name)[:, N_PROMPT - 1 :], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("written_out", [False, True])
+def test_gradients_flow_through_an_edit(written_out: bool) -> None:
+    class Biased(nn.Module):
+        def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+            if written_out:
+                return (x @ x.mT / 2 + bias).softmax(-1) @ x
+            return nn.functional.scaled_dot_product_attention(x, x, x, attn_mask=bias)
+
+    def gradient(bias: float, *edits: aw.Edit) -> Tensor:
+        x = torch.linspace(-1, 2, 20).sin().view(1, 1, 5, 4).requires_grad_()
+        mask = torch.zeros(5, 5)
+        mask[2, 1] = bias
+        with torch.enable_grad(), aw.record(model := Biased(), edits=edits):
+            model(x, mask).square().sum().backward()
+        assert x.grad is not None
+        return x.grad
+
+    expected = gradient(3.0)
+    assert not torch.allclose(gradient(0.0), expected, atol=1e-3)
+    torch.testing.assert_close(gradient(0.0, aw.Edit("bias", query=2, key=1, value=3.0)), expected, atol=1e-5, rtol=0)
