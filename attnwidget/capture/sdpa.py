@@ -93,7 +93,8 @@ def weighed(
         return torch.nested.as_nested_tensor(parts, layout=query.layout)
     if value.ndim == 4 and value.shape[1] not in (1, weights.shape[1]):
         value = value.repeat_interleave(weights.shape[1] // value.shape[1], dim=1)
-    return weights.to(value.dtype).reshape(*weights.shape[:1], *query.shape[1:-1], -1) @ value
+    weights = weights if query.ndim == 4 else weights.reshape(*query.shape[:-1], -1)
+    return weights.to(value.dtype) @ value
 
 
 def _joined(parts: list[torch.Tensor]) -> torch.Tensor:

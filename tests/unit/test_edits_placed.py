@@ -210,3 +210,19 @@ def test_gradients_flow_through_an_edit(written_out: bool) -> None:
     expected = gradient(3.0)
     assert not torch.allclose(gradient(0.0), expected, atol=1e-3)
     torch.testing.assert_close(gradient(0.0, aw.Edit("bias", query=2, key=1, value=3.0)), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 1, 2)], ids=["heads in the batch", "five axes"])
+def test_a_head_is_ablated_wherever_heads_stand(shape: tuple[int, ...]) -> None:
+    class Folded(nn.Module):
+        num_heads = 2
+
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.scaled_dot_product_attention(x, x, x)
+
+    x = torch.randn(*shape, 5, 4)
+    expected = Folded()(x).reshape(2, 2, 5, 4)
+    expected[:, 1] = 0
+    with aw.record(model := Folded(), example=1, edits=[aw.Edit("ablate", head=1)]):
+        found = model(x)
+    torch.testing.assert_close(found.reshape(2, 2, 5, 4), expected, atol=1e-6, rtol=0)
