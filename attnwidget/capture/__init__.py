@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attnwidget.capture.editing import Edit
+from attnwidget.capture.edit import Edit
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.generating import generate
 from attnwidget.capture.inspecting import inspect

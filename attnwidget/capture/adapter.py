@@ -45,6 +45,9 @@ class Sink(Protocol):
     def withdraw(self, call: Call) -> None:
         """Drop a call that was taken, because another adapter has a better claim."""
 
+    def failed(self, error: Exception) -> None:
+        """Say what went wrong while looking; the model runs on, and the recording ends with it."""
+
     def leave_out(self, owner: Owner) -> None:
         """Say that a module weighs something, which is not taken for attention."""
 

@@ -14,7 +14,7 @@ from attnwidget.capture.call import Call
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.kinds import kind_in_pass
 from attnwidget.capture.passes import Pass, n_layers, row_of
-from attnwidget.capture.pieces import Piece, Rows
+from attnwidget.capture.pieces import Piece, Rows, numbered
 from attnwidget.capture.prefixes import Key, Node, Plan, Prefixes, common, likely_tokens
 from attnwidget.capture.readers import Unread, reads_prefix, streams_of
 from attnwidget.capture.recorder import Recorder
@@ -64,9 +64,7 @@ class Decoding(Recorder):
         self._tree, self._streak = Prefixes(plan.end), Streak(self.sites)
         self._prompt: list[int] | None = None  # ids before the first token
         self._read: list[str] = []  # their texts
-        self._is_pair = bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
-        self._n_layers = n_layers(model)
-        self._unread = Unread()
+        self._n_layers, self._unread = n_layers(model), Unread()
         self._n_keys: dict[str, int] = {}  # of the first row of a site
         self._begun = False  # whether the first token was about to be chosen
         self._outside: list[tuple[str, Piece]] = []  # encoders, which run once
@@ -76,10 +74,10 @@ class Decoding(Recorder):
         """Keep a call with the pass that it belongs to."""
         current = self.passes.current
         known = name in self.sites.names
-        if current is not None and not self._is_pair and self._unread.holds(call, name, current, known=known):
+        if current is not None and not self.passes.is_pair and self._unread.holds(call, name, current, known=known):
             self.notes[MORE_KEYS.format(name)] = None
             return
-        if current is not None and reads_prefix(call, current.n_read, is_pair=self._is_pair):
+        if current is not None and reads_prefix(call, current.n_read, is_pair=self.passes.is_pair):
             self.passes.learn_hidden(current, call.attention.shape[2])
             if call.causal is False and not call.cross and call.attention.shape[2] > 1:  # which change with each token
                 call = replace(call, attention=Weights(call.attention.weights()))
@@ -172,9 +170,11 @@ class Decoding(Recorder):
 
     def placed_name(self, call: Call) -> str:
         """Return the name of the site of a call that was just counted."""
-        name = self.name_of(call)
-        ordinal = self._counts[name, self.turn] - 1
-        return name if ordinal < 1 else f"{name}#{ordinal + 1}"
+        return numbered(self.name_of(call), self._counts[self.name_of(call), self.turn] - 1)
+
+    def site_of(self, name: str, n_queries: int) -> str:
+        """Return the name of the site of a call that has not been counted yet."""
+        return numbered(name, self._counts[name, self.turn])
 
     def _node(self, it: Pass, example: int, row: int, likely: dict[int, float]) -> Node:
         """Return what is known where a pass has read a prefix; its rows may wait for others like them."""
@@ -214,7 +214,7 @@ class Decoding(Recorder):
         if name in self.sites.names:
             return self.sites.names[name].kind
         n_source = len(self.trace.tokens["source"])
-        return kind_in_pass(name, call, it.past, n_source=n_source, is_pair=self._is_pair)
+        return kind_in_pass(name, call, it.past, n_source=n_source, is_pair=self.passes.is_pair)
 
     def _flush_outside(self) -> None:
         for name, piece in self._outside:

@@ -52,8 +52,8 @@ def dot_product_weights(
     if sinks is not None:
         sunk = sinks.to(dtype).view(-1, 1, 1).expand(*scores.shape[:-1], 1)
         return torch.cat([scores, sunk], dim=-1).softmax(-1)[..., :-1]
-    blind = scores.amax(-1, keepdim=True) == float("-inf")
-    return scores.softmax(-1).masked_fill_(blind, 0)
+    blind, weights = scores.detach().amax(-1, keepdim=True) == float("-inf"), scores.softmax(-1)
+    return weights.masked_fill(blind, 0) if weights.requires_grad else weights.masked_fill_(blind, 0)
 
 
 def _full_precision(device: str) -> AbstractContextManager[object]:

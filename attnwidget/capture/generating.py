@@ -13,7 +13,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 
 from attnwidget.capture.copying import copied
 from attnwidget.capture.decoding import Decoding
-from attnwidget.capture.editing import Edit
+from attnwidget.capture.edit import Edit
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.prefixes import Plan
 from attnwidget.capture.recording import opened, trace_for, unwrapped

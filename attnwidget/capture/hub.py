@@ -13,9 +13,11 @@ import torch
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 from attnwidget.capture.adapter import Adapter, Place
+from attnwidget.capture.arguments import RECURRENT, in_order, reads_one
 from attnwidget.capture.attention import Weights
 from attnwidget.capture.call import Call
 from attnwidget.capture.editing import Editor
+from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.fast_path import kept_open
 from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.modules import Owner
@@ -24,9 +26,6 @@ from attnwidget.capture.recorder import Recorder
 from attnwidget.capture.windows import as_heads, windows_of
 
 _WHOLE = "hugging_face"  # the adapter that knows by itself when attention runs
-_RECURRENT = frozenset(
-    f"{cell}{suffix}" for cell in ("gru", "lstm", "rnn_tanh", "rnn_relu") for suffix in ("", "_cell")
-)
 
 
 class Hub(TorchFunctionMode):
@@ -70,11 +69,11 @@ class Hub(TorchFunctionMode):
         """Run a torch function, through an adapter if one asked for it."""
         name = getattr(func, "__name__", "")
         run = self._runs.get(name)
-        if name in _RECURRENT and _reads_one(name, args) and self.owner() is not None:
+        if name in RECURRENT and reads_one(name, args) and self.owner() is not None:
             self._recorder.recurred()
         if run is None or self._muting.depth:
             return func(*args, **kwargs) if kwargs else func(*args)
-        return run(func, args, kwargs or {})
+        return run(func, *in_order(args, kwargs) if kwargs else (args, {}))
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -136,7 +135,7 @@ class Hub(TorchFunctionMode):
 
     def take(self, call: Call) -> None:
         """Keep a call; what runs again for the backward pass (gradient checkpointing) was seen before."""
-        if torch._C._current_graph_task_id() != -1:
+        if torch._C._current_graph_task_id() != -1 or self._recorder.failure is not None:
             return
         if self._collected:
             self._collected[-1][0].append(call)
@@ -149,11 +148,18 @@ class Hub(TorchFunctionMode):
                 shown = as_heads(call) if windows is None else windows.in_image(call)
                 if shown is not call:
                     self._shown[call] = shown
-                self._recorder.take(shown)
+                try:
+                    self._recorder.take(shown)
+                except CaptureError as error:
+                    self.failed(error)
 
     def withdraw(self, call: Call) -> None:
         """Drop a call that was taken."""
         self._recorder.withdraw(self._shown.get(call, call))
+
+    def failed(self, error: Exception) -> None:
+        """Say what went wrong while looking; it is raised when the model has run, which must not stop because of it."""
+        self._recorder.fail(error)
 
     def leave_out(self, owner: Owner) -> None:
         """Say that a module weighs something, which is not taken for attention."""
@@ -222,16 +228,6 @@ class _Muting:
 
     def __exit__(self, *_: object) -> None:
         self.depth -= 1
-
-
-def _reads_one(name: str, args: Sequence[Any]) -> bool:
-    """Tell whether a recurrent cell reads one token, as a decoder does at each step, and not a whole sequence."""
-    if name.endswith("_cell") or len(args) < 2:
-        return True
-    first, sizes = args[:2]
-    if isinstance(sizes, torch.Tensor) and sizes.ndim == 1:  # of a packed sequence
-        return len(sizes) == 1
-    return bool(first.shape[1 if args[-1] is True else 0] == 1)
 
 
 def _chained(outer: Callable[..., object], inner: Callable[..., object]) -> Callable[..., object]:

@@ -78,13 +78,15 @@ class MhaAdapter(Adapter):
         )
         used: list[Call] = []
 
-        def kernel(original: Callable[..., torch.Tensor], *args: torch.Tensor, **kwargs: object) -> torch.Tensor:
-            query, key, _value, mask, _, causal = args
+        def kernel(original: Callable[..., torch.Tensor], *args: Any, **kwargs: object) -> torch.Tensor:  # noqa: ANN401 - as torch passes them
+            query, key, value, mask, dropout, causal = args
             product = DotProduct(query, key, query.shape[-1] ** -0.5, mask, diagonal=0 if causal else None)
             call = replace(base, attention=product)
             edited = self.sink.edited(call)
             used.append(edited or call)
-            return original(*args, **kwargs) if edited is None else weighed(edited.attention.weights(), *args)
+            if edited is None:
+                return original(*args, **kwargs)
+            return weighed(edited.attention.weights(), query, key, value, dropout_p=dropout)
 
         if not wants or self.sink.edits:
             given["need_weights"] = False

@@ -175,7 +175,8 @@ class RunningModules:
                 self.shapes = dict(self.proof.shapes)
             elif self.proof is not None:
                 self._watch_closely()
-        self._note(module, inputs)
+        by_name = [it for it in named.values() if isinstance(it, torch.Tensor) and not it.is_nested and it.ndim]
+        self._note(module, inputs or tuple(sorted(by_name, key=len, reverse=True)))  # examples may be of several kinds
 
     def _note(self, module: torch.nn.Module, inputs: object) -> None:
         """Note that a module ran. Once is enough to know, so that only the model itself is watched further."""

@@ -65,7 +65,7 @@ class Passes:
 
     def __init__(self, inventory: Inventory) -> None:
         self._decoders = inventory.having("prepare_inputs_for_generation")
-        self._is_pair = bool(getattr(getattr(inventory.model, "config", None), "is_encoder_decoder", False))
+        self.is_pair = bool(getattr(getattr(inventory.model, "config", None), "is_encoder_decoder", False))
         self._list: list[Pass] = []
         self._depth = 0
         self._n_hidden = 0  # features that were read in place of tokens
@@ -106,7 +106,7 @@ class Passes:
         total = current.past + n_queries
         if n_queries != current.n_read or (call.cross is None and says_cross(call.module)):
             return call
-        if n_seen < total and not self._is_pair:  # a window has forgotten the beginning
+        if n_seen < total and not self.is_pair:  # a window has forgotten the beginning
             return replace(call, first_query=current.past, first_key=total - n_seen, n_keys=total)
         if n_seen < total or call.attention.looks_beyond(total):
             return call

@@ -63,7 +63,7 @@ def inputs_of(args: Iterable[object], named: Mapping[str, object]) -> Inputs | N
     """Return what decides what the modules of a model read: shapes and plain values; None where other things came."""
     said: list[object] = []
     for it in (*args, *named.values()):
-        if isinstance(it, torch.Tensor):
+        if isinstance(it, torch.Tensor) and not it.is_nested:  # which may have no shape
             said.append((type(it), it.shape))
         elif it is None or isinstance(it, (bool, int, float, str)):
             said.append(it)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from attnwidget.capture.call import Call
-from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.kinds import says_cross, tower_of
 from attnwidget.capture.passes import Pass
-from attnwidget.capture.report import MORE_KEYS
 
 _SENSES = ("vision", "visual", "image", "audio", "speech")  # towers that read no tokens
 
@@ -37,6 +35,10 @@ def reads_prefix(call: Call, n_read: int | None, *, is_pair: bool) -> bool:
 class Unread(set[str]):
     """The modules of a decoder that attend to keys which are no tokens, as to summaries of earlier ones."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._windows: dict[tuple[str, int], int] = {}  # keys by module and number of queries, once some were forgotten
+
     def holds(self, call: Call, name: str, current: Pass, *, known: bool) -> bool:
         """Tell whether a call comes of such a module.
 
@@ -44,19 +46,16 @@ class Unread(set[str]):
             call: what an adapter saw.
             name: the module.
             current: the pass in which it runs.
-            known: whether rows of it were taken before.
-
-        Raises:
-            CaptureError: rows of it were taken before, when its keys were tokens.
+            known: whether rows of it were taken before, when its keys were tokens.
         """
         n_queries, n_keys = call.attention.shape[2:]
         is_own = n_queries == current.n_read and not (call.cross or says_cross(call.module))
+        if is_own and call.first_key and n_keys > self._windows.setdefault((name, n_queries), n_keys):
+            self.add(name)  # a window that forgot tokens does not grow
         if is_own and current.past is not None and call.n_keys is None and (current.past or not known):
             total = current.past + n_queries
             if n_keys > total and call.attention.looks_beyond(total):
                 self.add(name)
-        if name in self and known:
-            raise CaptureError(MORE_KEYS.format(name))
         return name in self
 
 

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from attnwidget.capture.attention import has_numbers
 from attnwidget.capture.call import Call
-from attnwidget.capture.editing import Edit
+from attnwidget.capture.edit import Edit
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.kinds import kind_of
 from attnwidget.capture.modules import RunningModules
 from attnwidget.capture.passes import Passes
 from attnwidget.capture.pieces import Piece, Rows, by_site, joined, numbered
-from attnwidget.capture.report import in_parts, which_example
+from attnwidget.capture.report import NO_NUMBERS, in_parts, not_read, warn, which_example
 from attnwidget.capture.sharding import Sharding
 from attnwidget.capture.sites import Sites
 from attnwidget.capture.sizes import Sizer, StoreChoice
@@ -31,9 +28,6 @@ from attnwidget.capture.whole import Whole
 from attnwidget.outline import Kind
 from attnwidget.stores import Factors
 from attnwidget.trace import Trace
-
-_PACKAGE = str(Path(__file__).resolve().parents[1])
-_CONTEXTS = contextlib.__file__  # which runs the end of a `with`
 
 
 class Recorder:
@@ -58,7 +52,10 @@ class Recorder:
         self._counts: defaultdict[tuple[str, int], int] = defaultdict(int)  # calls by module and pass of the model
         self._n_rows: defaultdict[str, int] = defaultdict(int)  # single rows by module, since the recording began
         self.notes: dict[str, None] = {}  # in order
+        self.failure: CaptureError | None = None  # what ended the recording while the model runs on
+        self._numberless = ""  # the last of the notes on what has no numbers
         self._n_steps = 0
+        self.mixed: set[str] = set()  # modules of which single rows of the first step were of several sites
         self._order: list[str] = []  # modules that attended since the last step; "" where a recurrent cell ran
         self._n_target = trace.n_tokens["target"]  # 0 where the steps will tell
 
@@ -71,9 +68,9 @@ class Recorder:
         """Keep a call until the step that it belongs to is known."""
         name, call = self.name_of(call), self.passes.placed(call)
         if not has_numbers(call.attention):
-            raise CaptureError(
-                f"{name}: its weights hold no numbers yet. Is it on the meta device, or inside torch.func.vmap?"
-            )
+            self._numberless = NO_NUMBERS.format(name)
+            self.notes[self._numberless] = None
+            return
         call = self.sites.sharding.local(call, name)
         example = self.example_of(call, name)
         self.sites.note(call, name)
@@ -82,6 +79,18 @@ class Recorder:
         self._counts[name, self.turn] += 1
         self._n_rows[name] += call.attention.shape[2] == 1
         self.keep(call, name, example)
+
+    def fail(self, error: Exception) -> None:
+        """Take nothing any more, because of what went wrong while looking."""
+        if self.failure is None:
+            self.failure = error if isinstance(error, CaptureError) else CaptureError(not_read(self._model, error))
+            self.failure.__cause__ = error.__cause__ if error is self.failure else error
+        self._pending.clear()
+
+    def check(self) -> None:
+        """Raise what ended the recording while the model ran."""
+        if self.failure is not None:
+            raise self.failure
 
     @property
     def turn(self) -> int:
@@ -121,15 +130,23 @@ class Recorder:
         name, call = self.name_of(call), self.passes.placed(call)
         n_queries, n_keys = call.attention.shape[2:]
         first = call.first_query
-        if first is None and n_queries == 1 and (call.cross or n_keys != self._n_rows[name] + 1):
-            first = self._n_rows[name]
+        if first is None and n_queries == 1:
+            first = self._n_steps or self._n_rows[name]
         elif first is None:
             first = max(n_keys - n_queries, 0) if call.causal else 0
-            name = numbered(name, self._counts[name, self.turn])
+        name = self.site_of(name, n_queries)
         return replace(call, module=name, first_query=first)
+
+    def site_of(self, name: str, n_queries: int) -> str:
+        """Return the name of the site of a call that has not been taken yet."""
+        if n_queries == 1 and not self._n_steps:  # without steps, single rows of a module follow each other
+            return name
+        turn = self.turn
+        return numbered(name, sum(piece.name == name and piece.forward == turn for piece in self._pending))
 
     def step(self, token: str, candidates: Iterable[tuple[str, float]]) -> None:
         """Give the rows since the last step to a token."""
+        self.check()
         index = self._n_steps
         if not self._pending and not self.sites.names:
             raise CaptureError(f"Step 0 has no weights: {self.what_ran()}")
@@ -140,6 +157,9 @@ class Recorder:
             )
         rows: dict[str, np.ndarray | Factors] = {}
         self.sites.begin_step()
+        if not index:
+            several = Counter(piece.name for piece in self._pending if piece.n_queries == 1)
+            self.mixed = {name for name, count in several.items() if count > 1}
         for name, parts in by_site(self._pending, by_step=True).items():
             last = Rows([(parts[-1], parts[-1].n_queries)])
             if name not in self.sites.names:
@@ -199,12 +219,11 @@ class Recorder:
 
     def tell(self) -> None:
         """Warn of what a person must know about all weights."""
-        for note in filter(None, dict.fromkeys([*self.notes, self.sites.sizer.note, *self.modules.notes()])):
-            warnings.warn(note, stacklevel=_n_own_frames() + 1)
+        warn([*self.notes, self.sites.sizer.note, *self.modules.notes()])
 
     def what_ran(self) -> str:
         """Say why there may be no attention, naming the modules that were looked at."""
-        return self.modules.what_ran()
+        return self._numberless or self.modules.what_ran()
 
     def _whole(self) -> Whole:
         """Return what is left, as rows that came in no steps."""
@@ -227,11 +246,3 @@ class Recorder:
 
     def _kind(self, name: str, rows: Rows, *, step: int | None) -> Kind:
         return kind_of(name, rows, n_source=self.trace.n_tokens["source"], n_target=self._n_target, step=step)
-
-
-def _n_own_frames() -> int:
-    """Return how many frames there are up to the line that a person wrote."""
-    frame, count = sys._getframe(1), 0
-    while frame.f_back is not None and frame.f_code.co_filename.startswith((_PACKAGE, _CONTEXTS)):
-        frame, count = frame.f_back, count + 1
-    return count

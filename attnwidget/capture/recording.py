@@ -13,7 +13,8 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from attnwidget.capture.adapters import ADAPTERS
-from attnwidget.capture.editing import Edit, Editor
+from attnwidget.capture.edit import Edit
+from attnwidget.capture.editing import Editor
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.hub import Hub
 from attnwidget.capture.recorder import Recorder
@@ -103,8 +104,9 @@ def opened(recorder: Recorder, edits: Iterable[Edit]) -> Iterator[None]:
         with recorder.sites.sharding.together(recorder.terms(changes)):
             with uncompiled(), recorder.passes.watching(), Hub(recorder, ADAPTERS, editor).watching():
                 yield
+            recorder.check()
             if editor is not None:
-                editor.check()
+                recorder.notes.update(dict.fromkeys(editor.check(recorder.mixed)))
             recorder.finish()
     except BaseException:
         recorder.stop()

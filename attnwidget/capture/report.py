@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sys
+import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 
 COMPILED = (
     "Compiled model: running its eager code while recording, so outputs may differ from the compiled ones in the last "
@@ -27,6 +31,12 @@ MORE_KEYS = (
     "{} attends to keys that are no tokens, such as summaries of earlier ones, so that nobody knows which key is which "
     "token: it is left out. `with aw.record(model)` around one pass shows all of its keys, numbered."
 )
+NO_NUMBERS = (
+    "{}: its weights hold no numbers yet, so that they are missing here. Is it on the meta device, or inside "
+    "torch.func.vmap?"
+)
+_PACKAGE = str(Path(__file__).resolve().parents[1])
+_CONTEXTS = contextlib.__file__  # which runs the end of a `with`
 _ATTENTION = re.compile(r"att(entio)?n(?!.*(output|bias|norm|mask|embed|conv|proj))", re.IGNORECASE)
 # Layers that carry a state from token to token: they attend to nothing.
 _RECURRENT = re.compile(
@@ -53,6 +63,14 @@ def nothing_found(model: str, ran: Mapping[str, str]) -> str:
         f"no attention was found in {model}. These modules ran: {_counted(ran.values())}. "
         "Attention of torch.nn and Transformers counts, and so does a softmax whose result flows into a product; "
         "for anything else call aw.mark(weights) where the weights are."
+    )
+
+
+def not_read(model: object, error: Exception) -> str:
+    """Say that looking at a model went wrong, which is our mistake."""
+    return (
+        f"attention of {type(model).__name__} could not be read: {type(error).__name__}: {error}. The model ran as "
+        "without recording. Please report it, with the lines above."
     )
 
 
@@ -150,6 +168,20 @@ def without_attention(path: str, ran: Mapping[str, str], gave: Collection[str]) 
         f"Layer{several} {', '.join(map(str, sorted(states)))} ({', '.join(kinds)}) {'have' if several else 'has'} no "
         f"attention matrix; showing {len(attends)} of {len(layers)} layers."
     )
+
+
+def warn(notes: Iterable[str]) -> None:
+    """Warn once of each, at the line that a person wrote."""
+    for note in filter(None, dict.fromkeys(notes)):
+        warnings.warn(note, stacklevel=_n_own_frames() + 1)
+
+
+def _n_own_frames() -> int:
+    """Return how many frames there are up to the line that a person wrote."""
+    frame, count = sys._getframe(1), 0
+    while frame.f_back is not None and frame.f_code.co_filename.startswith((_PACKAGE, _CONTEXTS)):
+        frame, count = frame.f_back, count + 1
+    return count
 
 
 @cache

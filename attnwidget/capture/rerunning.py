@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from attnwidget.capture.copying import copied
-from attnwidget.capture.editing import Edit
+from attnwidget.capture.edit import Edit
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.generating import generate, runs
 from attnwidget.trace import Trace
@@ -104,7 +104,7 @@ def rerun(trace: Trace, edits: Edit | Iterable[Edit], *, into: Trace | None = No
             "this trace was not made by aw.generate in this session, so nobody knows how to decode it again. Run the "
             "model inside `with aw.record(model, edits=[...])`."
         )
-    chosen = (edits,) if isinstance(edits, Edit) else tuple(edits)
+    chosen = tuple(_named(it, trace) for it in ((edits,) if isinstance(edits, Edit) else edits))
     store = "auto" if run.options["store"] == "qk" else run.options["store"]  # which knows no edited weights
     devices = list(range(torch.cuda.device_count())) if run.cuda else []
     with torch.random.fork_rng(devices):
@@ -116,6 +116,15 @@ def rerun(trace: Trace, edits: Edit | Iterable[Edit], *, into: Trace | None = No
     tokens = _tokens(trace, after)
     n_alike = tokens[0][0] + 1 if tokens else len(trace.steps)
     return Rerun(trace, after, chosen, tokens, _changes(trace, after, n_alike))
+
+
+def _named(edit: Edit, trace: Trace) -> Edit:
+    """Return an edit that names its site, of which the trace tells the position."""
+    if not isinstance(edit, Edit) or not isinstance(edit.site, int):
+        return edit
+    if not 0 <= edit.site < len(trace.sites):
+        raise CaptureError(f"{edit}: the trace has {len(trace.sites)} sites, counted from 0.")
+    return replace(edit, site=trace.sites[edit.site].name)
 
 
 def _tokens(before: Trace, after: Trace) -> tuple[tuple[int, str, str], ...]:

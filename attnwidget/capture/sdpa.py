@@ -32,7 +32,7 @@ def seen_by(sink: Sink, owner: Owner) -> Callable[..., torch.Tensor]:
     """Return what runs a kernel, given as its first argument, and hands over its weights."""
 
     def run(kernel: Callable[..., torch.Tensor], *args: Any, **kwargs: Any) -> torch.Tensor:  # noqa: ANN401
-        with torch.no_grad():
+        with torch.set_grad_enabled(sink.edits and torch.is_grad_enabled()):  # gradients flow through what is edited
             call = _call(owner, *args, **kwargs)
         edited = sink.edited(call)
         sink.take(edited or call)
@@ -61,6 +61,8 @@ def _call(
     mask = attn_mask if materialize is None else materialize(query.device)
     note, causal = BEFORE_DROPOUT if dropout_p else "", is_causal or None
     if query.ndim == 4 and not query.is_nested:
+        n_examples = max(len(query), len(key), len(value))
+        query = query.expand(n_examples, -1, -1, -1) if len(query) < n_examples else query
         scale = query.shape[-1] ** -0.5 if scale is None else scale
         product = DotProduct(query, key, scale, mask, diagonal=0 if is_causal else None)
         return Call(owner.path, route, product, note, causal=causal)
@@ -74,12 +76,25 @@ def _call(
 
 
 def weighed(
-    weights: torch.Tensor, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: object, **__: object
+    weights: torch.Tensor,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: object = None,
+    dropout_p: float = 0.0,
+    *_: object,
+    **__: object,
 ) -> torch.Tensor:
-    """Return the sum of the values by weights of [batch, head, query, key]."""
+    """Return what a kernel would have, had its weights been these of [batch, head, query, key]."""
+    weights = torch.nn.functional.dropout(weights, dropout_p) if dropout_p else weights
+    if query.is_nested:
+        both = zip(weights, query.unbind(), value.unbind(), strict=True)
+        parts = [part[..., : q.shape[-2], : v.shape[-2]].to(v.dtype) @ v for part, q, v in both]
+        return torch.nested.as_nested_tensor(parts, layout=query.layout)
     if value.ndim == 4 and value.shape[1] not in (1, weights.shape[1]):
         value = value.repeat_interleave(weights.shape[1] // value.shape[1], dim=1)
-    return weights.to(value.dtype).reshape(*query.shape[:-1], -1) @ value
+    weights = weights if query.ndim == 4 else weights.reshape(*query.shape[:-1], -1)
+    return weights.to(value.dtype) @ value
 
 
 def _joined(parts: list[torch.Tensor]) -> torch.Tensor:

@@ -46,18 +46,26 @@ class SoftmaxAdapter(Adapter):
         name, followed = func.__name__, self._trail.followed
         if followed and (name in MATRIX_PRODUCTS or name in PRODUCTS or name == "linear"):
             with torch._C.DisableTorchFunction():
-                args, kwargs = self._weigh(name, args, kwargs)
+                args, kwargs = self._weighed(name, args, kwargs)
         result = func(*args, **kwargs)
+        try:
+            self._look(func, result, args, kwargs)
+        except Exception as error:  # noqa: BLE001 - the model must not stop because of who looks on
+            self.sink.failed(error)
+        return result
+
+    def _look(self, func: TorchFunction, result: object, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
+        """Look at a function that ran."""
+        name, followed = func.__name__, self._trail.followed
         if name in WATCHED and not any(id(it) in followed for it in axes.tensors(args)):
             self._watch.look(name, result, args, kwargs)
         if name in _STARTS or (followed and (name in _SEVERAL or (args and id(args[0]) in followed))):
             if name == "__get__" and getattr(getattr(func, "__self__", None), "__name__", "") not in names.TRANSPOSES:
-                return result
+                return
             with torch._C.DisableTorchFunction():
                 scores = args[0] if args else kwargs.get("input")
                 path = self._watch.path(scores) if name in _ENDS_SCORES else None
                 self._trail.look(func, result, args, kwargs, path)
-        return result
 
     def forget(self, tensor: torch.Tensor) -> None:
         """Stop following a tensor, and withdraw it where it weighed something already."""
@@ -66,6 +74,18 @@ class SoftmaxAdapter(Adapter):
             if found.origin.call is not None:
                 self.sink.withdraw(found.origin.call)
             found.origin.forgotten = True
+
+    def _weighed(
+        self, name: str, args: Sequence[object], kwargs: Mapping[str, object]
+    ) -> tuple[Sequence[object], Mapping[str, object]]:
+        """Take weights, and return the arguments; where that goes wrong, as they are."""
+        try:
+            return self._weigh(name, args, kwargs)
+        except Exception as error:
+            if self.sink.edits:
+                raise
+            self.sink.failed(error)
+            return args, kwargs
 
     def _weigh(
         self, name: str, args: Sequence[object], kwargs: Mapping[str, object]
@@ -118,7 +138,7 @@ class SoftmaxAdapter(Adapter):
             call = to_call(last, owner=owner, route=self.name, batched=batched, note=origin.note)
             return replace(call, sinks=origin.sinks)
 
-        call = brought(weights.detach())
+        call = brought(weights if self.sink.edits else weights.detach())  # gradients flow through what is edited
         if origin.path is not None:
             scores = brought(origin.path.scores.detach()).attention.weights()
             call = replace(call, attention=Weights(call.attention.weights(), replace(origin.path, scores=scores)))

@@ -108,3 +108,15 @@ def test_keys_of_another_number_than_the_inputs_have_a_strip_of_their_own() -> N
     assert [(site.key, site.n_keys, site.n_queries) for site in crosses] == [
         (f"source_{N_PROMPT + 3}", N_PROMPT + 3, 3)
     ] * 2
+
+
+@pytest.mark.filterwarnings("ignore:Rows sum to less than 1", "ignore:DeepseekV4HyperConnection")
+def test_keys_that_are_no_tokens_from_some_step_on_are_missing_from_there_and_named() -> None:
+    rates = {"compressed_sparse_attention": 4, "heavily_compressed_attention": N_PROMPT + 2}
+    model: Any = sharpened(tf.DeepseekV4ForCausalLM(tf.DeepseekV4Config(**MIXING, compress_rates=rates)))
+    plain = model.generate(**inputs("Llama"), **{name: it for name, it in OPTIONS.items() if name != "progress"})
+    with pytest.warns(UserWarning, match=r"model\.layers\.0\.self_attn attends to keys that are no tokens"):
+        trace = aw.generate(model, inputs("Llama"), **OPTIONS)
+    assert [step.token for step in trace.steps] == [str(it) for it in plain[0, N_PROMPT:].tolist()]
+    for site in trace.sites:
+        assert [bool(np.isnan(row).any()) for row in trace.weights(site, 0)] == [False, False, True, True]
