@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import threading
 import time
+from bisect import bisect
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 from functools import partial
+from itertools import accumulate
 
 from attnwidget.sweep import Span, Sweep, Sweeps, check
 from attnwidget.trace import Trace
@@ -16,7 +18,7 @@ from attnwidget.wire.codec import pack
 from attnwidget.wire.explain import explained
 from attnwidget.wire.fit import whole_block
 from attnwidget.wire.glances import glance_from
-from attnwidget.wire.limits import TEXTS_TOKENS
+from attnwidget.wire.limits import TEXTS_CHARS, TEXTS_TOKENS
 from attnwidget.wire.parts import is_whole, part_of, whole_span
 
 Message = tuple[dict[str, object], list[bytes]]
@@ -187,8 +189,10 @@ class Answers:
 
     def _texts(self, strip: str, at: int, seq: int) -> Message:
         cursor = self._trace.cursor
+        texts = self._trace.tokens[strip].texts[at : min(at + TEXTS_TOKENS, cursor.n_tokens[strip])]
+        n_texts = max(1, bisect(list(accumulate(map(len, texts))), TEXTS_CHARS))
         since = {**cursor.n_tokens, strip: at}
-        until = {**cursor.n_tokens, strip: min(at + TEXTS_TOKENS, cursor.n_tokens[strip])}
+        until = {**cursor.n_tokens, strip: at + n_texts}
         return self._told(pack(self._trace, seq, [], replace(cursor, n_tokens=since), replace(cursor, n_tokens=until)))
 
     def _terms(self, site: int, head: int, query: int, seq: int) -> Message:

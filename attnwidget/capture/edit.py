@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -114,3 +114,8 @@ def _checked_value(edit: Edit) -> float | np.ndarray:
     if edit.op != "bias" and value < 0:
         raise ValueError(f"{edit}: 0 or more was expected.")
     return float(value)
+
+
+def as_edits(edits: Edit | Iterable[Edit]) -> tuple[Edit, ...]:
+    """Return edits in their order; one may stand for itself."""
+    return (edits,) if isinstance(edits, Edit) else tuple(edits)

@@ -13,7 +13,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 
 from attnwidget.capture.copying import copied
 from attnwidget.capture.decoding import Decoding
-from attnwidget.capture.edit import Edit
+from attnwidget.capture.edit import Edit, as_edits
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.prefixes import Plan
 from attnwidget.capture.recording import opened, trace_for, unwrapped
@@ -45,7 +45,7 @@ def generate(
     inputs: object,
     tokenizer: object = None,
     into: Trace | None = None,
-    edits: Iterable[Edit] = (),
+    edits: Edit | Iterable[Edit] = (),
     *,
     example: int | None = None,
     store: StoreChoice = "auto",
@@ -105,7 +105,7 @@ def generate(
     trace = trace_for(into, None, None, title)
     if save is not None:
         trace.save(save)
-    _decode(model, tensors, kwargs, tokenizer, trace, tuple(edits), index, count, store=store, progress=progress)
+    _decode(model, tensors, kwargs, tokenizer, trace, as_edits(edits), index, count, store=store, progress=progress)
     runs[trace] = run
     return trace
 

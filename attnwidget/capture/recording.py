@@ -13,7 +13,7 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from attnwidget.capture.adapters import ADAPTERS
-from attnwidget.capture.edit import Edit
+from attnwidget.capture.edit import Edit, as_edits
 from attnwidget.capture.editing import Editor
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.hub import Hub
@@ -37,7 +37,7 @@ def record(
     example: int | None = None,
     title: str = "",
     store: StoreChoice = "auto",
-    edits: Iterable[Edit] = (),
+    edits: Edit | Iterable[Edit] = (),
     save: str | os.PathLike[str] | None = None,
 ) -> Iterator[Trace]:
     """Record what a model attends to while it runs in this block. The model needs no change and stays as it was.
@@ -92,9 +92,9 @@ def record(
 
 
 @contextmanager
-def opened(recorder: Recorder, edits: Iterable[Edit]) -> Iterator[None]:
+def opened(recorder: Recorder, edits: Edit | Iterable[Edit]) -> Iterator[None]:
     """Have a recorder be the one of this thread inside the block, and finish its trace."""
-    changes = tuple(edits)
+    changes = as_edits(edits)
     editor = Editor(changes, recorder.sites.sharding) if changes else None
     if editor is not None:
         recorder.sites.keep_weights("edits")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from attnwidget.capture.copying import copied
-from attnwidget.capture.edit import Edit
+from attnwidget.capture.edit import Edit, as_edits
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.generating import generate, runs
 from attnwidget.trace import Trace
@@ -104,7 +104,7 @@ def rerun(trace: Trace, edits: Edit | Iterable[Edit], *, into: Trace | None = No
             "this trace was not made by aw.generate in this session, so nobody knows how to decode it again. Run the "
             "model inside `with aw.record(model, edits=[...])`."
         )
-    chosen = tuple(_named(it, trace) for it in ((edits,) if isinstance(edits, Edit) else edits))
+    chosen = tuple(_named(it, trace) for it in as_edits(edits))
     store = "auto" if run.options["store"] == "qk" else run.options["store"]  # which knows no edited weights
     devices = list(range(torch.cuda.device_count())) if run.cuda else []
     with torch.random.fork_rng(devices):

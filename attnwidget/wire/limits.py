@@ -22,7 +22,7 @@ MESSAGES_PER_SECOND = 10  # for each widget; the server drops everything past 1,
 FRAMES_PER_SECOND = 2  # while streaming
 
 FRAME_TOKENS = 1 << 13  # of one strip in a frame
-TEXTS_TOKENS = 1 << 14  # of one strip in a message
+TEXTS_TOKENS, TEXTS_CHARS = 1 << 16, 1 << 20  # of one strip in a message, and their characters
 
 TERMS_BYTES = 32 * 1024  # what the weights of the selected head came of, in a frame
 SCENE_BYTES = 96 * 1024  # pixels of one strip; larger scenes are sent smaller

@@ -332,6 +332,18 @@ def test_tokens_come_from_where_they_are_asked_for(
         assert (header["steps"], header["architecture"]) == ([], None)
 
 
+def test_long_tokens_come_in_smaller_parts(read_picture: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "TEXTS_CHARS", 10)
+    texts = ["a" * 4, "b" * 6, "c", "d" * 99, "e"]
+    trace, at, parts = Trace(source=texts), 0, list[list[str]]()
+    while at < len(texts):
+        ((_, (data,)),) = heard(trace, {"t": "texts", "strip": "source", "at": at})
+        (strip,) = read_picture(data).header["strips"]
+        parts.append(strip["texts"])
+        at += len(strip["texts"])
+    assert parts == [texts[:2], texts[2:3], texts[3:4], texts[4:]]
+
+
 def test_the_sentence_that_refuses_says_what_there_is(small: Trace) -> None:
     view = {"t": "view", "site": 0, "head": 0, "queries": [0, 4, 1], "keys": [0, 5, 1], "cells": 1}
     for step in (-1, 4):

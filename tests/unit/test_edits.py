@@ -192,6 +192,24 @@ def test_weights_that_torch_nn_returns_are_the_edited_ones(averaged: bool) -> No
     np.testing.assert_allclose(weights[0], expected, atol=1e-6)
 
 
+def test_a_head_is_off_at_every_step() -> None:
+    model = aw.models.pretrained("transformer")  # which reads all it wrote anew for each word
+    cross = model.network.decoder[0].cross_attention
+    inputs, words = model.encode("twenty-seven"), []
+    with aw.record(model, edits=aw.Edit("ablate", site="network.decoder.0.cross_attention", head=2)) as trace:
+        model.run(inputs, on_token=aw.step)
+    weights = trace.weights("network.decoder.0.cross_attention")
+    assert weights[2].max() == 0
+    assert weights[[0, 1, 3]].sum(2) == pytest.approx(1, abs=1e-5)
+
+    width = cross.output.in_features // cross.n_heads
+    with torch.no_grad():
+        columns = cross.output.weight[:, 2 * width : 3 * width]
+        columns.zero_()  # nobody reads what the head returns
+    model.run(inputs, on_token=lambda token, *_, **__: words.append(token))
+    assert [step.token for step in trace.steps] == words
+
+
 def test_a_translation_follows_an_edit() -> None:
     model = aw.models.pretrained("reverse")
     inputs = model.encode(["b", "a", "d", "c"])
