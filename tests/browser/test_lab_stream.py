@@ -28,6 +28,7 @@ trace = new_trace()
 widget = aw.AttentionWidget(trace)
 """
 SHOW = "widget"
+NOT_RESTORED, RELOADS = "model not found", 3
 DIGESTS = "print(*(f'0:{head}:{trace.digest(0, head)}' for head in range(2)))"
 WIDGET = ".attnwidget"
 LONG_MS = 30_000
@@ -97,14 +98,25 @@ def test_a_second_display_and_a_late_one_show_the_same(page: Page, lab: labkit.L
         expect(page.locator(WIDGET).nth(view)).to_have_attribute("data-verified", expected, timeout=LONG_MS)
 
 
+def reload(page: Page) -> None:
+    """Load the page again; once more where JupyterLab's connection broke while it restored widgets (docs/hosts.md)."""
+    drawn, lost = page.locator(WIDGET), page.locator(".jp-OutputArea-output").get_by_text(NOT_RESTORED)
+    for _ in range(RELOADS):
+        page.reload()
+        drawn.or_(lost).first.wait_for(timeout=LONG_MS)
+        if lost.count() == 0:
+            return
+    drawn.wait_for(timeout=LONG_MS)
+
+
 @pytest.mark.own_page
+@pytest.mark.console_errors("widget model not found")
 def test_a_reload_in_mid_run_ends_with_every_row(page: Page, lab: labkit.Lab) -> None:
     open_widget(page, lab, "reload.ipynb", "decode(trace, 40, pause=0.1)", DIGESTS)
     labkit.save(page)
     labkit.run_cell(page, 2, wait=False)
     wait_for_rows(page, 5)
-    page.reload()
-    page.locator(WIDGET).wait_for(timeout=LONG_MS)
+    reload(page)
     wait_for_rows(page, 40)
     labkit.wait_until_idle(page)
     expect(page.locator(WIDGET)).to_have_attribute("data-verified", digests(page, 3), timeout=LONG_MS)
