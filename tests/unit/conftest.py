@@ -137,3 +137,15 @@ def widget(complete: Trace, impatient: None) -> Iterator[Heard]:
     made = Heard(complete)
     yield made
     made.close()
+
+
+@pytest.fixture
+def following(live: Trace, impatient: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Heard]:
+    """A widget of a trace of 3 steps that goes on; frames come when asked for."""
+    monkeypatch.setattr(stream.Publisher, "_wake", lambda _: None)
+    rows, made = np.full((3, 1, 5), 0.2, np.float32), Heard(live)
+    for token in ("die", "Katze", "sass"):
+        live.append({"cross": rows}, token=token)
+    made._publisher.flush()
+    yield made
+    made.close()

@@ -18,18 +18,6 @@ Reader = Callable[[bytes], Any]
 ROWS = np.full((3, 1, 5), 0.2, np.float32)
 
 
-@pytest.fixture
-def following(live: Trace, impatient: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Heard]:
-    """A widget of a trace of 3 steps that goes on; frames come when asked for."""
-    monkeypatch.setattr(stream.Publisher, "_wake", lambda _: None)
-    made = Heard(live)
-    for token in ("die", "Katze", "sass"):
-        live.append({"cross": ROWS}, token=token)
-    made._publisher.flush()
-    yield made
-    made.close()
-
-
 def more(widget: AttentionWidget) -> None:
     widget.trace.append({"cross": ROWS}, token="da")
     widget._publisher.flush()
