@@ -195,7 +195,7 @@ def _scale(least: float | None = None) -> bqplot.LinearScale:
 
 
 def _name_ticks(axis: bqplot.Axis, texts: tuple[str, ...], count: int) -> None:
+    """Say which ticks there are, after their labels: bqplot 0.13 writes new ticks with the labels it had before."""
     every = max(1, -(-count // MAX_LABELS))
-    with axis.hold_sync():
-        axis.tick_values = np.arange(0, count, every)
-        axis.tick_labels = {str(i): _label(texts, i) for i in range(0, count, every)}
+    axis.tick_labels = {str(i): _label(texts, i) for i in range(0, count, every)}
+    axis.tick_values = np.arange(0, count, every)

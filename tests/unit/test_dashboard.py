@@ -142,6 +142,13 @@ def test_many_inputs_have_few_labels() -> None:
     assert 1 < len(made._key_axis.tick_labels) <= dashboard.MAX_LABELS
 
 
+def test_labels_of_ticks_are_sent_before_the_ticks(board: Dashboard, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[object] = []
+    monkeypatch.setattr(type(board._key_axis), "send_state", lambda _, key=None: sent.append(key))
+    dashboard._name_ticks(board._key_axis, ("one", "two"), 2)
+    assert sent == ["tick_labels", "tick_values"]
+
+
 def test_a_live_trace_starts_an_empty_figure(live: Trace) -> None:
     assert Dashboard(AttentionWidget(live))._bars.y.tolist() == [0.0]
 
