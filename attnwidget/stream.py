@@ -129,6 +129,8 @@ class Publisher:
         self._wake()
 
     def _wake(self) -> None:
+        if self._running and self._news.is_set():
+            return  # the thread looks at what is new after it took note of this
         with self._gate:
             self._news.set()
             if not self._running and not self._closed:
@@ -198,8 +200,7 @@ class Publisher:
         self._selected |= self.answers.has_more
         self.answers.has_more = False
 
-    def _is_done(self) -> bool:
-        """Tell whether nothing waits to be sent."""
+    def _is_done(self) -> bool:  # nothing waits to be sent
         return not (self.answers or self._stale or self._selected or self._ends()) and self._is_idle()
 
     def _ends(self) -> bool:
@@ -245,6 +246,5 @@ class Publisher:
             self._count()
             self._page.send_message(content, buffers)
 
-    def _count(self) -> None:
-        """Make the next message wait its turn after this one."""
+    def _count(self) -> None:  # the next message waits its turn after this one
         self._turns.count(1 if self.trace.status == "recording" else AT_ONCE)

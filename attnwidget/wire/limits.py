@@ -4,7 +4,7 @@ from __future__ import annotations
 
 PROTOCOL = 3
 
-FRAME_BYTES = 100 * 1024  # the largest `frame`, after compression: with the script, a saved notebook takes 0.3 MB
+FRAME_BYTES = 98 * 1024  # the largest `frame`, after compression: with the script, a saved notebook takes 0.3 MB
 WHOLE_WEIGHTS = 1 << 18  # a head of more weights is not sent whole, but the part of it that is looked at
 LIVE_WEIGHTS = 1 << 15  # of heads of more weights than this, new rows travel only while they are shown
 FRAME_WHOLE = 1 << 17  # the same in a frame, which its bytes can hold

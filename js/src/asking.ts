@@ -1,9 +1,9 @@
 /** What the page asks the kernel for: what somebody looks at and has not come. Without a kernel nothing answers. */
 import { effect, signal as state } from "@preact/signals-core";
 import { Precision, type Span } from "./blocks.ts";
-import { isDrawn, isExact, nextRow } from "./lacking.ts";
+import { due, isComing, isDrawn, isExact, MAX_LATE, nextRow } from "./lacking.ts";
 import { covers, type Shown } from "./large.ts";
-import { worst, type Matrix } from "./matrix.ts";
+import { worst } from "./matrix.ts";
 import { UNKNOWN } from "./outline.ts";
 import type { Store } from "./store.ts";
 import { MEAN, WHOLE_WEIGHTS, type ToKernel } from "./wire.gen.ts";
@@ -13,8 +13,6 @@ import type { Picture } from "./wire.ts";
 const PATIENCE = 3000;
 /** How often what is still lacking is asked for again, each time after twice as long. */
 const MAX_TRIES = 5;
-/** Rows of a head that is shown while it is recorded that are on their way. */
-const MAX_LATE = 512;
 /** Milliseconds after what had to be waited for, before what may be wanted next is asked for: another wait comes first. */
 const PAUSE = 100;
 
@@ -67,16 +65,13 @@ export function createAsking(store: Store, tell: (message: ToKernel) => void, si
   const fetch = (site: number, head: number) => {
     const { status, sites } = store.outline.value;
     const nQueries = sites[site]?.nQueries ?? 0;
-    const n = status === "recording" ? Math.floor(nQueries / MAX_LATE) : nQueries;
-    once(`${status} ${site}:${head}`, n, { t: "fetch", run: run(), site, head });
+    once(`${status} ${site}:${head}`, asFar(nQueries), { t: "fetch", run: run(), site, head });
   };
 
-  /** Of so many rows of a head those that should be here. */
-  const due = (nQueries: number) => nQueries - (store.outline.value.status === "recording" ? MAX_LATE : 0);
+  const isRecording = () => store.outline.value.status === "recording";
 
-  /** Tells whether all rows of a head are here, or come by themselves. */
-  const isComing = (matrix: Matrix | null, nQueries: number): boolean =>
-    matrix !== null && !matrix.large && matrix.nQueries >= due(nQueries) && worst(matrix) > Precision.Missing;
+  /** Names how far an axis has grown: while it does, what is lacking is not asked for again at each token. */
+  const asFar = (end: number) => (isRecording() ? Math.floor(end / MAX_LATE) : end);
 
   /** The head that is looked at; an only one is its own mean. */
   const one = (): number => {
@@ -93,11 +88,14 @@ export function createAsking(store: Store, tell: (message: ToKernel) => void, si
     const shown = store.shown.value;
     if (!shown || nQueries * nKeys <= WHOLE_WEIGHTS || query >= nQueries) return false;
     const matrix = store.matrix(site, head);
-    if (shown.queries.end > nQueries || shown.keys.end > nKeys || isComing(matrix, nQueries)) return false;
-    const isSeen = isDrawn(matrix, shown, due(nQueries));
-    const isHere = query >= due(nQueries) || isExact(matrix, query);
+    if (shown.queries.end > nQueries || shown.keys.end > nKeys || isComing(matrix, nQueries, isRecording()))
+      return false;
+    const needed = due(nQueries, isRecording());
+    const isSeen = isDrawn(matrix, shown, needed);
+    const isHere = query >= needed || isExact(matrix, query);
     if (isSeen && isHere && store.received.value.nSteps > 0) return false;
-    const name = [nQueries, site, head, ...asSpan(shown.queries), ...asSpan(shown.keys), query, again.value].join(":");
+    const view = [shown.queries, shown.keys].flatMap(({ first, end, per }) => [first, asFar(end), per]);
+    const name = [asFar(nQueries), site, head, ...view, isHere ? "" : query, again.value].join(":");
     if (waiting || name === latest) return false;
     waiting = [site, head, query];
     latest = name;
@@ -133,7 +131,7 @@ export function createAsking(store: Store, tell: (message: ToKernel) => void, si
     const { sites } = store.outline.value;
     const of = sites[site];
     const { query } = store.gaze.value;
-    const row = nextRow(matrix, query, due(of?.nQueries ?? 0));
+    const row = nextRow(matrix, query, due(of?.nQueries ?? 0, isRecording()));
     const beside = [
       [site, head + 1],
       [site, head - 1],
@@ -179,19 +177,17 @@ export function createAsking(store: Store, tell: (message: ToKernel) => void, si
   const effects = [
     () => {
       const { site, head } = store.selection.value;
-      const { status, sites } = store.outline.value;
-      const { nQueries = 0, nKeys = 0 } = sites[site] ?? {};
+      const { nQueries = 0, nKeys = 0 } = store.outline.value.sites[site] ?? {};
       if (!nQueries || nQueries * nKeys > WHOLE_WEIGHTS) return;
       const matrix = store.matrix(site, head);
-      const isThere = status === "recording" ? isComing(matrix, nQueries) : matrix && worst(matrix) === Precision.Exact;
+      const isThere = isRecording() ? isComing(matrix, nQueries, true) : matrix && worst(matrix) === Precision.Exact;
       if (!isThere) fetch(site, head);
     },
     () => void (view() || ahead()),
     () => {
-      const { status, sites } = store.outline.value;
       for (const site of store.wanted.value) {
-        const nQueries = sites[site]?.nQueries ?? 0;
-        if (status !== "recording" && nQueries) once(`heads ${site}`, nQueries, { t: "heads", run: run(), site });
+        const nQueries = store.outline.value.sites[site]?.nQueries ?? 0;
+        if (!isRecording() && nQueries) once(`heads ${site}`, nQueries, { t: "heads", run: run(), site });
       }
     },
     () => {
@@ -202,10 +198,10 @@ export function createAsking(store: Store, tell: (message: ToKernel) => void, si
       once(`why ${site}:${head}:${query}`, 0, { t: "why", run: run(), site, head, query });
     },
     () => {
-      const { status, strips } = store.outline.value;
+      const { strips } = store.outline.value;
       for (const [strip, texts] of Object.entries(strips)) {
         const at = texts.indexOf(UNKNOWN, whole.value.get(strip) ?? 0); // a token may be just this sign
-        if (at >= 0 && status !== "recording") once(`texts ${strip} ${at}`, 0, { t: "texts", run: run(), strip, at });
+        if (at >= 0 && !isRecording()) once(`texts ${strip} ${at}`, 0, { t: "texts", run: run(), strip, at });
       }
     },
   ].map((ask) => effect(ask));

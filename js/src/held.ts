@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals-core";
 import { Precision, type Block, type Sums } from "./blocks.ts";
 import { headName } from "./heads.ts";
+import { isComing } from "./lacking.ts";
 import { bytesOf, nothing, withSums } from "./large.ts";
 import { empty, mean, merged, worst, type Matrix } from "./matrix.ts";
 import { MEAN } from "./wire.gen.ts";
@@ -73,10 +74,16 @@ export function createHeld() {
     return found;
   };
 
+  /** Tells whether a block is coarser than what is here of its head, or comes row by row. */
+  const isNeedless = ({ site, head, whole, queries, keys }: Block, sites: Site[], isRecording: boolean): boolean =>
+    !(whole && queries.per * keys.per === 1) &&
+    isComing(unpacked(headName(site, head), sites[site]) ?? null, queries.end, isRecording);
+
   /** Takes what a picture holds; of another run than before it replaces everything. */
-  const take = ({ blocks, sums }: Picture, sites: Site[], isNew: boolean): void => {
+  const take = ({ blocks, sums }: Picture, sites: Site[], isNew: boolean, isRecording: boolean): void => {
     const next = isNew ? new Map<string, Head>() : new Map(heads.value);
     for (const block of blocks) {
+      if (!isNew && isNeedless(block, sites, isRecording)) continue;
       const name = headName(block.site, block.head);
       const known = next.get(name);
       if (known) recent.delete(known);

@@ -1,10 +1,23 @@
 /** What of a large head is here, for those who ask for the rest. */
 import { Precision } from "./blocks.ts";
 import { covers, type Shown } from "./large.ts";
-import { precisionOf, type Matrix } from "./matrix.ts";
+import { precisionOf, worst, type Matrix } from "./matrix.ts";
+
+/** Rows of a head that is shown while it is recorded that are on their way. */
+export const MAX_LATE = 512;
 
 /** Rows before and after the one that is looked at that should be here when somebody steps on. */
 const MAX_STRIDE = 3;
+
+/** Of so many rows of a head those that should be here. */
+export const due = (nQueries: number, isRecording: boolean): number => nQueries - (isRecording ? MAX_LATE : 0);
+
+/** Tells whether all rows of a head are here, or come by themselves. */
+export const isComing = (matrix: Matrix | null, nQueries: number, isRecording: boolean): boolean =>
+  matrix !== null &&
+  !matrix.large &&
+  matrix.nQueries >= due(nQueries, isRecording) &&
+  worst(matrix) > Precision.Missing;
 
 /** Tells whether the cells of a view of a large head are here, of rows before `end`; others come by themselves. */
 export function isDrawn(matrix: Matrix | null, { queries, keys }: Shown, end: number): boolean {

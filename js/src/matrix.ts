@@ -55,7 +55,7 @@ export function merged(matrix: Matrix, block: Block, shape: { nQueries: number; 
   const nKeys = Math.max(matrix.nKeys, isWhole ? block.keys.end : shape.nKeys);
   const isAll = isWhole && block.queries.first === 0 && block.queries.end === nQueries;
   if (!isAll && (matrix.large || !isWhole || nQueries * nKeys > MAX_GROWN)) {
-    const large = withBlock(matrix.large ?? opened(matrix), block, nKeys);
+    const large = withBlock(matrix.large ?? opened(matrix, block), block, nKeys);
     return { ...empty(), nQueries, nKeys, large };
   }
   const same = !matrix.large && nQueries === matrix.nQueries && nKeys === matrix.nKeys;
@@ -71,12 +71,14 @@ export function merged(matrix: Matrix, block: Block, shape: { nQueries: number; 
   return { ...next };
 }
 
-/** The last rows of a head that grew too large to be here whole. */
-function opened(matrix: Matrix): Large {
+/** The last rows and the sums of a head that grew too large to be here whole. */
+function opened(matrix: Matrix, { site, head }: Block): Large {
   const first = Math.max(0, matrix.nQueries - Math.ceil(ROWS_BYTES / 4 / Math.max(1, matrix.nKeys)));
   const last = Array.from({ length: matrix.nQueries - first }, (_, i) => first + i);
   const known = last.filter((q) => matrix.precision[q]);
-  return { ...nothing(), rows: new Map(known.map((q) => [q, row(matrix, q).slice()])) };
+  const nSteps = worst(matrix) > Precision.Missing ? matrix.nQueries : 0;
+  const sums = nSteps ? [{ site, head, nSteps, values: Float32Array.from(strength(matrix, nSteps)) }] : [];
+  return { ...nothing(), rows: new Map(known.map((q) => [q, row(matrix, q).slice()])), sums };
 }
 
 function grown(matrix: Matrix, nQueries: number, nKeys: number): Matrix {

@@ -177,7 +177,7 @@ export function createStore(dark: ReadonlySignal<boolean>, page = ""): Store {
       const { step, site } = selection.value;
       const wasLast = step >= (before.sites[site]?.nQueries ?? 0) - 1;
       outline.value = withPicture(before, picture);
-      held.take(picture, outline.value.sites, before === NOTHING);
+      held.take(picture, outline.value.sites, before === NOTHING, outline.value.status === "recording");
       const known = withHeads(before === NOTHING ? new Map() : heads.value, picture.heads);
       heads.value = withPictures(known, picture.blocks);
       nKept.value = picture.kept || (before === NOTHING ? 0 : nKept.value);

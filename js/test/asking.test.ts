@@ -144,6 +144,49 @@ describe("what the page asks for", () => {
     ]);
   });
 
+  const grown = (nQueries: number, status: PictureData["status"] = "recording") =>
+    large({ status, sites: [{ ...site, n_heads: 1, n_queries: nQueries, n_keys: N }] });
+  const cells = (nQueries: number, status?: PictureData["status"]) => {
+    const values = new Uint8Array(Float32Array.from({ length: Math.ceil(nQueries / 8) * 128 }, () => 0.5).buffer);
+    const of = { site: 0, head: 0, dtype: "f4" as const, n_odd: 0, levels: 0, sampled: false, whole: false };
+    const block = { ...of, queries: [0, nQueries, 8], keys: [0, N, 8], offset: 0, n_bytes: values.byteLength };
+    return readPicture(packRaw({ ...grown(nQueries, status), blocks: [block] }, [values]));
+  };
+  const rows = (at: number, n: number) => ({ at, rows: Array.from({ length: n }, () => Array<number>(N).fill(0.25)) });
+
+  it("is nothing of rows that came one by one, which cells of them do not replace", () => {
+    const { store, sent, asking } = opened(grown(0));
+    store.merge(readPicture(pack(grown(600), [rows(0, 600)])));
+    store.shown.value = { queries: { first: 0, end: 600, per: 8 }, keys: { first: 0, end: N, per: 8 } };
+    store.merge(cells(603)); // of which three rows are on their way
+    asking.answered();
+    expect(store.matrix(0, 0)).toMatchObject({ large: null, nQueries: 600 });
+    store.merge(readPicture(pack(grown(603), [rows(600, 3)])));
+    store.merge(cells(603, "complete"));
+    asking.answered();
+    expect(store.matrix(0, 0)).toMatchObject({ large: null, nQueries: 603 });
+    expect(store.received.value.values[0]).toBe(store.nSeen.value / 4);
+    expect(views(sent)).toEqual([]);
+    store.merge(cells(606, "complete")); // three more did not come, and will not
+    expect(store.matrix(0, 0)?.large).not.toBeNull();
+    expect(store.received.value).toMatchObject({ nSteps: 603 });
+  });
+
+  it("is a head that grows while its sums are read, once in many rows", () => {
+    const { store, sent, asking } = opened(grown(600));
+    const grow = (nQueries: number) => {
+      store.merge(cells(nQueries));
+      const queries = { first: 0, end: nQueries, per: 8 };
+      store.shown.value = { queries, keys: { first: 0, end: N, per: 8 } };
+      store.select({ step: nQueries - 1 });
+      asking.answered();
+      return views(sent).length;
+    };
+    const first = grow(600);
+    expect([grow(610), grow(620), grow(900)]).toEqual([first, first, first]);
+    expect(grow(1100)).toBeGreaterThan(first);
+  });
+
   it("is asked again where no answer came", () => {
     const { store, sent } = opened();
     store.select({ step: 9 });

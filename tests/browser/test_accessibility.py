@@ -131,10 +131,13 @@ def test_a_narrow_window_loses_nothing(state: str, pages: dict[str, Path], at: C
         assert box["x"] + box["width"] <= REFLOW_PX
 
 
+BAR = "site, head and step"
 FOCUS = "() => document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent"
 STOPS = """() => [...document.querySelectorAll('a, button, input, select, [tabindex]')]
   .filter((node) => node.tabIndex >= 0 && node.checkVisibility())
   .map((node) => node.closest('section, .attnwidget-controls')?.className)"""
+STOPS_OF = """(bar) => [...bar.querySelectorAll('button, input, select')]
+  .filter((node) => node.tabIndex >= 0 && node.checkVisibility()).length"""
 
 
 def tab_to(page: Page, name: str) -> None:
@@ -144,6 +147,21 @@ def tab_to(page: Page, name: str) -> None:
         if page.evaluate(FOCUS) == name:
             return
     raise AssertionError(f"no tab stop is called {name!r}")
+
+
+def go_to(page: Page, bar: str, name: str) -> None:
+    """Press Tab until a toolbar has the focus, and arrows until one of its controls does."""
+    role = "() => document.activeElement.closest('[role=toolbar]')?.getAttribute('aria-label')"
+    for key, is_there in (
+        ("Tab", lambda: page.evaluate(role) == bar),
+        ("ArrowRight", lambda: page.evaluate(FOCUS) == name),
+    ):
+        for _ in range(60):
+            if is_there():
+                break
+            page.keyboard.press(key)
+        else:
+            raise AssertionError(f"{key} does not lead to {name!r} in the toolbar {bar!r}")
 
 
 @pytest.fixture
@@ -162,18 +180,19 @@ def test_a_step_is_chosen_with_keys(keyed: Page) -> None:
 
 
 def test_play_is_started_and_stopped_with_keys(keyed: Page) -> None:
-    tab_to(keyed, "play")
+    go_to(keyed, BAR, "play")
     keyed.keyboard.press("Space")
     expect(keyed.get_by_role("button", name="pause")).to_be_focused()
     keyed.keyboard.press("Space")
     expect(keyed.get_by_role("button", name="play")).to_be_focused()
 
 
-@pytest.mark.parametrize(("name", "key", "chosen"), [
-    ("site", "e", "encoder self"), ("head", "4", "4 of 4"), ("scale", "r", "row maximum"), ("rows", "i", "input")
+@pytest.mark.parametrize(("bar", "name", "key", "chosen"), [
+    (BAR, "site", "e", "encoder self"), (BAR, "head", "4", "4 of 4"),
+    ("View", "scale", "r", "row maximum"), ("View", "rows", "i", "input"),
 ])  # fmt: skip
-def test_lists_are_chosen_from_with_keys(keyed: Page, name: str, key: str, chosen: str) -> None:
-    tab_to(keyed, name)
+def test_lists_are_chosen_from_with_keys(keyed: Page, bar: str, name: str, key: str, chosen: str) -> None:
+    go_to(keyed, bar, name)
     keyed.keyboard.press(key)
     expect(keyed.get_by_label(name, exact=True).locator("option:checked")).to_have_text(chosen)
 
@@ -219,6 +238,60 @@ def test_there_is_one_tab_stop_a_view_however_many_tokens_there_are(
     weights = np.random.default_rng(0).random((2, n_tokens, n_tokens)).astype(np.float32)
     words = [f"t{i}" for i in range(n_tokens)]
     aw.Trace.from_weights(weights, source=words, target=words).to_html(tmp_path / "page.html")
-    stops = at(tmp_path / "page.html").evaluate(STOPS)
-    views = [name for name in stops if "attnwidget-view " in f"{name} " and "attnwidget-step" not in name]
+    page = at(tmp_path / "page.html")
+    bars = [page.locator("[role=toolbar]").nth(i) for i in range(page.locator("[role=toolbar]").count())]
+    assert [bar.evaluate(STOPS_OF) for bar in bars if bar.is_visible()] == [2] + [1] * (
+        1 + (n_tokens > 24)
+    )  # the slider
+    stops = page.evaluate(STOPS)
+    views = [name for name in stops if "attnwidget-view " in f"{name} "]
     assert max(views.count(name) for name in views if "heads" not in name) == 1
+
+
+def test_arrows_go_through_a_toolbar_and_tab_comes_back_to_it(keyed: Page) -> None:
+    go_to(keyed, "View", "scale")
+    keyed.keyboard.press("ArrowLeft")
+    before = keyed.evaluate(FOCUS)
+    assert before == "links"
+    keyed.keyboard.press("Tab")
+    assert keyed.evaluate(FOCUS) != before
+    keyed.keyboard.press("Shift+Tab")
+    assert keyed.evaluate(FOCUS) == before
+
+
+def test_a_control_that_goes_away_leaves_its_toolbar_in_reach(keyed: Page) -> None:
+    go_to(keyed, BAR, "site")
+    keyed.evaluate("() => { document.activeElement.closest('label').hidden = true; }")
+    bar = keyed.locator(f"[role=toolbar][aria-label='{BAR}']")
+    expect(bar.locator("select[tabindex='0']")).to_have_count(1)
+    expect(bar.locator("select[tabindex='0']")).to_be_visible()
+
+
+@pytest.fixture
+def long(at: Callable[..., Page], tmp_path: Path) -> Page:
+    words = [f"t{i}" for i in range(60)]
+    weights = np.full((1, 60, 60), 1 / 60, np.float32)
+    aw.Trace.from_weights(weights, source=words, target=words).to_html(tmp_path / "page.html")
+    return at(tmp_path / "page.html")
+
+
+def test_escape_leaves_the_search_to_where_the_focus_was(long: Page) -> None:
+    tab_to(long, "input")
+    long.keyboard.press("/")
+    expect(long.get_by_role("searchbox")).to_be_focused()
+    long.keyboard.type("t7")
+    long.keyboard.press("Escape")
+    expect(long.get_by_role("searchbox")).to_have_value("")
+    assert long.evaluate(FOCUS) == "input"
+
+
+def test_arrows_move_the_caret_in_what_is_sought(long: Page) -> None:
+    search = long.get_by_role("searchbox")
+    search.focus()
+    long.keyboard.type("t7")
+    long.keyboard.press("ArrowLeft")
+    long.keyboard.type("1")
+    expect(search).to_have_value("t17")
+    for _ in range(2):
+        long.keyboard.press("ArrowRight")
+    expect(search).not_to_be_focused()

@@ -16,7 +16,7 @@ SOURCES = ROOT / "js" / "src"
 BUNDLES = tuple(PACKAGE / "static" / f"{name}.js" for name in ("widget", "standalone", "loader"))
 
 MAX_LINES = 250
-MAX_BUNDLE_BYTES = 152_000
+MAX_BUNDLE_BYTES = 154_000
 CITABLE = {"arxiv.org", "doi.org", "github.com", "www.w3.org", "aclanthology.org"}
 NAMESPACES = {"www.w3.org"}
 

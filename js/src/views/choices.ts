@@ -5,6 +5,7 @@ import { zoomed } from "../scales.ts";
 import type { Selection } from "../selection.ts";
 import type { Links, Store } from "../store.ts";
 import { percent } from "../text.ts";
+import { oneStop } from "./stops.ts";
 import { axisName } from "./strip.ts";
 
 /** Zooming ends at this many tokens. */
@@ -16,10 +17,10 @@ export function choices(store: Store, signal: AbortSignal): HTMLElement {
   store.draw(signal, () => setOptions(links.control, Object.entries(store.words.linkChoices), store.links.value));
   const { own, ...others } = store.words.expectationChoices;
   const expectations = () => (store.selection.value.expected.length ? { ...others, own } : others);
-  return html(
-    "section",
+  const bar = html(
+    "div",
     "step attnwidget-view",
-    {},
+    { role: "toolbar", "aria-label": store.words.view },
     heading(store.words.view),
     links.field,
     veil(store, signal, links.field),
@@ -32,6 +33,8 @@ export function choices(store: Store, signal: AbortSignal): HTMLElement {
     ),
     zoom(store, signal),
   );
+  oneStop(bar, signal);
+  return bar;
 }
 
 /** A drop-down list for one field of the selection. */

@@ -6,6 +6,7 @@ import { MEAN } from "../wire.gen.ts";
 import { shown } from "../text.ts";
 import { chooseSite } from "./site-choice.ts";
 import { groupsOf, siteName } from "./sites.ts";
+import { oneStop } from "./stops.ts";
 import type { View } from "./view.ts";
 
 /** Steps per second. */
@@ -24,6 +25,7 @@ export const controls: View = {
   mount(host, store, _layout, signal) {
     const name = title();
     host.append(name, ...siteFields(store, signal), player(store, signal));
+    oneStop(host, signal, host.querySelector("[type=range]")); // whose arrows choose the step
     store.draw(signal, () => setText(name, store.outline.value.title || store.words.name));
   },
 };

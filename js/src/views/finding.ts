@@ -5,6 +5,7 @@ import { row, strongest } from "../matrix.ts";
 import { around, type Window } from "../scales.ts";
 import type { Store } from "../store.ts";
 import { minimap } from "./minimap.ts";
+import { oneStop } from "./stops.ts";
 
 /** Strips that are shorter are seen at once. */
 const LONG = 24;
@@ -38,15 +39,17 @@ export function finding(store: Store, root: () => Element | null, signal: AbortS
   const count = html("span", "search-count", { "aria-live": "polite" });
   const best = html("button", "text-button", { type: "button" }, store.words.toStrongest);
   const section = html(
-    "section",
+    "div",
     "step",
-    {},
+    { role: "toolbar", "aria-label": store.words.finding },
     heading(store.words.finding),
     html("div", "search-row", {}, input, count),
     best,
   );
   section.append(minimap(store, signal));
+  oneStop(section, signal);
   let at = -1;
+  let from: HTMLElement | null = null; // what had the focus before the search was asked for
 
   const found = () => {
     const { keys, queries } = store.slice.value;
@@ -75,6 +78,7 @@ export function finding(store: Store, root: () => Element | null, signal: AbortS
       input.value = "";
       at = -1;
       tell();
+      from?.focus();
     },
     { signal },
   );
@@ -91,6 +95,7 @@ export function finding(store: Store, root: () => Element | null, signal: AbortS
     const isTyping = key.target instanceof HTMLInputElement && key.target.type === "search";
     if (key.key !== "/" || isTyping || section.hidden) return;
     take(key);
+    from = key.target as HTMLElement;
     input.focus();
   };
   queueMicrotask(() => root()?.addEventListener("keydown", onSlash, { signal }));

@@ -6,6 +6,7 @@ import { cornerOf, linesIn, moved, tileAt, type Sort } from "./grid-order.ts";
 import { paintGrid } from "./grid-paint.ts";
 import { gridState, type GridState } from "./grid-state.ts";
 import { chooseSite } from "./site-choice.ts";
+import { oneStop } from "./stops.ts";
 import type { Head } from "../heads.ts";
 import type { Store } from "../store.ts";
 import type { View } from "./view.ts";
@@ -28,7 +29,9 @@ export const grid: View = {
     const help = { "aria-description": store.words.headsHelp, "aria-activedescendant": cell.id };
     const box = html("div", "heads-box", { role: "listbox", tabindex: 0, id, ...help }, content);
     const told = html("p", "note attnwidget-heads-told");
-    host.append(html("div", "heads-bar", {}, toggle, sortBy.field, note), box, told);
+    const bar = html("div", "heads-bar", {}, toggle, sortBy.field, note);
+    host.append(bar, box, told);
+    oneStop(bar, signal);
 
     const cursor = state(-1);
     const view = state({ top: 0, width: 0, height: 0, seen: false });

@@ -76,7 +76,7 @@ export function mount(host: HTMLElement, store: Store, signal: AbortSignal): voi
 }
 
 function build(host: HTMLElement, store: Store, language: string, signal: AbortSignal): void {
-  const bar = html("div", "controls");
+  const bar = html("div", "controls", { role: "toolbar", "aria-label": store.words.bar });
   const notes = html("div", "flags");
   const picture = html("div", "picture");
   const side = html("aside", "panel");

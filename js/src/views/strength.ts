@@ -132,7 +132,6 @@ function writeValues(host: HTMLElement, bars: Bar[], axis: Axis, top: number, st
   }
 }
 
-/** The expectation as a line with a step at each input. */
 /** The mean of each cell, where a bar is the largest of several inputs. */
 function meansOf(bars: Bar[], axis: Axis, top: number, where: Where): string {
   const marks = bars.map(({ mean }, cell) => {
@@ -143,6 +142,7 @@ function meansOf(bars: Bar[], axis: Axis, top: number, where: Where): string {
   return marks.join("");
 }
 
+/** The expectation as a line with a step at each input. */
 function lineOf(bars: Bar[], axis: Axis, top: number, where: Where): string {
   const parts = bars.map(({ expected }, cell) => {
     if (expected === null) return "";

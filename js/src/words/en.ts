@@ -13,6 +13,7 @@ export const en = {
   pause: "pause",
   next: "next step",
   last: "last step",
+  bar: "site, head and step",
   step: "step",
   stepOf: (step: number, n: number, row: string) => (n ? `${row} ${step + 1} of ${n}` : "no steps yet"),
   stepText: (step: number, n: number, row: string, token: string) => `${row} ${step + 1} of ${n}, ${token}`,

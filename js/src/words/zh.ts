@@ -14,6 +14,7 @@ export const zh: Words = {
   pause: "暂停",
   next: "下一步",
   last: "最后一步",
+  bar: "位置、注意力头和步",
   step: "步",
   stepOf: (step, n, row) => (n ? `第 ${step + 1} ${row}，共 ${n} ${row}` : "还没有步骤"),
   stepText: (step, n, row, token) => `第 ${step + 1} ${row}，共 ${n} ${row}，${token}`,
