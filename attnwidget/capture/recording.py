@@ -99,6 +99,7 @@ def opened(recorder: Recorder, edits: Edit | Iterable[Edit]) -> Iterator[None]:
     if editor is not None:
         recorder.sites.keep_weights("edits")
     check_closed()
+    recorder.trace.edits = tuple(map(str, changes))
     _open.set(recorder)
     try:
         with recorder.sites.sharding.together(recorder.terms(changes)):
