@@ -163,6 +163,7 @@ class _Tap:
         self._recorder = recorder
 
     def __call__(self, ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        self._recorder.check()
         with torch.no_grad(), torch._C.DisableTorchFunction():
             self._recorder.scored(ids, scores)
         return scores

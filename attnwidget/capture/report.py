@@ -66,10 +66,11 @@ def nothing_found(model: str, ran: Mapping[str, str]) -> str:
     )
 
 
-def not_read(model: object, error: Exception) -> str:
-    """Say that looking at a model went wrong, which is our mistake."""
+def not_read(model: object, path: str, error: Exception) -> str:
+    """Say that looking at a model went wrong, which is our mistake; `path` is of the module that ran, "" if unknown."""
+    name = f"{path} in {type(model).__name__}" if path else type(model).__name__
     return (
-        f"attention of {type(model).__name__} could not be read: {type(error).__name__}: {error}. The model ran as "
+        f"attention of {name} could not be read: {type(error).__name__}: {error}. The model ran as "
         "without recording. Please report it, with the lines above."
     )
 
