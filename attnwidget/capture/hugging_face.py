@@ -32,7 +32,6 @@ from attnwidget.capture.sdpa import seen_by, weighed
 from attnwidget.capture.unstopped import Called
 
 _Answer = tuple[torch.Tensor, torch.Tensor | None]
-_Attention = Callable[..., _Answer]
 _SDPA = "sdpa_attention_forward"  # which calls torch's kernel by its name, so that no mode is needed to see it
 
 _open: ContextVar[HuggingFaceAdapter | None] = ContextVar("attnwidget_hugging_face", default=None)
@@ -125,10 +124,9 @@ class HuggingFaceAdapter(Adapter):
             return output, extra
         about = About(owner, caller.f_locals, query, key, args, kwargs)
         calls_kernel = function.__name__ == _SDPA
-        with self.sink.collected(about.placed, listening=not calls_kernel) as seen:
-            own = kernel_swapped(seen_by(self.sink, owner), self.sink.unstopped) if calls_kernel else nullcontext()
-            with own:
-                output, extra = function(module, query, key, *args, **kwargs)
+        own = kernel_swapped(seen_by(self.sink, owner), self.sink.unstopped) if calls_kernel else nullcontext()
+        with self.sink.collected(about.placed, listening=not calls_kernel) as seen, own:
+            output, extra = function(module, query, key, *args, **kwargs)
         with torch.no_grad():
             call = self._call(about, extra, seen)
             if call is None and "flash" in function.__name__:
@@ -237,18 +235,14 @@ def _wrap(interface: Any, change: int) -> None:  # noqa: ANN401 - a class of Tra
             interface.get_interface = _original
 
 
-def _get_interface(interface: object, *args: object, **kwargs: object) -> _Attention:
-    function: _Attention = _original(interface, *args, **kwargs)
+def _get_interface(interface: object, *args: object, **kwargs: object) -> Callable[..., _Answer]:
+    function: Callable[..., _Answer] = _original(interface, *args, **kwargs)
     adapter = _open.get()
     if adapter is None:
         return function
 
     def attention(*args: Any, **kwargs: Any) -> _Answer:  # noqa: ANN401
-        caller = sys._getframe(1)
-
-        def look(called: Called[_Answer], args: Any, kwargs: Any) -> _Answer:  # noqa: ANN401
-            return adapter.attend(called, caller, *args, **kwargs)
-
-        return adapter.sink.unstopped.run(look, function, args, kwargs)
+        caller, run = sys._getframe(1), adapter.sink.unstopped.run
+        return run(lambda func, some, named: adapter.attend(func, caller, *some, **named), function, args, kwargs)
 
     return attention

@@ -84,11 +84,8 @@ class Recorder:
 
     def _fail(self, error: Exception) -> None:
         """Take nothing any more, because of what went wrong while looking."""
-        if self.failure is None and isinstance(error, CaptureError):
-            self.failure = error
-        elif self.failure is None:
-            self.failure = CaptureError(not_read(self._model, self.modules.path_now(), error))
-            self.failure.__cause__ = error
+        if self.failure is None:
+            self.failure = not_read(self._model, self.modules.path_now(), error)
         self._pending.clear()
 
     def check(self) -> None:
