@@ -54,6 +54,7 @@ def grouped(trace: Trace, by: By | Mapping[str, Spans] = "words") -> Trace:
             'group by "sentences", or by longer spans.'
         )
     made = Trace(title=trace.title)
+    made.edits = trace.edits
     for strip, at in starts.items():
         if len(at):
             texts = [trace.tokens[strip].texts[first:end] for first, end in pairwise([*at.tolist(), strips[strip]])]

@@ -62,6 +62,7 @@ def outlined(trace: Trace, *, computed: bool = True) -> tuple[dict[str, Any], di
     header = {
         "version": VERSION,
         "title": trace.title,
+        "edits": list(trace.edits),
         "status": trace.status,
         "strips": {},
         "scenes": {name: _described_scene(scene) for name, scene in ledger.strips.scenes.items()},

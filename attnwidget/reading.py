@@ -26,11 +26,14 @@ class Reading(Late):
 
     Args:
         title: a short name, shown above the picture.
+
+    `edits` says in words what was changed while the model ran, in the order in which it was applied.
     """
 
     def __init__(self, title: str) -> None:
         super().__init__()
         self.title = title
+        self.edits: tuple[str, ...] = ()
         self._survey = Survey(self._ledger, self.lock)
         self._drawn: tuple[object, Architecture] = (None, Architecture())
 

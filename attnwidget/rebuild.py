@@ -98,6 +98,7 @@ def rebuilt(header: dict[str, Any], tensors: Tensors) -> Trace:
         LookupError, TypeError, ValueError, OverflowError: header and tensors do not make a trace.
     """
     trace = Trace(title=header["title"])
+    trace.edits = _texts(header.get("edits", []))  # which files of before do not tell
     ledger, strips = trace.ledger, header["strips"]
     n_read = None if header["n_read"] is None else _field(header, "n_read", int)
     names = dict.fromkeys((SOURCE, TARGET, *strips))
@@ -124,6 +125,12 @@ def rebuilt(header: dict[str, Any], tensors: Tensors) -> Trace:
     if header["status"] != "empty":
         trace.finish("complete" if header["status"] == "complete" else "stopped")
     return trace
+
+
+def _texts(said: object) -> tuple[str, ...]:
+    if type(said) is not list or any(type(text) is not str for text in said):
+        raise ValueError("its edits are not told in words")
+    return tuple(said)
 
 
 def _read_scene(said: dict[str, Any], strip: str, tensors: Tensors) -> Scene:

@@ -16,6 +16,7 @@ import torch
 from attnwidget.capture.call import Call
 from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.modules import Owner
+from attnwidget.capture.unstopped import Called, Unstopped
 
 TorchFunction = Callable[..., object]
 Place = Callable[[Call], Call]
@@ -45,8 +46,9 @@ class Sink(Protocol):
     def withdraw(self, call: Call) -> None:
         """Drop a call that was taken, because another adapter has a better claim."""
 
-    def failed(self, error: Exception) -> None:
-        """Say what went wrong while looking; the model runs on, and the recording ends with it."""
+    @property
+    def unstopped(self) -> Unstopped:
+        """In what everything that an adapter does while the model runs is run; inside `Adapter.run` it is already."""
 
     def leave_out(self, owner: Owner) -> None:
         """Say that a module weighs something, which is not taken for attention."""
@@ -91,7 +93,7 @@ class Adapter:
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
 
-    def run(self, func: TorchFunction, args: Sequence[object], kwargs: Mapping[str, object]) -> object:
+    def run(self, func: Called[object], args: Sequence[object], kwargs: Mapping[str, object]) -> object:
         """Run one of `functions` as it would have run, look, and return its result unchanged."""
         return func(*args, **kwargs)
 

@@ -47,7 +47,6 @@ class DispatchAdapter(Adapter):
         # Tensors are held, because one that only C++ holds may come as another object the next time.
         self._followed: deque[tuple[torch.Tensor, torch.Tensor, Owner, str]] = deque(maxlen=_N_FOLLOWED)
         self._fast = MhaAdapter(sink)
-        self._error: CaptureError | None = None
 
     @property
     def is_concerned(self) -> bool:
@@ -58,18 +57,12 @@ class DispatchAdapter(Adapter):
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Have a dispatch mode inside the block, if the model needs one.
-
-        Raises:
-            CaptureError: at the end, because TorchScript makes another error of what is raised in an operator.
-        """
+        """Have a dispatch mode inside the block, if the model needs one."""
         model = self.sink.model
         if self.sink.edits and _kind(model):
             raise _not_editable("the model", _kind(model))
         with _Mode(self) if self.is_concerned else nullcontext():
             yield
-        if self._error is not None:
-            raise self._error
 
     def look(self, name: str, given: Mapping[str, Any], result: object) -> None:
         """Look at an operator that has run.
@@ -125,12 +118,10 @@ class DispatchAdapter(Adapter):
     def _take(self, owner: Owner, call: Call) -> None:
         kind = _kind(owner.module)
         call = replace(call, module=owner.path, note=call.note or _NAMELESS.format(kind))
-        try:
-            if self.sink.edited(call) is not None:
-                raise _not_editable(owner.path, kind)
+        if self.sink.edited(call) is not None:  # TorchScript makes another error of what is raised in an operator
+            self.sink.unstopped.failed(_not_editable(owner.path, kind))
+        else:
             self.sink.take(call)
-        except CaptureError as error:
-            self._error = self._error or error
 
 
 class _Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -149,9 +140,9 @@ class _Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> object:
         """Run an operator, and look at it."""
         result = func(*args, **(kwargs or {}))
-        schema = func._schema
-        given = {argument.name: value for argument, value in zip(schema.arguments, args, strict=False)}
-        with torch.no_grad(), torch._C.DisableTorchFunction():
+        with self._adapter.sink.unstopped, torch.no_grad(), torch._C.DisableTorchFunction():
+            schema = func._schema
+            given = {argument.name: value for argument, value in zip(schema.arguments, args, strict=False)}
             self._adapter.look(schema.name, {**given, **(kwargs or {})}, result)
         return result
 

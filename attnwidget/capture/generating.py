@@ -31,6 +31,7 @@ class Run:
     model: Any
     inputs: Mapping[str, Any]
     tokenizer: Any
+    edits: tuple[Edit, ...]
     options: dict[str, Any]  # of `generate`
     kwargs: Mapping[str, Any]  # of the model's own
     randomness: torch.Tensor
@@ -101,11 +102,12 @@ def generate(
     options = {"example": example, "store": store, "title": title, "progress": progress}
     randomness = torch.get_rng_state()
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    run = Run(model, copied(tensors), tokenizer, options, copied(kwargs), randomness, cuda)
+    changes = as_edits(edits)
+    run = Run(model, copied(tensors), tokenizer, changes, options, copied(kwargs), randomness, cuda)
     trace = trace_for(into, None, None, title)
     if save is not None:
         trace.save(save)
-    _decode(model, tensors, kwargs, tokenizer, trace, as_edits(edits), index, count, store=store, progress=progress)
+    _decode(model, tensors, kwargs, tokenizer, trace, changes, index, count, store=store, progress=progress)
     runs[trace] = run
     return trace
 
@@ -161,6 +163,7 @@ class _Tap:
         self._recorder = recorder
 
     def __call__(self, ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        self._recorder.check()
         with torch.no_grad(), torch._C.DisableTorchFunction():
             self._recorder.scored(ids, scores)
         return scores

@@ -17,12 +17,12 @@ from attnwidget.capture.arguments import RECURRENT, in_order, reads_one
 from attnwidget.capture.attention import Weights
 from attnwidget.capture.call import Call
 from attnwidget.capture.editing import Editor
-from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.fast_path import kept_open
 from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.modules import Owner
 from attnwidget.capture.proof import Proof, proven
 from attnwidget.capture.recorder import Recorder
+from attnwidget.capture.unstopped import Called, Unstopped
 from attnwidget.capture.windows import as_heads, windows_of
 
 _WHOLE = "hugging_face"  # the adapter that knows by itself when attention runs
@@ -69,11 +69,15 @@ class Hub(TorchFunctionMode):
         """Run a torch function, through an adapter if one asked for it."""
         name = getattr(func, "__name__", "")
         run = self._runs.get(name)
-        if name in RECURRENT and reads_one(name, args) and self.owner() is not None:
-            self._recorder.recurred()
+        if name in RECURRENT:
+            with self.unstopped:
+                if reads_one(name, args) and self.owner() is not None:
+                    self._recorder.recurred()
         if run is None or self._muting.depth:
             return func(*args, **kwargs) if kwargs else func(*args)
-        return run(func, *in_order(args, kwargs) if kwargs else (args, {}))
+        if kwargs:
+            return self.unstopped.run(_ordered(run), func, args, kwargs)
+        return self.unstopped.run(run, func, args, {})
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -120,6 +124,11 @@ class Hub(TorchFunctionMode):
             self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
     @property
+    def unstopped(self) -> Unstopped:
+        """In what everything is run that looks on."""
+        return self._recorder.unstopped
+
+    @property
     def model(self) -> torch.nn.Module:
         """The model that is recorded."""
         return self._recorder.modules.model
@@ -148,18 +157,11 @@ class Hub(TorchFunctionMode):
                 shown = as_heads(call) if windows is None else windows.in_image(call)
                 if shown is not call:
                     self._shown[call] = shown
-                try:
-                    self._recorder.take(shown)
-                except CaptureError as error:
-                    self.failed(error)
+                self._recorder.take(shown)
 
     def withdraw(self, call: Call) -> None:
         """Drop a call that was taken."""
         self._recorder.withdraw(self._shown.get(call, call))
-
-    def failed(self, error: Exception) -> None:
-        """Say what went wrong while looking; it is raised when the model has run, which must not stop because of it."""
-        self._recorder.fail(error)
 
     def leave_out(self, owner: Owner) -> None:
         """Say that a module weighs something, which is not taken for attention."""
@@ -230,10 +232,15 @@ class _Muting:
         self.depth -= 1
 
 
+def _ordered(run: Callable[..., object]) -> Callable[..., object]:
+    """Return what runs a torch function with arguments in their places that came by name."""
+    return lambda func, args, kwargs: run(func, *in_order(args, kwargs))
+
+
 def _chained(outer: Callable[..., object], inner: Callable[..., object]) -> Callable[..., object]:
     """Return what runs a torch function by two adapters that asked for it, the later one inside the earlier."""
 
-    def run(func: Callable[..., object], args: Sequence[object], kwargs: dict[str, object]) -> object:
+    def run(func: Called[object], args: Sequence[object], kwargs: dict[str, object]) -> object:
         def through(*some: object, **named: object) -> object:
             return inner(func, some, named)
 

@@ -29,8 +29,9 @@ from attnwidget.capture.flash import flash_attention
 from attnwidget.capture.kernel import kernel_swapped
 from attnwidget.capture.modules import Owner
 from attnwidget.capture.sdpa import seen_by, weighed
+from attnwidget.capture.unstopped import Called
 
-_Attention = Callable[..., tuple[torch.Tensor, torch.Tensor | None]]
+_Answer = tuple[torch.Tensor, torch.Tensor | None]
 _SDPA = "sdpa_attention_forward"  # which calls torch's kernel by its name, so that no mode is needed to see it
 
 _open: ContextVar[HuggingFaceAdapter | None] = ContextVar("attnwidget_hugging_face", default=None)
@@ -90,14 +91,14 @@ class HuggingFaceAdapter(Adapter):
 
     def attend(
         self,
-        function: _Attention,
+        function: Called[_Answer],
         caller: FrameType,
         module: torch.nn.Module,
         query: torch.Tensor,
         key: torch.Tensor,
         *args: Any,  # noqa: ANN401 - whatever the model passes
         **kwargs: Any,  # noqa: ANN401
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+    ) -> _Answer:
         """Run the model's attention function, and take its weights.
 
         Args:
@@ -110,7 +111,7 @@ class HuggingFaceAdapter(Adapter):
         owner = self.sink.owner(module)
         if owner is None:
             return function(module, query, key, *args, **kwargs)
-        sort = sort_of(function, query, key, args, kwargs)
+        sort = sort_of(function.func, query, key, args, kwargs)
         which = _Product.of(owner, sort, (query, key, *args[1:], *kwargs.values()))
         if self._last is not None and self._last[0].is_same(which):
             return self._again(function, module, query, key, *args, **kwargs)
@@ -123,10 +124,9 @@ class HuggingFaceAdapter(Adapter):
             return output, extra
         about = About(owner, caller.f_locals, query, key, args, kwargs)
         calls_kernel = function.__name__ == _SDPA
-        with self.sink.collected(about.placed, listening=not calls_kernel) as seen:
-            looking = kernel_swapped(seen_by(self.sink, owner)) if calls_kernel else nullcontext()
-            with looking:
-                output, extra = function(module, query, key, *args, **kwargs)
+        own = kernel_swapped(seen_by(self.sink, owner), self.sink.unstopped) if calls_kernel else nullcontext()
+        with self.sink.collected(about.placed, listening=not calls_kernel) as seen, own:
+            output, extra = function(module, query, key, *args, **kwargs)
         with torch.no_grad():
             call = self._call(about, extra, seen)
             if call is None and "flash" in function.__name__:
@@ -149,14 +149,14 @@ class HuggingFaceAdapter(Adapter):
 
     def _again(
         self,
-        function: _Attention,
+        function: Called[_Answer],
         module: torch.nn.Module,
         query: torch.Tensor,
         key: torch.Tensor,
         value: torch.Tensor,
         *args: Any,  # noqa: ANN401
         **kwargs: Any,  # noqa: ANN401
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+    ) -> _Answer:
         """Run the function with weights that were taken already, over other values: halves of those of a head."""
         edited = None if self._last is None else self._last[1]
         with self.sink.muted():
@@ -235,13 +235,14 @@ def _wrap(interface: Any, change: int) -> None:  # noqa: ANN401 - a class of Tra
             interface.get_interface = _original
 
 
-def _get_interface(interface: object, *args: object, **kwargs: object) -> _Attention:
-    function: _Attention = _original(interface, *args, **kwargs)
+def _get_interface(interface: object, *args: object, **kwargs: object) -> Callable[..., _Answer]:
+    function: Callable[..., _Answer] = _original(interface, *args, **kwargs)
     adapter = _open.get()
     if adapter is None:
         return function
 
-    def attention(*args: Any, **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor | None]:  # noqa: ANN401
-        return adapter.attend(function, sys._getframe(1), *args, **kwargs)
+    def attention(*args: Any, **kwargs: Any) -> _Answer:  # noqa: ANN401
+        caller, run = sys._getframe(1), adapter.sink.unstopped.run
+        return run(lambda func, some, named: adapter.attend(func, caller, *some, **named), function, args, kwargs)
 
     return attention

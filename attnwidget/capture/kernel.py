@@ -11,27 +11,34 @@ from typing import Any
 
 from torch.nn import functional as F
 
+from attnwidget.capture.unstopped import Unstopped
+
 Kernel = Callable[..., Any]
 
 _lock = threading.Lock()
-_stand_ins: dict[int, list[Kernel]] = {}  # by thread
+_stand_ins: dict[int, list[tuple[Unstopped, Kernel]]] = {}  # by thread
 _original: Kernel = F.scaled_dot_product_attention
 
 
 class kernel_swapped:
-    """Have this thread call `stand_in(original, *args, **kwargs)` in place of the kernel inside the block."""
+    """Have this thread call `stand_in(original, args, kwargs)` in place of the kernel inside the block.
 
-    def __init__(self, stand_in: Kernel) -> None:
-        self._stand_in, self._thread = stand_in, threading.get_ident()
+    Args:
+        stand_in: what is called.
+        unstopped: in what it runs.
+    """
+
+    def __init__(self, stand_in: Kernel, unstopped: Unstopped) -> None:
+        self._run, self._thread = (unstopped, stand_in), threading.get_ident()
 
     def __enter__(self) -> None:
-        _enter(self._thread, self._stand_in)
+        _enter(self._thread, self._run)
 
     def __exit__(self, *_: object) -> None:
         _leave(self._thread)
 
 
-def _enter(thread: int, stand_in: Kernel) -> None:
+def _enter(thread: int, stand_in: tuple[Unstopped, Kernel]) -> None:
     global _original
     with _lock:
         if not _stand_ins:
@@ -51,4 +58,7 @@ def _leave(thread: int) -> None:
 
 def _kernel(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever torch passes
     own = _stand_ins.get(threading.get_ident())
-    return own[-1](_original, *args, **kwargs) if own else _original(*args, **kwargs)
+    if not own:
+        return _original(*args, **kwargs)
+    unstopped, stand_in = own[-1]
+    return unstopped.run(stand_in, _original, args, kwargs)

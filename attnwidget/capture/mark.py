@@ -42,17 +42,23 @@ class MarkAdapter(Adapter):
                 raise TypeError(f"mark: weights of dtype {tensor.dtype} came, real numbers were expected.")
             if not tensor.ndim or not tensor.numel():
                 raise ValueError(f"mark: weights of shape {tuple(tensor.shape)} came, at least one key was expected.")
-            owner = self.sink.owner()
-            if owner is not None:
-                if isinstance(weights, torch.Tensor):
-                    self.sink.claim(weights, by=self)
-                call = to_call(tensor, owner=owner, route=self.name, name=name)
-                edited = self.sink.edited(call)
-                self.sink.take(edited or call)
-                if edited is not None:
-                    new = edited.attention.weights().to(tensor.dtype).reshape(tensor.shape)
-                    return cast(_Weights, new if isinstance(weights, torch.Tensor) else _like(weights, new))
+            with self.sink.unstopped:
+                return self._taken(weights, tensor, name)
         return weights
+
+    def _taken(self, weights: _Weights, tensor: torch.Tensor, name: str) -> _Weights:
+        owner = self.sink.owner()
+        if owner is None:
+            return weights
+        if isinstance(weights, torch.Tensor):
+            self.sink.claim(weights, by=self)
+        call = to_call(tensor, owner=owner, route=self.name, name=name)
+        edited = self.sink.edited(call)
+        self.sink.take(edited or call)
+        if edited is None:
+            return weights
+        new = edited.attention.weights().to(tensor.dtype).reshape(tensor.shape)
+        return cast(_Weights, new if isinstance(weights, torch.Tensor) else _like(weights, new))
 
 
 def _like(weights: object, new: torch.Tensor) -> object:
@@ -73,7 +79,6 @@ def mark(weights: _Weights, *, name: str = "") -> _Weights:
     Raises:
         TypeError: weights are not a tensor, array or numbers.
         ValueError: weights are a single number or empty.
-        CaptureError: a batch came and no example was chosen.
     """
     adapter = _open.get()
     return weights if adapter is None else adapter.mark(weights, name=name)

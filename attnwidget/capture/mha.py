@@ -78,7 +78,7 @@ class MhaAdapter(Adapter):
         )
         used: list[Call] = []
 
-        def kernel(original: Callable[..., torch.Tensor], *args: Any, **kwargs: object) -> torch.Tensor:  # noqa: ANN401 - as torch passes them
+        def kernel(original: Callable[..., torch.Tensor], args: Sequence[Any], kwargs: Mapping[str, Any]) -> object:
             query, key, value, mask, dropout, causal = args
             product = DotProduct(query, key, query.shape[-1] ** -0.5, mask, diagonal=0 if causal else None)
             call = replace(base, attention=product)
@@ -90,7 +90,7 @@ class MhaAdapter(Adapter):
 
         if not wants or self.sink.edits:
             given["need_weights"] = False
-            with kernel_swapped(kernel):
+            with kernel_swapped(kernel, self.sink.unstopped):
                 output, _ = cast("tuple[torch.Tensor, None]", func(*bound.args, **bound.kwargs))
             (call,) = used
             self.sink.take(call)

@@ -6,7 +6,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.proof import Inputs, Proof, inputs_of
 from attnwidget.capture.report import COMPILED, nothing_found, silent, stateful_modules, weighs_aside, without_attention
 from attnwidget.capture.tree import shape_of
+from attnwidget.capture.unstopped import Unstopped
 
 # Modules that only carry a function; what happens in them belongs to the module that called them.
 _CARRIERS = (torch.nn.Softmax, torch.nn.Softmax2d, torch.nn.LogSoftmax, torch.nn.Dropout, torch.nn.Identity)
@@ -44,9 +45,11 @@ class RunningModules:
 
     Args:
         inventory: all modules of the model to watch.
+        unstopped: in what hooks run.
     """
 
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, inventory: Inventory, unstopped: Unstopped) -> None:
+        self._unstopped = unstopped
         self.model, self.inventory = inventory.model, inventory
         self._modules = inventory.by_path
         self._paths = {id(module): path for path, module in self._modules.items()}
@@ -107,6 +110,12 @@ class RunningModules:
             return Owner("", self.model)
         self.others.add(other)
         return None
+
+    def path_now(self) -> str:
+        """Return the path of the module that runs now; "" where that is the model, or what tells it is broken."""
+        with suppress(Exception):
+            return (self.owner() or Owner("", self.model)).path
+        return ""
 
     def _owner(self, path: str, module: torch.nn.Module) -> Owner:
         parent = self._modules[path.rpartition(".")[0]] if path else None
@@ -169,16 +178,22 @@ class RunningModules:
 
     def _note_call(self, module: torch.nn.Module, inputs: tuple[object, ...], named: dict[str, object]) -> None:
         """Note that the model itself was called."""
-        if not self.n_forwards and module is self.model:
-            self.inputs = inputs_of(inputs, named)
-            if self.proof is not None and self.inputs is not None and self.inputs == self.proof.inputs:
-                self.shapes = dict(self.proof.shapes)
-            elif self.proof is not None:
-                self._watch_closely()
-        by_name = [it for it in named.values() if isinstance(it, torch.Tensor) and not it.is_nested and it.ndim]
-        self._note(module, inputs or tuple(sorted(by_name, key=len, reverse=True)))  # examples may be of several kinds
+        with self._unstopped:
+            if not self.n_forwards and module is self.model:
+                self.inputs = inputs_of(inputs, named)
+                if self.proof is not None and self.inputs is not None and self.inputs == self.proof.inputs:
+                    self.shapes = dict(self.proof.shapes)
+                elif self.proof is not None:
+                    self._watch_closely()
+            by_name = [it for it in named.values() if isinstance(it, torch.Tensor) and not it.is_nested and it.ndim]
+            by_size = tuple(sorted(by_name, key=len, reverse=True))  # examples may be of several kinds
+            self._note_that_ran(module, inputs or by_size)
 
     def _note(self, module: torch.nn.Module, inputs: object) -> None:
+        with self._unstopped:
+            self._note_that_ran(module, inputs)
+
+    def _note_that_ran(self, module: torch.nn.Module, inputs: object) -> None:
         """Note that a module ran. Once is enough to know, so that only the model itself is watched further."""
         if module is self.model:
             self.n_forwards += 1

@@ -16,6 +16,7 @@ from attnwidget.capture.call import Call
 from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.kinds import says_cross
 from attnwidget.capture.pieces import Piece
+from attnwidget.capture.unstopped import Unstopped
 
 _IDS = ("decoder_input_ids", "input_ids")
 _CACHES = ("past_key_values", "cache_params")
@@ -63,7 +64,8 @@ class Pass:
 class Passes:
     """The passes of the decoders in a model of Transformers since the last token was chosen."""
 
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, inventory: Inventory, unstopped: Unstopped) -> None:
+        self._unstopped = unstopped
         self._decoders = inventory.having("prepare_inputs_for_generation")
         self.is_pair = bool(getattr(getattr(inventory.model, "config", None), "is_encoder_decoder", False))
         self._list: list[Pass] = []
@@ -131,16 +133,21 @@ class Passes:
         if self.used:
             self._list.clear()
             self.used = False
-        ids = next((kwargs[name] for name in _IDS if isinstance(kwargs.get(name), torch.Tensor)), None)
-        if ids is None and kwargs.get("inputs_embeds") is None and args and isinstance(args[0], torch.Tensor):
-            ids = args[0] if not args[0].is_floating_point() else None
-        read = ids if isinstance(ids, torch.Tensor) else None
-        features = kwargs.get("inputs_embeds") if read is None else read
-        n_read = features.shape[1] if isinstance(features, torch.Tensor) else None
-        self._list.append(Pass(_past(kwargs), read, n_read))
+        with self._unstopped:
+            self._list.append(_begun(args, kwargs))
 
     def _end(self, *_: object) -> None:
         self._depth -= 1
+
+
+def _begun(args: tuple[object, ...], kwargs: Mapping[str, object]) -> Pass:
+    ids = next((kwargs[name] for name in _IDS if isinstance(kwargs.get(name), torch.Tensor)), None)
+    if ids is None and kwargs.get("inputs_embeds") is None and args and isinstance(args[0], torch.Tensor):
+        ids = args[0] if not args[0].is_floating_point() else None
+    read = ids if isinstance(ids, torch.Tensor) else None
+    features = kwargs.get("inputs_embeds") if read is None else read
+    n_read = features.shape[1] if isinstance(features, torch.Tensor) else None
+    return Pass(_past(kwargs), read, n_read)
 
 
 def _past(kwargs: Mapping[str, object]) -> int | None:

@@ -70,7 +70,7 @@ class PointerAdapter(Adapter):
     def _end(self, module: torch.nn.Module, _: object, output: object) -> object:
         """Take the weights among what is returned; return it edited, or None where it stays as it is."""
         found_inside = self._found.pop()
-        with torch._C.DisableTorchFunction(), self.sink.muted():
+        with self.sink.unstopped, torch._C.DisableTorchFunction(), self.sink.muted():
             free = filter(self._is_free, tensors([output]))
             weights = None if found_inside else next(filter(_is_normalised, free), None)
             if self._found:
@@ -88,6 +88,7 @@ class PointerAdapter(Adapter):
                 return None
             new = edited.attention.weights().to(weights.dtype).reshape(weights.shape)
             return _swapped(output, weights, new.log() if is_logarithm else new)
+        return None
 
     def _is_free(self, tensor: torch.Tensor) -> bool:
         claimed = self._claimed.get(id(tensor))

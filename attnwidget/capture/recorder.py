@@ -24,6 +24,7 @@ from attnwidget.capture.sharding import Sharding
 from attnwidget.capture.sites import Sites
 from attnwidget.capture.sizes import Sizer, StoreChoice
 from attnwidget.capture.tree import tell_modules
+from attnwidget.capture.unstopped import Unstopped
 from attnwidget.capture.whole import Whole
 from attnwidget.outline import Kind
 from attnwidget.stores import Factors
@@ -43,8 +44,9 @@ class Recorder:
     def __init__(self, model: torch.nn.Module, trace: Trace, example: int | None, store: StoreChoice = "auto") -> None:
         self.trace = trace
         inventory = Inventory(model)
-        self.modules = RunningModules(inventory)
-        self.passes = Passes(inventory)
+        self.unstopped = Unstopped(self._fail)
+        self.modules = RunningModules(inventory, self.unstopped)
+        self.passes = Passes(inventory, self.unstopped)
         n_layers = getattr(getattr(model, "config", None), "num_hidden_layers", 1) or 1
         self.sites = Sites(trace, Sizer(store, inventory.kinds, n_layers), Sharding(model))
         self._model, self._example = model, example
@@ -80,11 +82,10 @@ class Recorder:
         self._n_rows[name] += call.attention.shape[2] == 1
         self.keep(call, name, example)
 
-    def fail(self, error: Exception) -> None:
+    def _fail(self, error: Exception) -> None:
         """Take nothing any more, because of what went wrong while looking."""
         if self.failure is None:
-            self.failure = error if isinstance(error, CaptureError) else CaptureError(not_read(self._model, error))
-            self.failure.__cause__ = error.__cause__ if error is self.failure else error
+            self.failure = not_read(self._model, self.modules.path_now(), error)
         self._pending.clear()
 
     def check(self) -> None:

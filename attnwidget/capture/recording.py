@@ -98,7 +98,9 @@ def opened(recorder: Recorder, edits: Edit | Iterable[Edit]) -> Iterator[None]:
     editor = Editor(changes, recorder.sites.sharding) if changes else None
     if editor is not None:
         recorder.sites.keep_weights("edits")
+        recorder.unstopped.edits = True
     check_closed()
+    recorder.trace.edits = tuple(map(str, changes))
     _open.set(recorder)
     try:
         with recorder.sites.sharding.together(recorder.terms(changes)):

@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from attnwidget.capture.errors import CaptureError
+
 COMPILED = (
     "Compiled model: running its eager code while recording, so outputs may differ from the compiled ones in the last "
     "bits."
@@ -66,12 +68,23 @@ def nothing_found(model: str, ran: Mapping[str, str]) -> str:
     )
 
 
-def not_read(model: object, error: Exception) -> str:
-    """Say that looking at a model went wrong, which is our mistake."""
-    return (
-        f"attention of {type(model).__name__} could not be read: {type(error).__name__}: {error}. The model ran as "
+def not_read(model: object, path: str, error: Exception) -> CaptureError:
+    """Return what says that looking at a model went wrong: itself, or that it is our mistake.
+
+    Args:
+        model: the model.
+        path: of the module that ran; "" where that is not known.
+        error: what went wrong.
+    """
+    if isinstance(error, CaptureError):
+        return error
+    name = f"{path} in {type(model).__name__}" if path else type(model).__name__
+    said = CaptureError(
+        f"attention of {name} could not be read: {type(error).__name__}: {error}. The model ran as "
         "without recording. Please report it, with the lines above."
     )
+    said.__cause__ = error
+    return said
 
 
 def which_example(name: str, count: int, parts: str) -> str:

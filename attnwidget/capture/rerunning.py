@@ -41,9 +41,10 @@ class Rerun:
     """A run under edits beside the run without them.
 
     Args:
-        before: the trace without the edits.
+        before: the trace without these edits.
         after: the trace with them.
-        edits: what was changed.
+        edits: what was changed in the second run.
+        kept: edits of the first run that both have; they come before the others.
         tokens: the steps whose tokens differ, as (step, token before, token after); "" where one run has no such step.
         changes: how the weights of each site changed, the largest change first. Rows are compared up to and with the
             first step whose token differs; after it the two runs read different texts.
@@ -52,6 +53,7 @@ class Rerun:
     before: Trace
     after: Trace
     edits: tuple[Edit, ...]
+    kept: tuple[Edit, ...]
     tokens: tuple[tuple[int, str, str], ...]
     changes: tuple[Change, ...]
 
@@ -63,6 +65,10 @@ class Rerun:
     def __str__(self) -> str:
         n_steps = max(len(self.before.steps), len(self.after.steps))
         lines = [f"Decoded again with {', '.join(map(str, self.edits)) or 'no edit'}."]
+        if self.kept:
+            lines = [f"{lines[0]} Both runs have {', '.join(map(str, self.kept))}."]
+        elif self.before.edits:
+            lines = [f"{lines[0]} The first run had {', '.join(self.before.edits)}, this one has not."]
         if self.tokens:
             lines.append(f"{len(self.tokens)} of {n_steps} tokens changed, the first at step {self.first}:")
             lines += [f"  step {step}: {old!r} -> {new!r}" for step, old, new in self.tokens]
@@ -79,7 +85,7 @@ class Rerun:
     __repr__ = __str__
 
 
-def rerun(trace: Trace, edits: Edit | Iterable[Edit], *, into: Trace | None = None) -> Rerun:
+def rerun(trace: Trace, edits: Edit | Iterable[Edit], *, keep: bool = True, into: Trace | None = None) -> Rerun:
     """Decode again what `aw.generate` decoded, with edited weights: what if this head had not looked there?
 
     The model, the inputs, the options and the random numbers are those of the first run; random numbers of the program
@@ -88,6 +94,8 @@ def rerun(trace: Trace, edits: Edit | Iterable[Edit], *, into: Trace | None = No
     Args:
         trace: what `aw.generate` returned.
         edits: changes of weights, in the order in which they are applied.
+        keep: whether edits that the first run had are applied too, before these; without them it is as if it had had
+            none.
         into: an empty trace to record into, for example one that is shown already.
 
     Returns:
@@ -104,8 +112,9 @@ def rerun(trace: Trace, edits: Edit | Iterable[Edit], *, into: Trace | None = No
             "this trace was not made by aw.generate in this session, so nobody knows how to decode it again. Run the "
             "model inside `with aw.record(model, edits=[...])`."
         )
-    chosen = tuple(_named(it, trace) for it in as_edits(edits))
-    store = "auto" if run.options["store"] == "qk" else run.options["store"]  # which knows no edited weights
+    kept, added = run.edits if keep else (), tuple(_named(it, trace) for it in as_edits(edits))
+    chosen = (*kept, *added)
+    store = "auto" if chosen and run.options["store"] == "qk" else run.options["store"]  # which knows no edited weights
     devices = list(range(torch.cuda.device_count())) if run.cuda else []
     with torch.random.fork_rng(devices):
         torch.set_rng_state(run.randomness)
@@ -115,7 +124,7 @@ def rerun(trace: Trace, edits: Edit | Iterable[Edit], *, into: Trace | None = No
         after = generate(run.model, copied(run.inputs), run.tokenizer, into, chosen, **options)
     tokens = _tokens(trace, after)
     n_alike = tokens[0][0] + 1 if tokens else len(trace.steps)
-    return Rerun(trace, after, chosen, tokens, _changes(trace, after, n_alike))
+    return Rerun(trace, after, added, kept, tokens, _changes(trace, after, n_alike))
 
 
 def _named(edit: Edit, trace: Trace) -> Edit:

@@ -71,11 +71,11 @@ class ReturnedAdapter(Adapter):
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         """Ask for weights, and hide what they are made of."""
         asks = False
-        if _is_band(module):
-            given = inspect.signature(module.forward).bind(*args, **kwargs)
-            asks = not given.arguments.get(_ASKED)
-            given.arguments[_ASKED] = True
-            args, kwargs = given.args, given.kwargs
+        with self.sink.unstopped:
+            if _is_band(module):
+                given = inspect.signature(module.forward).bind(*args, **kwargs)
+                given.arguments[_ASKED], asks = True, not given.arguments.get(_ASKED)
+                args, kwargs = given.args, given.kwargs
         muted = self.sink.muted()
         muted.__enter__()
         self._running.append((muted, asks))
@@ -85,11 +85,12 @@ class ReturnedAdapter(Adapter):
         """Take the weights; return what would have been returned."""
         muted, asked = self._running.pop()
         try:
-            owner = self.sink.owner()
-            if owner is not None and isinstance(output, tuple):
-                with torch.no_grad():
-                    found = self._found(module, args, kwargs, output)
-                self._take(Call(owner.path, self.name, *found, cross=False, sinks=_is_blocks(type(module))))
+            with self.sink.unstopped:
+                owner = self.sink.owner()
+                if owner is not None and isinstance(output, tuple):
+                    with torch.no_grad():
+                        found = self._found(module, args, kwargs, output)
+                    self._take(Call(owner.path, self.name, *found, cross=False, sinks=_is_blocks(type(module))))
         finally:
             muted.__exit__(None, None, None)
         return output[:1] if asked and isinstance(output, tuple) else None

@@ -25,13 +25,13 @@ class SdpaAdapter(Adapter):
         owner = self.sink.owner()
         if owner is None:
             return func(*args, **kwargs)
-        return seen_by(self.sink, owner)(func, *args, **kwargs)
+        return seen_by(self.sink, owner)(func, args, kwargs)
 
 
 def seen_by(sink: Sink, owner: Owner) -> Callable[..., torch.Tensor]:
     """Return what runs a kernel, given as its first argument, and hands over its weights."""
 
-    def run(kernel: Callable[..., torch.Tensor], *args: Any, **kwargs: Any) -> torch.Tensor:  # noqa: ANN401
+    def run(kernel: Callable[..., torch.Tensor], args: Sequence[Any], kwargs: Mapping[str, Any]) -> torch.Tensor:
         with torch.set_grad_enabled(sink.edits and torch.is_grad_enabled()):  # gradients flow through what is edited
             call = _call(owner, *args, **kwargs)
         edited = sink.edited(call)

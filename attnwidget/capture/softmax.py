@@ -24,6 +24,7 @@ from attnwidget.capture.functions import MATRIX_PRODUCTS, PRODUCTS
 from attnwidget.capture.modules import is_aside, is_router
 from attnwidget.capture.scored import WATCHED, Watch
 from attnwidget.capture.trail import Trail
+from attnwidget.capture.unstopped import Called
 
 _STARTS = names.SOFTMAX | names.LOG_SOFTMAX | names.LOG_SUM | names.POSITIVE | names.NORMALISES | names.DIVIDES
 _ENDS_SCORES = names.SOFTMAX | names.LOG_SOFTMAX
@@ -41,17 +42,14 @@ class SoftmaxAdapter(Adapter):
         self._trail = Trail(sink)
         self._watch = Watch()
 
-    def run(self, func: TorchFunction, args: Sequence[object], kwargs: Mapping[str, object]) -> object:
+    def run(self, func: Called[object], args: Sequence[object], kwargs: Mapping[str, object]) -> object:
         """Run the function, and look at what went in and came out."""
         name, followed = func.__name__, self._trail.followed
         if followed and (name in MATRIX_PRODUCTS or name in PRODUCTS or name == "linear"):
             with torch._C.DisableTorchFunction():
-                args, kwargs = self._weighed(name, args, kwargs)
+                args, kwargs = self._weigh(name, args, kwargs)
         result = func(*args, **kwargs)
-        try:
-            self._look(func, result, args, kwargs)
-        except Exception as error:  # noqa: BLE001 - the model must not stop because of who looks on
-            self.sink.failed(error)
+        self._look(func.func, result, args, kwargs)
         return result
 
     def _look(self, func: TorchFunction, result: object, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
@@ -74,18 +72,6 @@ class SoftmaxAdapter(Adapter):
             if found.origin.call is not None:
                 self.sink.withdraw(found.origin.call)
             found.origin.forgotten = True
-
-    def _weighed(
-        self, name: str, args: Sequence[object], kwargs: Mapping[str, object]
-    ) -> tuple[Sequence[object], Mapping[str, object]]:
-        """Take weights, and return the arguments; where that goes wrong, as they are."""
-        try:
-            return self._weigh(name, args, kwargs)
-        except Exception as error:
-            if self.sink.edits:
-                raise
-            self.sink.failed(error)
-            return args, kwargs
 
     def _weigh(
         self, name: str, args: Sequence[object], kwargs: Mapping[str, object]

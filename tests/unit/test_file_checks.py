@@ -177,6 +177,8 @@ LIES: dict[str, Callable[[dict[str, Any]], object]] = {
     "node inside itself": put("architecture", "nodes", 0, "parent", "0"),
     "edge from nowhere": put("architecture", "edges", 0, "source", "99"),
     "beams null": put("beams", None),
+    "edits no list": put("edits", "ablate"),
+    "edits of numbers": put("edits", [7]),
     "beam null": put("beams", [None]),
     "beam short": put("beams", [[0, "a"]]),
     "beam without parent": put("beams", [[1, "a", 0, 0.5, False]]),
@@ -242,6 +244,7 @@ REASONS = {
     "beam 0: parent 0 came": ("beam without parent",),
     "beam 0: token 0 is int": ("beam of a number",),
     "attnwidget.rebuild._read_flag() argument": ("flag number",),
+    "its edits are not told in words": ("edits no list", "edits of numbers"),
     "a flag is not one": ("flag kind", "flag kind list", "flag count", "flag place text", "flag places"),
 }
 SAID = {  # of each lie, how the sentence that refuses the file goes on

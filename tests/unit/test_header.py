@@ -25,6 +25,7 @@ def trace() -> Trace:
     made.append({"cross": np.full((2, 1, 3), 1 / 3)}, token="x", candidates=[("x", 0.5), ("y", 0.25)])
     made.append({"cross": np.full((2, 1, 3), 0.5)}, token="z")
     made.set_beams([Beam(0, "x", -1, 0.5, True), Beam(1, "z", 0, 0.25, True)])
+    made.edits = ("Edit('ablate', head=1)",)
     made.finish("stopped")
     return made
 
@@ -35,6 +36,7 @@ def test_a_header_says_all_that_is_no_weight(trace: Trace) -> None:
     assert said == {
         "version": 2,
         "title": "a title",
+        "edits": ["Edit('ablate', head=1)"],
         "status": "stopped",
         "strips": {"source": ["[CLS]", "r1 c1", "r1 c2"], "target": ["x", "z"], "context": ["<s>", "x"]},
         "scenes": {"source": {"kind": "image", "grid": [1, 1, 2], "before": 1, "seconds": None}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,36 @@ def test_an_edited_run_equals_the_same_edits_from_the_start() -> None:
     assert found.tokens == expected.tokens
     for site in found.sites:
         assert np.array_equal(found.weights(site), expected.weights(site.name))
+
+
+def test_edits_of_the_first_run_are_those_of_the_second_unless_they_are_left() -> None:
+    names = [site.name for site in run().sites]
+    first, second = aw.Edit("bias", site=names[0], key=0, value=5.0), aw.Edit("mean", site=names[1], head=[0, 2])
+    trace, both, plain = run(edits=first), run(edits=[first, second]), run()
+    assert not np.array_equal(trace.weights(0), plain.weights(0))
+    on_top, alone, none = (
+        aw.rerun(trace, second),
+        aw.rerun(trace, second, keep=False),
+        aw.rerun(trace, (), keep=False),
+    )
+    for found, expected in ((on_top, both), (alone, run(edits=second)), (none, plain), (aw.rerun(trace, ()), trace)):
+        assert found.after.edits == expected.edits
+        for site in expected.sites:
+            assert np.array_equal(found.after.weights(site.name), expected.weights(site.name))
+    assert (on_top.kept, on_top.edits) == ((first,), (second,))
+    assert aw.rerun(on_top.after, ()).kept == (first, second)
+    assert str(on_top).startswith(f"Decoded again with {second}. Both runs have {first}.\n")
+    assert str(none).startswith(f"Decoded again with no edit. The first run had {first}, this one has not.\n")
+
+
+def test_a_trace_knows_its_edits_also_from_a_file(tmp_path: Path) -> None:
+    edit = aw.Edit("bias", site=0, key=0, value=5.0)
+    trace = run(edits=edit, save=tmp_path / "grown.attn")
+    assert trace.edits == (str(edit),)
+    assert run().edits == ()
+    trace.save(tmp_path / "whole.attn")
+    for name in ("grown.attn", "whole.attn"):
+        assert aw.load(tmp_path / name).edits == (str(edit),)
 
 
 def test_a_run_can_grow_in_a_trace_that_is_shown() -> None:
