@@ -221,11 +221,13 @@ def joined(pieces: list[Piece], on_other_run: Callable[[], None]) -> Rows:
     return Rows(kept)
 
 
-def place_of_next(pieces: list[Piece], n_queries: int, n_keys: int, *, causal: bool | None) -> int:
-    """Return which row of a site the first of the rows becomes that come next, as `joined` puts them."""
+def place_of_next(pieces: list[Piece], call: Call) -> int:
+    """Return which row of its site the first row of a call becomes that comes behind pieces, as `joined` puts them."""
+    n_queries, n_seen = call.attention.shape[2:]
+    n_keys = call.first_key + n_seen if call.n_keys is None else call.n_keys
     kept = joined(pieces, lambda: None).parts
     n_rows = sum(count for _, count in kept)
-    if _goes_on(kept, n_rows, n_queries, n_keys, causal=causal):
+    if _goes_on(kept, n_rows, n_queries, n_keys, causal=call.causal):
         return n_keys - n_queries
     return 0 if n_queries > 1 else n_rows
 

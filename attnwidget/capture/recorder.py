@@ -52,6 +52,7 @@ class Recorder:
         self._model, self._example = model, example
         self._pending: list[Piece] = []
         self._counts: defaultdict[tuple[str, int], int] = defaultdict(int)  # calls by module and pass of the model
+        self._n_rows: defaultdict[str, int] = defaultdict(int)  # single rows by module, since the recording began
         self.notes: dict[str, None] = {}  # in order
         self.failure: CaptureError | None = None  # what ended the recording while the model runs on
         self._numberless = ""  # the last of the notes on what has no numbers
@@ -78,6 +79,7 @@ class Recorder:
         if call.note:
             self.notes[call.note] = None
         self._counts[name, self.turn] += 1
+        self._n_rows[name] += call.attention.shape[2] == 1
         self.keep(call, name, example)
 
     def _fail(self, error: Exception) -> None:
@@ -127,14 +129,15 @@ class Recorder:
     def placed(self, call: Call) -> Call:
         """Return a call that has not been taken yet with the name of its site and the position of its rows."""
         name, call = self.name_of(call), self.passes.placed(call)
-        n_queries, n_seen = call.attention.shape[2:]
+        n_queries = call.attention.shape[2]
         site, first = self.site_of(name, n_queries), call.first_query
-        if first is None and n_queries == 1 and self._n_steps:
-            first = self._n_steps
+        before = by_site([it for it in self._pending if it.name == name], by_step=False).get(site, [])
+        if (
+            first is None and n_queries == 1 and (self._n_steps or not before)
+        ):  # a decoder's rows may be with its passes
+            first = self._n_steps or self._n_rows[name]
         elif first is None:
-            before = by_site([it for it in self._pending if it.name == name], by_step=False).get(site, [])
-            n_keys = call.first_key + n_seen if call.n_keys is None else call.n_keys
-            first = place_of_next(before, n_queries, n_keys, causal=call.causal)
+            first = place_of_next(before, call)
         return replace(call, module=site, first_query=first)
 
     def site_of(self, name: str, n_queries: int) -> str:
