@@ -150,6 +150,7 @@ def order_by_heads(shape: Sequence[int], dim: int, n_heads: int) -> tuple[int, .
         dim: the axis of the softmax.
         n_heads: as the module tells.
     """
-    places = tuple(range(len(shape)))
-    is_turned = len(shape) == 4 and dim == 3 and shape[2] == n_heads != shape[1]
-    return (0, 2, 1, 3) if is_turned else places
+    others = [axis for axis in range(len(shape)) if axis not in (0, dim)]
+    if len(others) == 2 and shape[others[1]] == n_heads != shape[others[0]]:
+        return (0, *reversed(others), dim)
+    return tuple(range(len(shape)))

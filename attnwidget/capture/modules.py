@@ -27,7 +27,6 @@ _UNHOOKED = torch.nn.TransformerEncoderLayer
 # same at several times the cost, and would not tell of modules of other models.
 CALLS = {torch.nn.Module._call_impl.__code__, torch.nn.Module._wrapped_call_impl.__code__}
 
-
 _ROUTER = re.compile(r"router|gating|moe|(^|[._])(gate|experts?)($|[._\d])", re.IGNORECASE)
 _ATTENTION = re.compile(r"att(entio)?n", re.IGNORECASE)
 
@@ -228,7 +227,8 @@ def _is_compiled() -> bool:
         return False
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if frame.f_globals.get("__name__") == "torch._dynamo.eval_frame":
+        is_wrapper = frame.f_globals.get("__name__") == "torch._dynamo.eval_frame"
+        if is_wrapper and "callback" in frame.f_code.co_freevars:  # the one that keeps code from it has none
             return True
         frame = frame.f_back
     return False

@@ -205,19 +205,37 @@ def joined(pieces: list[Piece], on_other_run: Callable[[], None]) -> Rows:
         on_other_run: called where a matrix takes the place of a whole run.
     """
     kept: list[tuple[Piece, int]] = []
+    n_rows = 0
     for piece in pieces:
-        n_before = sum(count for _, count in kept)
-        first = piece.n_keys - piece.n_queries
-        if (piece.causal and 0 < first <= n_before) or (kept and first == n_before == kept[-1][0].n_keys):
-            kept = _upto(kept, first)
+        if _goes_on(kept, n_rows, piece.n_queries, piece.n_keys, causal=piece.causal):
+            first = piece.n_keys - piece.n_queries
+            kept, n_rows = _upto(kept, first) if first < n_rows else kept, first
             if kept:
                 kept[-1][0].share_keys(piece)
         elif piece.n_queries > 1 and kept:
-            if n_before >= piece.n_queries:
+            if n_rows >= piece.n_queries:
                 on_other_run()
-            kept.clear()
+            kept, n_rows = [], 0
         kept.append((piece, piece.n_queries))
+        n_rows += piece.n_queries
     return Rows(kept)
+
+
+def place_of_next(pieces: list[Piece], call: Call) -> int:
+    """Return which row of its site the first row of a call becomes that comes behind pieces, as `joined` puts them."""
+    n_queries, n_seen = call.attention.shape[2:]
+    n_keys = call.first_key + n_seen if call.n_keys is None else call.n_keys
+    kept = joined(pieces, lambda: None).parts
+    n_rows = sum(count for _, count in kept)
+    if _goes_on(kept, n_rows, n_queries, n_keys, causal=call.causal):
+        return n_keys - n_queries
+    return 0 if n_queries > 1 else n_rows
+
+
+def _goes_on(kept: list[tuple[Piece, int]], n_rows: int, n_queries: int, n_keys: int, *, causal: bool | None) -> bool:
+    """Tell whether new rows are of a decoder that keeps its keys, so that their number says where the rows belong."""
+    first = n_keys - n_queries
+    return bool((causal and 0 < first <= n_rows) or (kept and first == n_rows == kept[-1][0].n_keys))
 
 
 def _upto(parts: list[tuple[Piece, int]], n_rows: int) -> list[tuple[Piece, int]]:

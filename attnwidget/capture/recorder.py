@@ -18,7 +18,7 @@ from attnwidget.capture.inventory import Inventory
 from attnwidget.capture.kinds import kind_of
 from attnwidget.capture.modules import RunningModules
 from attnwidget.capture.passes import Passes
-from attnwidget.capture.pieces import Piece, Rows, by_site, joined, numbered
+from attnwidget.capture.pieces import Piece, Rows, by_site, joined, numbered, place_of_next
 from attnwidget.capture.report import NO_NUMBERS, in_parts, not_read, warn, which_example
 from attnwidget.capture.sharding import Sharding
 from attnwidget.capture.sites import Sites
@@ -129,14 +129,16 @@ class Recorder:
     def placed(self, call: Call) -> Call:
         """Return a call that has not been taken yet with the name of its site and the position of its rows."""
         name, call = self.name_of(call), self.passes.placed(call)
-        n_queries, n_keys = call.attention.shape[2:]
-        first = call.first_query
-        if first is None and n_queries == 1:
+        n_queries = call.attention.shape[2]
+        site, first = self.site_of(name, n_queries), call.first_query
+        before = by_site([it for it in self._pending if it.name == name], by_step=False).get(site, [])
+        if (
+            first is None and n_queries == 1 and (self._n_steps or not before)
+        ):  # a decoder's rows may be with its passes
             first = self._n_steps or self._n_rows[name]
         elif first is None:
-            first = max(n_keys - n_queries, 0) if call.causal else 0
-        name = self.site_of(name, n_queries)
-        return replace(call, module=name, first_query=first)
+            first = place_of_next(before, call)
+        return replace(call, module=site, first_query=first)
 
     def site_of(self, name: str, n_queries: int) -> str:
         """Return the name of the site of a call that has not been taken yet."""

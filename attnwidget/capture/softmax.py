@@ -27,6 +27,10 @@ from attnwidget.capture.trail import Trail
 from attnwidget.capture.unstopped import Called
 
 _STARTS = names.SOFTMAX | names.LOG_SOFTMAX | names.LOG_SUM | names.POSITIVE | names.NORMALISES | names.DIVIDES
+_UNEDITED = (
+    "Gradients are on: what {} weighs by its weights is edited, and what else it does with them, as to return them, is "
+    "not. Run it in torch.no_grad() to have both edited."
+)
 _ENDS_SCORES = names.SOFTMAX | names.LOG_SOFTMAX
 _SEVERAL = MATRIX_PRODUCTS | PRODUCTS | names.SUMS | names.JOINS | {"where"}  # look at more than their first argument
 
@@ -136,6 +140,10 @@ class SoftmaxAdapter(Adapter):
             new = torch.empty_like(weights).reshape(-1)
             new[flat] = edited.attention.weights().reshape(-1).to(weights.dtype)
             call, origin.edited = edited, new.view(weights.shape)
+            if weights.requires_grad:
+                call = replace(call, note=call.note or _UNEDITED.format(call.module or type(owner.module).__name__))
+            elif 0 not in weights.stride():
+                weights.copy_(origin.edited)  # for what else the model does with them: adds them up, returns them
         origin.call = call
         for followed in list(self._trail.followed.values()):  # to let go of a tensor may end what follows it
             if followed.origin is origin:

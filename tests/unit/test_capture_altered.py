@@ -194,6 +194,15 @@ def test_heads_that_stand_behind_queries_are_told_by_their_number(n_heads: int |
     np.testing.assert_allclose(weights, model.used[1] if n_heads is None else SCORES[1].softmax(-1), atol=1e-6)
 
 
+@pytest.mark.parametrize(("order", "axis"), [((0, 3, 2, 1), 1), ((0, 2, 3, 1), 2)], ids=["keys first", "keys between"])
+def test_heads_that_stand_last_are_told_by_their_number(order: tuple[int, ...], axis: int) -> None:
+    def attend(m: Altered, scores: Tensor, values: Tensor) -> Tensor:
+        weights = m.use(scores.permute(order).softmax(axis))
+        return (weights[..., None] * values.transpose(1, 2).unsqueeze(3 - axis)).sum(axis)
+
+    np.testing.assert_allclose(recorded(Altered(attend)).weights(), SCORES[1].softmax(-1), atol=1e-6)
+
+
 NO_ATTENTION: dict[str, Callable[[Altered, Tensor, Tensor], Tensor]] = {
     "a layer behind a softmax": lambda m, s, v: m.layer(s.softmax(-1)),
     "a softmax beside what flows on": lambda m, s, v: (s + s.softmax(-1)) @ v,

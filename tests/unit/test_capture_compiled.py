@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import attnwidget as aw
 
@@ -76,7 +77,15 @@ def test_it_is_said_and_the_graph_is_used_again(compiled: Callable[[nn.Module, C
     np.testing.assert_allclose(trace.weights(), expected.weights(), atol=1e-6)
 
 
-def test_a_model_that_is_not_compiled_says_nothing(recwarn: pytest.WarningsRecorder) -> None:
-    with aw.record(model := Attends()):
+class Checkpointed(Attends):
+    """What computes its layer again for the backward pass, which the compiler is told to leave alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return checkpoint(super().forward, x, use_reentrant=False)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("kind", [Attends, Checkpointed])
+def test_a_model_that_is_not_compiled_says_nothing(kind: type[nn.Module], recwarn: pytest.WarningsRecorder) -> None:
+    with aw.record(model := kind()):
         model(torch.randn(1, 5, 8))
     assert not recwarn.list

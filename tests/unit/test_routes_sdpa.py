@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -164,3 +166,25 @@ def test_a_causal_call_is_of_a_decoder() -> None:
     with aw.record(model := Attention(), example=EXAMPLE) as trace:
         model(*inputs(), is_causal=True)
     assert [site.kind for site in trace.sites] == ["decoder"]
+
+
+@pytest.mark.filterwarnings("ignore:Lower right causal bias will produce NaNs")
+@pytest.mark.parametrize("mask", ["causal", "upper left", "lower right"])
+@pytest.mark.parametrize("n_queries", [3, N_KEYS + 2])
+@pytest.mark.parametrize("store", ["dense", "qk", "reduced"])
+def test_a_triangle_begins_in_the_corner_that_was_asked_for(mask: str, n_queries: int, store: Any) -> None:  # noqa: ANN401
+    _, key, value = inputs(n_heads=N_GROUPS)
+    query = drawn(N_EXAMPLES, N_HEADS, n_queries, D_HEAD)
+    corner = {"upper left": causal_upper_left, "lower right": causal_lower_right}.get(mask)
+    options = {"is_causal": True} if corner is None else {"attn_mask": corner(n_queries, N_KEYS)}
+    seen = torch.ones(n_queries, N_KEYS, dtype=torch.bool).tril(N_KEYS - n_queries if mask == "lower right" else 0)
+    scores = query[EXAMPLE] @ key[EXAMPLE].repeat_interleave(2, dim=0).mT / D_HEAD**0.5
+    expected = scores.masked_fill(~seen, -torch.inf).softmax(-1).nan_to_num()
+    with aw.record(model := Attention(), example=EXAMPLE, store=store) as trace:
+        model(query, key, value, enable_gqa=True, **options)
+    np.testing.assert_allclose(trace.weights(), expected, atol=1e-6)
+    expected[2, 1] = 0
+    with aw.record(model, example=EXAMPLE, edits=aw.Edit("ablate", head=2, query=1)) as trace:
+        output = model(query, key, value, enable_gqa=True, **options)
+    np.testing.assert_allclose(trace.weights(), expected, atol=1e-6)
+    np.testing.assert_allclose(output[EXAMPLE], expected, atol=1e-6)
