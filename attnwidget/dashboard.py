@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from attnwidget.outline import Site
     from attnwidget.trace import Trace
 
-BAR, LINE, ACCENT = "#6b7fc4", "#5c6370", "#c2410c"
+BAR, ACCENT = "#6b7fc4", "#c2410c"
+TEXT, LINE = "var(--jp-content-font-color1, #1d2026)", "var(--jp-content-font-color2, #5c6370)"  # as the theme has them
 LINE_COLOURS = ["#c2410c", "#3d5bc4", "#14838a", "#8d4bb0", "#7a6a12", "#b0365f"]
 MODES = ("strength of each input so far", "strength over decoder steps")
 N_LINES = 3  # inputs whose lines are drawn while none is locked: the strongest ones
 MAX_LABELS = 24
 MAX_LABEL_CHARS = 24
+MAX_STRENGTH_TICKS = 7
 
 
 def show(trace: Trace, *, figure: bool = True, **traits: object) -> Dashboard:
@@ -99,8 +101,8 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
         x, y = _scale(), _scale(0.0)
         self._bars = bqplot.Bars(x=[0], y=[0], scales={"x": x, "y": y}, colors=[BAR], padding=0.4)
         self._line = bqplot.Lines(x=[0], y=[0], scales={"x": x, "y": y}, colors=[LINE], line_style="dashed")
-        self._key_axis = bqplot.Axis(scale=x, label="input", grid_lines="none", tick_format="d")
-        self._strength_axis = bqplot.Axis(scale=y, orientation="vertical", label="strength so far", tick_format=".1f")
+        self._key_axis = bqplot.Axis(scale=x, label="input", label_color=TEXT, grid_lines="none", tick_format="d")
+        self._strength_axis = _strength_axis(y, "strength so far")
         axes = [self._key_axis, self._strength_axis]
         self.strength_figure = bqplot.Figure(
             marks=[self._bars, self._line], axes=axes, layout=layout, fig_margin=margin, animation_duration=0
@@ -113,14 +115,13 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
         # The page ties it to the step, both ways. Tied here as well, late news of the one would undo the other.
         step = np.array([float(self.widget.step)])
         self._selector = IndexSelector(scale=t, marks=[self._curves], color=ACCENT, line_width=2, selected=step)
-        self._step_axis = bqplot.Axis(scale=t, label="decoder step", grid_lines="none", tick_format="d")
-        axes = [
-            self._step_axis,
-            bqplot.Axis(scale=s, orientation="vertical", label="strength", tick_format=".1f"),
-        ]
+        self._step_axis = bqplot.Axis(
+            scale=t, label="decoder step", label_color=TEXT, grid_lines="none", tick_format="d"
+        )
+        self._curves_axis = _strength_axis(s, "strength")
         self.steps_figure = bqplot.Figure(
-            marks=[self._curves], axes=axes, interaction=self._selector, layout=layout, fig_margin=margin,
-            animation_duration=0, legend_location="top-left",
+            marks=[self._curves], axes=[self._step_axis, self._curves_axis], interaction=self._selector,
+            layout=layout, fig_margin=margin, animation_duration=0, legend_location="top-left",
         )  # fmt: skip
         self.widget.selector = self._selector.model_id
 
@@ -157,6 +158,7 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
             self._curves.x = steps
             self._curves.y = running[steps][:, chosen].T
             self._curves.labels = [_label(keys, key) for key in chosen]
+        self._curves_axis.tick_values = _ticks(self._curves.y)
         _name_ticks(self._key_axis, keys, weights.shape[1])
         _name_ticks(self._step_axis, queries, len(weights))
         self._draw_strength()
@@ -177,6 +179,7 @@ class Dashboard(ipywidgets.VBox):  # type: ignore[misc]
             self._line.x = (np.arange(n_keys)[:, None] + [-0.5, 0.5]).ravel()
             self._line.y = np.repeat(levels or [0.0] * n_keys, 2)
             self._line.visible = bool(levels)
+        self._strength_axis.tick_values = _ticks(np.append(self._bars.y, levels))
         self._strength_axis.label = "strength so far" if widget.strength == "sum" else "strength in this step"
 
 
@@ -192,6 +195,24 @@ def _scale(least: float | None = None) -> bqplot.LinearScale:
     import bqplot
 
     return bqplot.LinearScale(min=least, allow_padding=False)
+
+
+def _strength_axis(scale: bqplot.LinearScale, label: str) -> bqplot.Axis:
+    import bqplot
+
+    return bqplot.Axis(scale=scale, orientation="vertical", label=label, label_color=TEXT, tick_format="~g")
+
+
+def _ticks(strengths: np.ndarray) -> np.ndarray:
+    """Return a few round numbers from 0 to the largest strength: bqplot's own choice is too many for its height."""
+    top = float(np.max(strengths))
+    if not 0 < top < np.inf:
+        return np.zeros(1)
+    least = top / (MAX_STRENGTH_TICKS - 1)
+    power = 10.0 ** np.floor(np.log10(least))
+    step = next(many * power for many in (1, 2, 5, 10) if many * power >= least)
+    ticks: np.ndarray = np.arange(int(top / step * (1 + 1e-9)) + 1) * step
+    return ticks
 
 
 def _name_ticks(axis: bqplot.Axis, texts: tuple[str, ...], count: int) -> None:

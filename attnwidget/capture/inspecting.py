@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +17,11 @@ from attnwidget.capture.pieces import Piece, Rows
 from attnwidget.capture.recorder import Recorder
 from attnwidget.capture.recording import opened, unwrapped
 from attnwidget.capture.report import silent_modules, stateful_modules
+from attnwidget.outline import printable
 from attnwidget.trace import Trace
 
 _COLUMNS = ("module", "class", "kind", "route", "heads", "queries x keys", "remarks")
+_MARKUP = re.compile(r"[\\`*<>&|\[\]$~]|(?<!\w)_|_(?!\w)|(?<=_)_")
 _SILENT = "ran, but its weights cannot be read: call aw.mark(weights) in it"
 _STATEFUL = "keeps a state from token to token: it has no attention matrix"
 
@@ -72,17 +75,24 @@ class Report:
         widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         lines.insert(1, "  ".join("-" * width for width in widths))
-        attend = [bool(module.route) for module in self.modules if module.remark != _STATEFUL]
-        heading = f"{self.model}: {sum(attend)} of {len(attend)} attention modules can be recorded."
-        return "\n".join([heading, *(lines if self.modules else ()), *self.notes])
+        return "\n".join([self._heading, *(lines if self.modules else ()), *self.notes])
 
     __repr__ = __str__
 
     def _repr_markdown_(self) -> str:
-        rows = [_COLUMNS, ("---",) * len(_COLUMNS), *(module.cells for module in self.modules)]
-        table = "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows)
-        heading = str(self).partition("\n")[0]
-        return "\n\n".join([heading, table, *self.notes])
+        cells = [tuple(map(_plain, module.cells)) for module in self.modules]
+        table = "\n".join(f"| {' | '.join(row)} |" for row in (_COLUMNS, ("---",) * len(_COLUMNS), *cells))
+        return "\n\n".join([_plain(self._heading), table, *map(_plain, self.notes)])
+
+    @property
+    def _heading(self) -> str:
+        attend = [bool(module.route) for module in self.modules if module.remark != _STATEFUL]
+        return f"{self.model}: {sum(attend)} of {len(attend)} attention modules can be recorded."
+
+
+def _plain(text: str) -> str:
+    """Return Markdown that shows a text as it is: names of modules and classes may hold what Markdown or HTML reads."""
+    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", printable(text))
 
 
 def inspect(model: torch.nn.Module, *inputs: object, **kwargs: object) -> Report:

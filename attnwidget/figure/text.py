@@ -15,6 +15,7 @@ _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 _STYLED = re.compile("[#*0-9\u203c\u2049\u2139\u2190-\u21ff\u25fb-\u25fe\u2934\u2935\u3030]")
+_CIRCLE = "◌"  # what a mark stands on that has no letter
 _MOST_MARKS = 4  # on one letter; more would reach into other lines
 MAX_SHOWN = 60
 _ONE_DIGIT = Context(prec=1, rounding=ROUND_HALF_UP)
@@ -40,16 +41,20 @@ def shown(text: str, limit: int = MAX_SHOWN) -> str:
     """Return a token so that it can be told from any other by eye: hidden characters get a sign, long ones are cut."""
     if not text:
         return "∅"
-    written, n_marks = "", 0
+    written, n_marks, is_bare = "", 0, True
     for i, c in enumerate(text[:limit]):
         kind = unicodedata.category(c)
         n_marks = n_marks + 1 if kind[0] == "M" else 0
+        is_own = c == _CIRCLE and unicodedata.category(text[i + 1 : i + 2] or " ")[0] == "M"
+        is_hidden = c != " " and (kind in _HIDDEN or bool(_INVISIBLE.match(c)))
+        is_coded = (is_hidden or n_marks > _MOST_MARKS or is_own) and not _pictured(text, i)
         if c == " ":
             written += "␣" if i in (0, len(text) - 1) or text[i - 1] == " " else " "
-        elif (kind in _HIDDEN or _INVISIBLE.match(c) or n_marks > _MOST_MARKS) and not _pictured(text, i):
+        elif is_coded:
             written += _NAMED.get(c, f"⟨{ord(c):X}⟩")
         else:
-            written += c
+            written += _CIRCLE + c if n_marks and is_bare else c
+        is_bare = is_coded
     written += "…" if len(text) > limit else ""
     return f"\u2068{written}\u2069" if _RIGHT_TO_LEFT.search(written) else written  # it must not move its neighbours
 

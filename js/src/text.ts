@@ -30,7 +30,10 @@ export const fits = (text: string, size: number): boolean => text.length * CHARA
 
 const HIDDEN = /[\p{C}\p{DI}\p{Zl}\p{Zp}\u2800]|(?! )\p{Zs}/u;
 const NAMED: Record<string, string> = { "\n": "⏎", "\t": "⇥", "\r": "␍" };
+/** What a mark stands on that has no letter. */
+const CIRCLE = "◌";
 const PLAIN = /^[!-~]+$/;
+const MARK = /\p{M}/u;
 const MAX_SHOWN = 60;
 
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
@@ -46,6 +49,7 @@ export function shown(text: string, limit = MAX_SHOWN): string {
   const pictographic = /\p{Extended_Pictographic}|\p{Emoji_Modifier}|\ufe0f/u;
   let result = "";
   let marks = 0;
+  let bare = true; // nothing stands before that a mark could belong to
   for (const [i, c] of characters.slice(0, limit).entries()) {
     const before = characters[i - 1] ?? "";
     const edge = i === 0 || i === characters.length - 1;
@@ -53,11 +57,13 @@ export function shown(text: string, limit = MAX_SHOWN): string {
       c === "\u200d"
         ? pictographic.test(before) && pictographic.test(characters[i + 1] ?? "")
         : /[\ufe0e\ufe0f]/.test(c) && /\p{Emoji}/u.test(before);
-    marks = /\p{M}/u.test(c) ? marks + 1 : 0;
+    marks = MARK.test(c) ? marks + 1 : 0;
+    const own = c === CIRCLE && MARK.test(characters[i + 1] ?? "");
+    const coded = (HIDDEN.test(c) || marks > MOST_MARKS || own) && !pictured;
     if (c === " ") result += edge || before === " " ? "␣" : " ";
-    else if ((HIDDEN.test(c) || marks > MOST_MARKS) && !pictured)
-      result += NAMED[c] ?? `⟨${(c.codePointAt(0) ?? 0).toString(16).toUpperCase()}⟩`;
-    else result += c;
+    else if (coded) result += NAMED[c] ?? `⟨${(c.codePointAt(0) ?? 0).toString(16).toUpperCase()}⟩`;
+    else result += marks && bare ? CIRCLE + c : c;
+    bare = coded;
   }
   if (characters.length > limit) result += "…";
   return RIGHT_TO_LEFT.test(result) ? `\u2068${result}\u2069` : result; // isolated: it must not move its neighbours

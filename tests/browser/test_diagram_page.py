@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 import attnwidget as aw
-from attnwidget.architecture import Module
+from attnwidget.architecture import Architecture, Module
+from attnwidget.architecture.data import Edge, Node
 from attnwidget.cli.demo import recorded as recorded_system
 
 BLOCK = ".attnwidget-diagram-block"
@@ -112,18 +114,54 @@ def test_it_can_be_hidden(page: Page, tmp_path: Path) -> None:
     expect(page.locator(".attnwidget-diagram")).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [480, 800, 1400])
-def test_no_text_leaves_its_block(page: Page, tmp_path: Path, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 900})
-    opened(page, recorded_system("transformer")[1], tmp_path)
-    faults = page.evaluate(
-        """() => [...document.querySelectorAll(".attnwidget-diagram-block")].flatMap((block) => {
-          const box = block.querySelector("rect").getBoundingClientRect();
-          return [...block.querySelectorAll("text")].filter((text) => {
-            const own = text.getBoundingClientRect();
-            return text.textContent && (own.left < box.left || own.right > box.right);
-          }).map((text) => text.textContent);
-        })"""
+def crossed() -> aw.Trace:
+    """A decoder whose keys come from above, through its title, which is longer than the decoder is wide."""
+    trace = aw.Trace.from_weights(np.full((4, 5), 0.2), source=list("abcde"), target=list("wxyz"))
+    (site,) = trace.sites
+    trace.set_architecture(
+        Architecture(
+            (
+                Node("in", "strip", strip="source"),
+                Node("read", "strip", strip="target", lane=1),
+                Node("dec", "tower", "a decoder with a name that is rather long", sites=(site.name,), lane=1),
+                Node("att", "attention", parent="dec", sites=(site.name,), lane=1),
+                Node("ff", "module", "ff", parent="dec", lane=1),
+            ),
+            (Edge("in", "att", "keys"), Edge("read", "dec"), Edge("att", "ff")),
+        )
     )
+    return trace
+
+
+def test_a_line_through_a_title_passes_behind_it(page: Page, tmp_path: Path) -> None:
+    opened(page, crossed(), tmp_path)
+    title = page.locator(f".attnwidget-diagram-face[data-kind=tower] > {TITLES}")
+    own, line = title.bounding_box(), page.locator("[data-edge=in-att]").bounding_box()
+    assert own is not None
+    assert line is not None
+    assert own["x"] < line["x"] + line["width"] < own["x"] + own["width"]
+    assert line["y"] < own["y"] < line["y"] + line["height"]
+    assert title.evaluate("it => getComputedStyle(it).backgroundColor") == title.evaluate(
+        "it => getComputedStyle(document.querySelector('[data-node=dec] > rect')).fill"
+    )
+
+
+@pytest.mark.parametrize("width", [480, 800, 1400])
+@pytest.mark.parametrize("trace", [lambda: recorded_system("transformer")[1], crossed], ids=["transformer", "crossed"])
+def test_no_text_leaves_its_block(page: Page, tmp_path: Path, width: int, trace: Callable[[], aw.Trace]) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    opened(page, trace(), tmp_path)
+    texts, faults = page.evaluate(
+        """() => {
+          const rect = (node) => node.getBoundingClientRect();
+          const boxes = [...document.querySelectorAll(".attnwidget-diagram-box")].map(rect);
+          const texts = [...document.querySelectorAll(".attnwidget-diagram-face > *")].filter((it) => it.textContent);
+          const inside = (own, box) =>
+            own.left >= box.left && own.right <= box.right && own.top >= box.top && own.bottom <= box.bottom;
+          const out = texts.filter((text) => !boxes.some((box) => inside(rect(text), box)));
+          return [texts.length, out.map((text) => text.textContent)];
+        }"""
+    )
+    assert texts > 5
     assert faults == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

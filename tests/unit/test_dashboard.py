@@ -184,3 +184,28 @@ def test_odd_weights_leave_finite_bars() -> None:
     odd = np.array([[np.nan, np.inf, -np.inf, 0.5, 0.5]])
     made = Dashboard(AttentionWidget(Trace.from_weights(odd, source=list("abcde"), target=["x"])))
     assert made._bars.y.tolist() == [0, 0, 0, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("top", "ticks"),
+    [
+        (0.0, [0]),
+        (np.inf, [0]),
+        (0.3, [0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3]),
+        (1.11, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (2.57, [0, 0.5, 1, 1.5, 2, 2.5]),
+        (3700, [0, 1000, 2000, 3000]),
+    ],
+)
+def test_strength_has_a_few_round_ticks(top: float, ticks: list[float]) -> None:
+    assert dashboard._ticks(np.array([0.0, top])) == pytest.approx(ticks)
+
+
+def test_ticks_reach_what_is_expected(board: Dashboard) -> None:
+    board.widget.expected = [0, 1, 40, 0, 1]
+    assert board._strength_axis.tick_values == pytest.approx([0, 10, 20, 30, 40])
+
+
+def test_the_curves_have_ticks_of_their_own(board: Dashboard) -> None:
+    highest = board._curves_axis.tick_values[-1]
+    assert highest <= np.max(board._curves.y) < highest + board._curves_axis.tick_values[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import html
 
 import pytest
 import torch
@@ -69,6 +70,27 @@ def test_attention_that_nobody_sees_is_named() -> None:
     assert (module.path, module.type, module.route) == ("1", "SilentAttention", "")
     assert "aw.mark(weights)" in module.remark
     assert "| 1 | SilentAttention |" in report._repr_markdown_()
+
+
+def test_names_are_no_markup_in_a_notebook() -> None:
+    inner = nn.MultiheadAttention(4, 2, batch_first=True)
+
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.add_module("<img src=x onerror=f()>|*a*\n__b__", inner)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.as_tensor(inner(x, x, x)[0])
+
+    Named.__name__ = "[Model](javascript:f()) & `<b>`"
+    heading, _, table = aw.inspect(Named(), torch.randn(1, 3, 4))._repr_markdown_().partition("\n\n")
+    (row,) = table.splitlines()[2:]
+    assert not set("<>[]*`\\") & set(heading + table)
+    assert row.count("|") == len(table.splitlines()[0].split("|")) - 1
+    assert html.unescape(row).startswith("| <img src=x onerror=f()>|*a* __b__ | MultiheadAttention |")
+    assert html.unescape(heading).startswith(Named.__name__)
+    assert "__" not in table
 
 
 def test_the_model_stays_as_it_was() -> None:

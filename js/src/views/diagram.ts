@@ -169,7 +169,9 @@ function boxNode(box: Box): SVGElement {
 function faceNode(box: Box): HTMLElement {
   const tower = box.kind === "tower";
   const node = html("div", "diagram-face", { "data-kind": box.kind });
-  node.append(html("div", "diagram-title"), html("div", "diagram-detail"));
+  const title = html("div", "diagram-title");
+  node.append(title, html("div", "diagram-detail"));
+  if (tower) title.style.maxWidth = `${box.width - box.words.x - CHEVRON_PX}px`;
   Object.assign(node.style, {
     left: `${box.x + (tower ? box.words.x : 4)}px`,
     top: `${box.y + 3}px`,

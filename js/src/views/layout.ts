@@ -76,8 +76,9 @@ function layoutOf(store: Store, width: number): Layout {
       Math.max(MAX_ROW[0], Math.min(MAX_ROW[1], FEW_ROWS_HEIGHT / Math.max(1, n))),
       window,
     );
+  // One that has more tokens stands at no column, and has the room beside the columns too.
   const other = (n: number, columns: Axis, window: Window) =>
-    axis(n, strip, MIN_CELL, Math.max(columns.size, READABLE), window);
+    axis(n, n > (turned ? nQueries : nKeys) ? width - left : strip, MIN_CELL, Math.max(columns.size, READABLE), window);
   if (turned) {
     const columns = across(nQueries, windows.queries);
     const input = other(nKeys, columns, windows.keys);
