@@ -12,9 +12,10 @@ import torch
 from attnwidget.capture.attention import Weights
 from attnwidget.capture.call import Call
 from attnwidget.capture.errors import CaptureError
+from attnwidget.capture.joining import numbered
 from attnwidget.capture.kinds import kind_in_pass
 from attnwidget.capture.passes import Pass, n_layers, row_of
-from attnwidget.capture.pieces import Piece, Rows, numbered
+from attnwidget.capture.pieces import Piece, Rows
 from attnwidget.capture.prefixes import Key, Node, Plan, Prefixes, common, likely_tokens
 from attnwidget.capture.readers import Unread, reads_prefix, streams_of
 from attnwidget.capture.recorder import Recorder
