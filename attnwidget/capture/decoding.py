@@ -73,8 +73,7 @@ class Decoding(Recorder):
 
     def keep(self, call: Call, name: str, example: int) -> None:
         """Keep a call with the pass that it belongs to."""
-        current = self.passes.current
-        known = name in self.sites.names
+        current, known = self.passes.current, name in self.sites.names
         if current is not None and not self.passes.is_pair and self._unread.holds(call, name, current, known=known):
             self.notes[MORE_KEYS.format(name)] = None
             return
