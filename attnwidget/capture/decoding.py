@@ -12,9 +12,10 @@ import torch
 from attnwidget.capture.attention import Weights
 from attnwidget.capture.call import Call
 from attnwidget.capture.errors import CaptureError
+from attnwidget.capture.joining import numbered
 from attnwidget.capture.kinds import kind_in_pass
 from attnwidget.capture.passes import Pass, n_layers, row_of
-from attnwidget.capture.pieces import Piece, Rows, numbered
+from attnwidget.capture.pieces import Piece, Rows
 from attnwidget.capture.prefixes import Key, Node, Plan, Prefixes, common, likely_tokens
 from attnwidget.capture.readers import Unread, reads_prefix, streams_of
 from attnwidget.capture.recorder import Recorder
@@ -72,8 +73,7 @@ class Decoding(Recorder):
 
     def keep(self, call: Call, name: str, example: int) -> None:
         """Keep a call with the pass that it belongs to."""
-        current = self.passes.current
-        known = name in self.sites.names
+        current, known = self.passes.current, name in self.sites.names
         if current is not None and not self.passes.is_pair and self._unread.holds(call, name, current, known=known):
             self.notes[MORE_KEYS.format(name)] = None
             return

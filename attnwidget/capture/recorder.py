@@ -15,10 +15,11 @@ from attnwidget.capture.call import Call
 from attnwidget.capture.edit import Edit
 from attnwidget.capture.errors import CaptureError
 from attnwidget.capture.inventory import Inventory
+from attnwidget.capture.joining import by_site, joined, numbered, place_of_next, shared_by_layers
 from attnwidget.capture.kinds import kind_of
 from attnwidget.capture.modules import RunningModules
 from attnwidget.capture.passes import Passes
-from attnwidget.capture.pieces import Piece, Rows, by_site, joined, numbered, place_of_next
+from attnwidget.capture.pieces import Piece, Rows
 from attnwidget.capture.report import NO_NUMBERS, in_parts, not_read, warn, which_example
 from attnwidget.capture.sharding import Sharding
 from attnwidget.capture.sites import Sites
@@ -129,21 +130,18 @@ class Recorder:
     def placed(self, call: Call) -> Call:
         """Return a call that has not been taken yet with the name of its site and the position of its rows."""
         name, call = self.name_of(call), self.passes.placed(call)
-        n_queries = call.attention.shape[2]
-        site, first = self.site_of(name, n_queries), call.first_query
-        before = by_site([it for it in self._pending if it.name == name], by_step=False).get(site, [])
-        if (
-            first is None and n_queries == 1 and (self._n_steps or not before)
-        ):  # a decoder's rows may be with its passes
-            first = self._n_steps or self._n_rows[name]
-        elif first is None:
-            first = place_of_next(before, call)
+        n_queries, first = call.attention.shape[2], call.first_query
+        site = self.site_of(name, n_queries)
+        if first is None:
+            first = place_of_next([it for it in self._pending if it.name == name], site, call)
+            if n_queries == 1:  # those of a decoder of Transformers wait in its passes
+                first = self._n_steps or first or self._n_rows[name]
         return replace(call, module=site, first_query=first)
 
     def site_of(self, name: str, n_queries: int) -> str:
         """Return the name of the site of a call that has not been taken yet."""
-        if n_queries == 1 and not self._n_steps:  # without steps, single rows of a module follow each other
-            return name
+        if n_queries == 1 and not self._n_steps and name not in shared_by_layers(self._pending):
+            return name  # without steps, single rows of a module follow each other
         turn = self.turn
         return numbered(name, sum(piece.name == name and piece.forward == turn for piece in self._pending))
 

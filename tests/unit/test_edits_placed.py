@@ -146,33 +146,6 @@ def test_sites_of_one_module_are_edited_one_by_one(place: int) -> None:
     assert [not after.weights(site, 1).any() for site in after.sites] == [place == 0, place == 1]
 
 
-class Cached(nn.Module):
-    """A decoder that keeps its keys and reads in parts, the first of them by a causal kernel."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kept = torch.zeros(1, 2, 0, 4)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        n_past, n_new = self.kept.shape[2], tokens.shape[2]
-        self.kept = torch.cat([self.kept, tokens], dim=2)
-        seen = torch.ones(n_new, n_past + n_new, dtype=torch.bool).tril(n_past) if n_past else None
-        return nn.functional.scaled_dot_product_attention(tokens, self.kept, self.kept, seen, is_causal=not n_past)
-
-
-@pytest.mark.parametrize("parts", [[9], [4, 5], [4, 3, 1, 1], [4, 1, 1, 1, 1, 1]], ids=str)
-def test_a_position_is_that_of_the_trace_however_a_decoder_reads(parts: list[int]) -> None:
-    tokens = torch.randn(1, 2, sum(parts), 4)
-    seen = torch.ones(9, 9).tril()
-    expected = (tokens[0] @ tokens[0].mT / 2).masked_fill(seen == 0, -torch.inf).softmax(-1)
-    expected[1, 2], expected[1, 5], expected[1, 8] = 0, seen[5] / 6, 0
-    edits = [aw.Edit("ablate", head=1, query=[2, 8]), aw.Edit("mean", head=1, query=5)]
-    with aw.record(model := Cached(), edits=edits) as trace:
-        outputs = [model(part) for part in tokens.split(parts, dim=2)]
-    np.testing.assert_allclose(trace.weights(), expected, atol=1e-6)
-    np.testing.assert_allclose(torch.cat(outputs, dim=2)[0], expected @ tokens[0], atol=1e-6)
-
-
 class Twice(nn.Module):
     """A decoder whose one module attends to two memories at each step."""
 

@@ -31,7 +31,20 @@ EDGES = {
 }
 # What every route has in common, of which one route tells enough.
 COMMON = {
-    *("recorder", "passes", "pieces", "sites", "sharding", "windows", "modules", "trail", "axes", "sums", "moved"),
+    *(
+        "recorder",
+        "passes",
+        "pieces",
+        "joining",
+        "sites",
+        "sharding",
+        "windows",
+        "modules",
+        "trail",
+        "axes",
+        "sums",
+        "moved",
+    ),
     *("scored", "softmax", "following", "attention", "tree", "inventory", "call", "arguments"),
 }
 Looks = Callable[[CodeType], None]
