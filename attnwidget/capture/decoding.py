@@ -172,7 +172,7 @@ class Decoding(Recorder):
         """Return the name of the site of a call that was just counted."""
         return numbered(self.name_of(call), self._counts[self.name_of(call), self.turn] - 1)
 
-    def site_of(self, name: str, n_queries: int) -> str:
+    def site_of(self, name: str, call: Call) -> str:
         """Return the name of the site of a call that has not been counted yet."""
         return numbered(name, self._counts[name, self.turn])
 

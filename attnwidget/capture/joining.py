@@ -36,9 +36,17 @@ def by_site(pieces: Sequence[Piece], *, by_step: bool, n_target: int = 0) -> dic
 
 
 def shared_by_layers(pieces: Iterable[Piece]) -> set[str]:
-    """Return the names of modules that made several matrices in a pass, so that their single rows are of layers too."""
-    n_matrices = Counter((piece.name, piece.forward) for piece in pieces if piece.n_queries > 1)
-    return {name for (name, _), count in n_matrices.items() if count > 1}
+    """Return the names of modules that made several matrices in a pass, so that their single rows are of layers too.
+
+    What has another number of heads is of another layer as well, as where a module pools what it attended to.
+    """
+    n_matrices: Counter[tuple[str, int]] = Counter()
+    n_heads: dict[tuple[str, int], set[int]] = {}
+    for piece in pieces:
+        place = (piece.name, piece.forward)
+        n_matrices[place] += piece.n_queries > 1
+        n_heads.setdefault(place, set()).add(piece.attention.shape[1])
+    return {place[0] for place, count in n_matrices.items() if count > 1 or len(n_heads[place]) > 1}
 
 
 def numbered(name: str, ordinal: int) -> str:

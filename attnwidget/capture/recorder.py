@@ -130,20 +130,21 @@ class Recorder:
     def placed(self, call: Call) -> Call:
         """Return a call that has not been taken yet with the name of its site and the position of its rows."""
         name, call = self.name_of(call), self.passes.placed(call)
-        n_queries, first = call.attention.shape[2], call.first_query
-        site = self.site_of(name, n_queries)
+        site, first = self.site_of(name, call), call.first_query
         if first is None:
             first = place_of_next([it for it in self._pending if it.name == name], site, call)
-            if n_queries == 1:  # those of a decoder of Transformers wait in its passes
+            if call.attention.shape[2] == 1:  # those of a decoder of Transformers wait in its passes
                 first = self._n_steps or first or self._n_rows[name]
         return replace(call, module=site, first_query=first)
 
-    def site_of(self, name: str, n_queries: int) -> str:
+    def site_of(self, name: str, call: Call) -> str:
         """Return the name of the site of a call that has not been taken yet."""
-        if n_queries == 1 and not self._n_steps and name not in shared_by_layers(self._pending):
+        before = [piece for piece in self._pending if piece.name == name and piece.forward == self.turn]
+        is_alike = all(piece.attention.shape[1] == call.attention.shape[1] for piece in before)
+        is_single = call.attention.shape[2] == 1 and not self._n_steps
+        if is_single and is_alike and name not in shared_by_layers(self._pending):
             return name  # without steps, single rows of a module follow each other
-        turn = self.turn
-        return numbered(name, sum(piece.name == name and piece.forward == turn for piece in self._pending))
+        return numbered(name, len(before))
 
     def step(self, token: str, candidates: Iterable[tuple[str, float]]) -> None:
         """Give the rows since the last step to a token."""

@@ -285,3 +285,25 @@ def test_weights_that_are_shared_out_among_queries_are_flagged_and_not_turned() 
     assert (site.n_queries, site.n_keys) == (N_QUERIES, N_KEYS)
     np.testing.assert_allclose(trace.weights(site), SCORES[0].softmax(-2), atol=1e-6)
     assert "column_sum" in {flag.kind for flag in trace.flags}
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_module_that_pools_what_it_attended_to_has_two_sites(edited: bool) -> None:
+    class Pooling(nn.Module):
+        def forward(self, scores: Tensor, values: Tensor) -> Tensor:
+            seen = (scores.softmax(-1) @ values).transpose(1, 2).flatten(2)
+            self.pooled = seen.sum(-1).softmax(-1)
+            return (self.pooled[:, None] @ seen)[:, 0]
+
+    model = Pooling()
+    model(SCORES[:1], VALUES[:1])
+    expected = model.pooled.clone()
+    edits = [aw.Edit(op="set", site="Pooling#2", value=[1.0, 0, 0, 0])] if edited else []
+    with torch.no_grad(), aw.record(model, edits=edits) as trace:
+        model(SCORES[:1], VALUES[:1])
+    assert [(site.name, site.n_heads, site.n_queries) for site in trace.sites] == [
+        ("Pooling", N_HEADS, N_QUERIES),
+        ("Pooling#2", 1, 1),
+    ]
+    np.testing.assert_allclose(trace.weights(0), SCORES[0].softmax(-1), atol=1e-6)
+    np.testing.assert_allclose(trace.weights(1)[0], [[1, 0, 0, 0]] if edited else expected, atol=1e-6)
